@@ -1,0 +1,4 @@
+#include "basic.h"
+void basic_queues(void)
+{
+}

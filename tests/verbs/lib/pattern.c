@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Random numbers and patterns.
+ *
+ * A pattern is a function of (seed, place): eight bytes come from a mix of the
+ * seed and the place divided by eight, so a byte in the wrong place, from the
+ * wrong page or from the wrong round differs with a probability of 255/256,
+ * and a run of them for sure.
+ */
+#include "hodp_test.h"
+
+static uint64_t mix(uint64_t x)
+{
+	x ^= x >> 31;
+	x *= 0x9e6c63d0876a9a47ULL;
+	x ^= x >> 29;
+	x *= 0xd1342543de82ef95ULL;
+	return x ^ (x >> 32);
+}
+
+uint64_t ht_rand(struct ht_rng *r)
+{
+	r->s += 0xa0761d6478bd642fULL;
+	return mix(r->s);
+}
+
+uint64_t ht_below(struct ht_rng *r, uint64_t n)
+{
+	return n ? ht_rand(r) % n : 0;
+}
+
+uint64_t ht_seed(const char *what)
+{
+	uint64_t s = ht_opt.seed;
+
+	while (*what)
+		s = mix(s + (unsigned char)*what++);
+	return s;
+}
+
+static uint64_t word(uint64_t seed, uint64_t index)
+{
+	uint64_t x = (index + 1) * 0x9e6c63d0876a9a47ULL ^ seed;
+
+	return x ^ (x >> 29) ^ (x << 17);
+}
+
+uint8_t ht_byte(uint64_t seed, uint64_t at)
+{
+	return word(seed, at / 8) >> (at % 8 * 8);
+}
+
+void ht_fill(void *p, size_t len, uint64_t seed, uint64_t at)
+{
+	uint8_t *b = p;
+
+	while (len && at % 8) {
+		*b++ = ht_byte(seed, at++);
+		len--;
+	}
+	while (len >= 8) {
+		uint64_t w = word(seed, at / 8);
+
+		memcpy(b, &w, 8);
+		b += 8;
+		at += 8;
+		len -= 8;
+	}
+	while (len--)
+		*b++ = ht_byte(seed, at++);
+}
+
+static void hex(char *out, size_t size, const uint8_t *p, size_t len)
+{
+	size_t n = 0;
+
+	out[0] = 0;
+	for (size_t i = 0; i < len && i < 16 && n + 3 < size; i++)
+		n += snprintf(out + n, size - n, "%02x ", p[i]);
+}
+
+/* The first byte that differs is what tells the cause. */
+static void difference(const uint8_t *got, const uint8_t *want, size_t len,
+		       const char *what)
+{
+	char g[60], w[60];
+	size_t first = 0, bad = 0, last = 0;
+
+	while (got[first] == want[first])
+		first++;
+	for (size_t i = first; i < len; i++) {
+		if (got[i] != want[i]) {
+			last = i;
+			bad++;
+		}
+	}
+	hex(g, sizeof(g), got + first, len - first);
+	hex(w, sizeof(w), want + first, len - first);
+	ht_note("at %p: have %s", (const void *)(got + first), g);
+	ht_note("at %p: want %s", (const void *)(got + first), w);
+	ht_fail("%s: %zu of %zu bytes are wrong, from byte %zu (0x%zx) to %zu",
+		what, bad, len, first, first, last);
+}
+
+void ht_check_bytes(const void *got, const void *want, size_t len,
+		    const char *what)
+{
+	ht_checked();
+	if (memcmp(got, want, len))
+		difference(got, want, len, what);
+}
+
+void ht_check_fill(const void *p, size_t len, uint64_t seed, uint64_t at,
+		   const char *what)
+{
+	const uint8_t *b = p;
+	uint8_t want[4096];
+
+	for (size_t done = 0; done < len;) {
+		size_t n = HT_MIN(len - done, sizeof(want));
+
+		ht_fill(want, n, seed, at + done);
+		ht_checked();
+		if (memcmp(b + done, want, n)) {
+			ht_note("in the piece that begins at byte %zu", done);
+			difference(b + done, want, n, what);
+		}
+		done += n;
+	}
+}
+
+void ht_check_value(const void *p, size_t len, uint8_t value, const char *what)
+{
+	const uint8_t *b = p;
+
+	ht_checked();
+	for (size_t i = 0; i < len; i++) {
+		if (b[i] != value)
+			ht_fail("%s: byte %zu of %zu is 0x%02x, not 0x%02x",
+				what, i, len, b[i], value);
+	}
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* The usual stage of a test: a connected pair and a registered buffer each. */
+#include "hodp_test.h"
+
+enum ht_mr_kind ht_best_mr(const struct ht_dev *d)
+{
+	const char *name = getenv("HODP_MR");
+
+	if (!name || !*name)
+		return d->is_hodp ? HT_ODP : HT_PINNED;
+	for (int i = 0; i < HT_MR_KINDS; i++) {
+		if (!strcmp(name, ht_mr_name(i)))
+			return i;
+	}
+	ht_fail("HODP_MR=%s: there is no such kind of region", name);
+}
+
+void ht_rig_mem(struct ht_rig *r, size_t len, enum ht_mem_kind mem,
+		enum ht_mr_kind mr)
+{
+	for (int i = 0; i < 2; i++) {
+		ht_mem_get(&r->mem[i], mem, len, 0);
+		ht_mr_get(&r->mr[i], r->pair.s[i].pd, r->mem[i].p,
+			  r->mem[i].len, mr, HT_ACCESS_ALL);
+		r->p[i] = r->mem[i].p;
+	}
+	r->len = r->mem[0].len;
+	r->a = &r->pair.s[0];
+	r->b = &r->pair.s[1];
+}
+
+void ht_rig_get_kind(struct ht_rig *r, const struct ht_conf *conf, size_t len,
+		     enum ht_mem_kind mem, enum ht_mr_kind mr)
+{
+	const char *why;
+
+	memset(r, 0, sizeof(*r));
+	ht_pair_get(&r->pair, conf);
+	why = ht_mr_missing(r->pair.s[0].dev, mr);
+	if (why)
+		ht_require(r->pair.s[0].dev, false, "%s", why);
+	ht_rig_mem(r, len, mem, mr);
+}
+
+void ht_rig_get(struct ht_rig *r, const struct ht_conf *conf, size_t len)
+{
+	memset(r, 0, sizeof(*r));
+	ht_pair_get(&r->pair, conf);
+	ht_rig_mem(r, len, HT_ANON, ht_best_mr(r->pair.s[0].dev));
+}
+
+void ht_rig_put(struct ht_rig *r)
+{
+	for (int i = 0; i < 2; i++) {
+		ht_mr_put(&r->mr[i]);
+		ht_mem_put(&r->mem[i]);
+	}
+	ht_pair_put(&r->pair);
+}
+
+struct ht_wr ht_rig_wr(const struct ht_rig *r, enum ibv_wr_opcode op,
+		       size_t loff, uint32_t len, size_t roff)
+{
+	static uint64_t next = 0x7100;
+
+	return (struct ht_wr){
+		.id = next++, .op = op,
+		.addr = ht_iova(&r->mr[0], r->p[0] + loff), .len = len,
+		.lkey = r->mr[0].mr->lkey, .no_sge = !len,
+		.raddr = ht_iova(&r->mr[1], r->p[1] + roff),
+		.rkey = r->mr[1].mr->rkey,
+	};
+}

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Cases and results.
+ *
+ * ht_run() prints a TAP plan and runs each case in a child, in a process group
+ * of its own. The child tells by its exit status how it ended; what it says is
+ * printed as it comes, as TAP comments. Shared memory carries the number of
+ * checks and the reason of a skip back to the parent.
+ *
+ * A case that outlives its deadline is killed. One that cannot even be killed
+ * hangs in the kernel: its stack is shown and the program bails out, because
+ * nothing which runs after that can be trusted.
+ */
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "hodp_test.h"
+
+enum { EXIT_FAILED = 1, EXIT_SKIPPED = 4 };
+
+struct ht_opt ht_opt = {
+	.dev = "hodp0",
+	.gid = -1,
+	.seed = 0x68f0d7a1,
+	.scale = 1,
+	.patience = 1,
+};
+
+/* Written by the child that runs a case, read by the parent. */
+struct shared {
+	atomic_ulong checks;
+	char skip[200];
+};
+
+static struct shared *shared;
+static struct ht_case *cases;
+static size_t num_cases;
+static const char *match;
+static bool list_only;
+
+static double env_factor(const char *name)
+{
+	const char *text = getenv(name);
+	double v = text && *text ? strtod(text, NULL) : 1;
+
+	if (v <= 0) {
+		fprintf(stderr, "%s must be a number above 0, not \"%s\"\n",
+			name, text);
+		exit(2);
+	}
+	return v;
+}
+
+static void usage(const char *name, int status)
+{
+	fprintf(status ? stderr : stdout,
+		"usage: %s [-d DEVICE] [-p PEER_DEVICE] [-g GID_INDEX] [-s SEED]\n"
+		"          [-i N | --iterations N | --transfers N] [--full]\n"
+		"          [-t PART_OF_A_NAME] [-l]\n",
+		name);
+	exit(status);
+}
+
+void ht_init(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "iterations", required_argument, NULL, 'i' },
+		{ "transfers", required_argument, NULL, 'i' },
+		{ "full", no_argument, NULL, 'f' },
+		{ "help", no_argument, NULL, 'h' },
+		{},
+	};
+	int c;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	ht_opt.scale = env_factor("HODP_SCALE");
+	ht_opt.patience = env_factor("HODP_PATIENCE");
+	while ((c = getopt_long(argc, argv, "d:p:g:s:i:t:lh", longs, NULL)) != -1) {
+		switch (c) {
+		case 'd': ht_opt.dev = optarg; break;
+		case 'p': ht_opt.peer = optarg; break;
+		case 'g': ht_opt.gid = atoi(optarg); break;
+		case 's': ht_opt.seed = strtoull(optarg, NULL, 0); break;
+		case 'i': ht_opt.count = atol(optarg); break;
+		case 'f': ht_opt.full = true; break;
+		case 't': match = optarg; break;
+		case 'l': list_only = true; break;
+		case 'h': usage(argv[0], 0); break;
+		default: usage(argv[0], 2);
+		}
+	}
+	if (optind != argc)
+		usage(argv[0], 2);
+	if (!ht_opt.peer)
+		ht_opt.peer = ht_opt.dev;
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED) {
+		perror("mmap");
+		exit(2);
+	}
+}
+
+void ht_add(const struct ht_case *c)
+{
+	if (match && !strstr(c->name, match))
+		return;
+	cases = reallocarray(cases, num_cases + 1, sizeof(*cases));
+	if (!cases)
+		abort();
+	cases[num_cases++] = *c;
+}
+
+void ht_add_all(const struct ht_case *c, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		ht_add(&c[i]);
+}
+
+void ht_addf(void (*fn)(const void *), const void *arg, int deadline,
+	     const char *intent, const char *name, ...)
+{
+	struct ht_case c = {
+		.intent = intent, .fn = fn, .arg = arg, .deadline = deadline,
+	};
+	char *text;
+	va_list ap;
+
+	va_start(ap, name);
+	if (vasprintf(&text, name, ap) < 0)
+		abort();
+	va_end(ap);
+	c.name = text;
+	ht_add(&c);
+}
+
+long ht_count(long normal)
+{
+	long n = normal * ht_opt.scale;
+
+	if (ht_opt.count > 0)
+		return ht_opt.count;
+	return n > 0 ? n : 1;
+}
+
+void ht_note(const char *fmt, ...)
+{
+	char line[600];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	printf("# %s\n", line);
+}
+
+void ht_checked(void)
+{
+	atomic_fetch_add(&shared->checks, 1);
+}
+
+void ht_skip(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(shared->skip, sizeof(shared->skip), fmt, ap);
+	va_end(ap);
+	fflush(stdout);
+	_exit(EXIT_SKIPPED);
+}
+
+void ht_fail_at(const char *file, int line, const char *fmt, ...)
+{
+	const char *base = strrchr(file, '/');
+	char text[600];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	printf("# %s:%d: %s\n", base ? base + 1 : file, line, text);
+	fflush(stdout);
+	/* Not exit(): other threads may be in the middle of anything. */
+	_exit(EXIT_FAILED);
+}
+
+/* --- time ------------------------------------------------------------------ */
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+uint64_t ht_deadline(unsigned int ms)
+{
+	return now_ns() + (uint64_t)(ms * ht_opt.patience * 1e6);
+}
+
+bool ht_over(uint64_t deadline)
+{
+	return now_ns() > deadline;
+}
+
+void ht_yield(void)
+{
+	sched_yield();
+}
+
+void ht_sleep_ms(unsigned int ms)
+{
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
+
+	while (nanosleep(&ts, &ts) && errno == EINTR)
+		;
+}
+
+/* --- processes --------------------------------------------------------------- */
+
+pid_t ht_fork(void (*fn)(void *), void *arg)
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	ht_check(pid >= 0, "fork: %s", strerror(errno));
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		fn(arg);
+		fflush(stdout);
+		_exit(0);
+	}
+	return pid;
+}
+
+void ht_join(pid_t pid)
+{
+	uint64_t deadline = ht_deadline(HT_PATIENCE_MS);
+	int status;
+
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		if (ht_over(deadline))
+			ht_fail("the child %d does not end", (int)pid);
+		ht_sleep_ms(1);
+	}
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIPPED)
+		_exit(EXIT_SKIPPED);
+	ht_check(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+		 "the child ended with wait status 0x%x", status);
+}
+
+/* --- the runner ---------------------------------------------------------------- */
+
+static bool wait_pidfd(int fd, double seconds)
+{
+	uint64_t deadline = now_ns() + (uint64_t)(seconds * 1e9);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	while (!ht_over(deadline)) {
+		if (poll(&p, 1, 200) == 1)
+			return true;
+	}
+	return false;
+}
+
+static void show_stacks(pid_t pgid)
+{
+	char cmd[300];
+
+	snprintf(cmd, sizeof(cmd),
+		 "for t in $(ps -e -L -o pgid=,lwp= | awk '$1 == %d { print $2 }'); do "
+		 "echo \"# task $t: $(cat /proc/$t/comm)\"; "
+		 "sed 's/^/# /' /proc/$t/stack; done", (int)pgid);
+	fflush(stdout);
+	if (system(cmd))
+		printf("# (no stacks to show)\n");
+}
+
+static void run_child(const struct ht_case *c)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setpgid(0, 0);
+	c->fn(c->arg);
+	if (!atomic_load(&shared->checks)) {
+		printf("# the case checked nothing\n");
+		fflush(stdout);
+		_exit(EXIT_FAILED);
+	}
+	fflush(stdout);
+	_exit(0);
+}
+
+/* Wait for the child; kill it when it takes too long. False: it hangs. */
+static bool reap(const struct ht_case *c, pid_t pid, int *status, bool *late)
+{
+	double limit = (c->deadline ? c->deadline : 60) * ht_opt.patience;
+	int fd = pidfd_open(pid, 0);
+	bool dead;
+
+	*late = !wait_pidfd(fd, limit);
+	if (*late) {
+		printf("# no end within %.0f s; killed\n", limit);
+		show_stacks(pid);
+		kill(-pid, SIGKILL);
+		kill(pid, SIGKILL);
+	}
+	dead = wait_pidfd(fd, 30 * ht_opt.patience);
+	close(fd);
+	if (!dead)
+		return false;
+	waitpid(pid, status, 0);
+	kill(-pid, SIGKILL);
+	return true;
+}
+
+static void say_end(const struct ht_case *c, int status, bool late, size_t i,
+		    int *failed, int *skipped)
+{
+	if (!late && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+		printf("ok %zu - %s\n", i, c->name);
+		return;
+	}
+	if (!late && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIPPED) {
+		printf("ok %zu - %s # SKIP %s\n", i, c->name, shared->skip);
+		++*skipped;
+		return;
+	}
+	if (WIFSIGNALED(status) && !late)
+		printf("# killed by signal %d (%s)\n", WTERMSIG(status),
+		       strsignal(WTERMSIG(status)));
+	printf("# intent: %s\n", c->intent);
+	printf("not ok %zu - %s\n", i, c->name);
+	++*failed;
+}
+
+int ht_run(void)
+{
+	int failed = 0, skipped = 0, status;
+	bool late;
+
+	if (list_only) {
+		for (size_t i = 0; i < num_cases; i++)
+			printf("%s: %s\n", cases[i].name, cases[i].intent);
+		return 0;
+	}
+	printf("1..%zu\n", num_cases);
+	ht_note("device %s, peer %s, seed 0x%" PRIx64, ht_opt.dev, ht_opt.peer,
+		ht_opt.seed);
+	if (!num_cases) {
+		ht_note("no case is called like \"%s\"", match ? match : "");
+		return 1;
+	}
+	for (size_t i = 0; i < num_cases; i++) {
+		const struct ht_case *c = &cases[i];
+		pid_t pid;
+
+		memset(shared, 0, sizeof(*shared));
+		fflush(stdout);
+		pid = fork();
+		if (pid < 0) {
+			printf("Bail out! fork: %s\n", strerror(errno));
+			return 1;
+		}
+		if (pid == 0)
+			run_child(c);
+		if (!reap(c, pid, &status, &late)) {
+			printf("not ok %zu - %s\n", i + 1, c->name);
+			show_stacks(pid);
+			printf("Bail out! %s hangs in the kernel\n", c->name);
+			return 1;
+		}
+		say_end(c, status, late, i + 1, &failed, &skipped);
+	}
+	ht_note("%zu cases, %d failed, %d skipped", num_cases, failed, skipped);
+	return failed ? 1 : 0;
+}
