@@ -135,6 +135,30 @@ debian_mirror()
 	printf '%s\n' "${uri%/}"
 }
 
+# An apt with lists of its own, for suites that this host does not use:
+#   private_apt_init DIR SOURCE-LINE     private_apt DIR PROGRAM ARGUMENT...
+private_apt_init()
+{
+	mkdir -p "$1/lists/partial" "$1/cache/archives/partial"
+	: > "$1/status"
+	echo "$2" > "$1/sources.list"
+}
+
+private_apt()
+{
+	local dir=$1 prog=$2
+
+	shift 2
+	"$prog" -q \
+		-o Dir::Etc::SourceList="$dir/sources.list" \
+		-o Dir::Etc::SourceParts=/dev/null \
+		-o Dir::State::Lists="$dir/lists" \
+		-o Dir::State::Status="$dir/status" \
+		-o Dir::Cache="$dir/cache" \
+		-o APT::Sandbox::User=root \
+		-o Acquire::Languages=none "$@"
+}
+
 # The kernel release inside the guest root. Exactly one is installed.
 guest_release()
 {

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# hmm_odp: what a person types. Everything that is built goes under build/.
+#
+# On any Debian 12 or 13 machine (root): demo, check, check-*, shell, bench.
+# They set up a guest with its own kernel and never touch this machine's.
+# On the machine that is to have the device: modules, provider, install.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+SRC := drivers/infiniband/sw/hmm_odp
+ARGS ?=
+
+.PHONY: help
+help:
+	@echo 'In a guest (as root, Debian 12 or 13, sets up what it needs):'
+	@echo '  make demo           see it work'
+	@echo '  make check          lint, unit, contract and functional tests'
+	@echo '  make check-full     all functional tests'
+	@echo '  make check-debug    functional tests under KASAN, lockdep, ...'
+	@echo '  make check-pyverbs  the tests of rdma-core'
+	@echo '  make check-mutants  do the tests notice broken code?'
+	@echo '  make bench          measurements'
+	@echo '  make shell          a shell in the guest (ARGS="--rxe --pmem 256M")'
+	@echo '  make lint           style and static checks'
+	@echo 'On this machine:'
+	@echo '  make modules provider          build for the running kernel (KDIR=...)'
+	@echo '  make install | make uninstall  put them into place, or away'
+	@echo '  make clean | make distclean    drop what was built | and the guest'
+
+# --- in the guest
+
+.PHONY: demo check check-full check-debug check-pyverbs check-mutants bench shell
+demo:
+	demo/run $(ARGS)
+check:
+	tests/suite --set check $(ARGS)
+check-full:
+	tests/suite --set full $(ARGS)
+check-debug:
+	tests/suite --set debug --kernel debug $(ARGS)
+check-pyverbs:
+	tests/suite --set pyverbs $(ARGS)
+check-mutants:
+	tests/mutants/run $(ARGS)
+bench:
+	bench/run $(ARGS)
+shell:
+	tests/vm/run --interactive $(ARGS)
+
+.PHONY: lint guest guest-module guest-provider
+lint:
+	tests/lint/run
+guest:
+	scripts/prepare initramfs
+guest-module:
+	scripts/prepare module
+guest-provider:
+	scripts/prepare provider
+
+# --- on this machine
+
+.PHONY: modules provider install uninstall
+modules:
+	KDIR='$(KDIR)' scripts/host modules
+provider:
+	scripts/host provider
+install:
+	KDIR='$(KDIR)' scripts/host install
+uninstall:
+	KDIR='$(KDIR)' scripts/host uninstall
+
+.PHONY: clean distclean
+clean:
+	rm -rf build/module build/provider build/initramfs build/tests build/logs \
+		build/host build/run build/lint
+distclean:
+	rm -rf build
