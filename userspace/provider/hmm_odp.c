@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Device, context, protection domains, memory regions and address handles.
+ *
+ * The device has no driver id of its own in the kernel's list, and any name
+ * that `rdma link add` or a rename gave it: what identifies it is the sysfs
+ * attribute hca_type.
+ *
+ * Not supported: memory windows, XRC, dma-buf, device memory, flow steering,
+ * imported contexts, allocators in a parent domain.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "hmm_odp.h"
+
+int hodp_ring_map(struct ibv_context *ctx, const struct hodp_ring_info *info, size_t min_stride,
+		  struct hodp_ring *ring)
+{
+	off_t offset = info->mmap_offset;
+	void *map;
+
+	memset(ring, 0, sizeof(*ring));
+	if (!info->entries && !info->mmap_size)
+		return 0;
+	if (offset < 0 || (uint64_t)offset != info->mmap_offset || info->mmap_size > SIZE_MAX)
+		return EPROTO;
+
+	map = mmap(NULL, info->mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED, ctx->cmd_fd, offset);
+	if (map == MAP_FAILED)
+		return errno;
+
+	ring->hdr = map;
+	ring->size = info->mmap_size;
+	if (!hodp_ring_init(ring, info, min_stride)) {
+		hodp_ring_unmap(ring);
+		return EPROTO;
+	}
+	return 0;
+}
+
+void hodp_ring_unmap(struct hodp_ring *ring)
+{
+	if (ring->hdr)
+		munmap(ring->hdr, ring->size);
+	memset(ring, 0, sizeof(*ring));
+}
+
+int hodp_command(struct ibv_context *ctx, const void *cmd, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = write(ctx->cmd_fd, cmd, size);
+	while (n < 0 && errno == EINTR);
+
+	if (n < 0)
+		return errno;
+	return (size_t)n == size ? 0 : EIO;
+}
+
+static int hodp_query_device(struct ibv_context *ctx, const struct ibv_query_device_ex_input *input,
+			     struct ibv_device_attr_ex *attr, size_t attr_size)
+{
+	struct ib_uverbs_ex_query_device_resp resp;
+	size_t resp_size = sizeof(resp);
+	uint64_t ver;
+	int err;
+
+	err = ibv_cmd_query_device_any(ctx, input, attr, attr_size, &resp, &resp_size);
+	if (err)
+		return err;
+
+	ver = resp.base.fw_ver;
+	snprintf(attr->orig_attr.fw_ver, sizeof(attr->orig_attr.fw_ver), "%u.%u.%u",
+		 (unsigned int)(ver >> 32) & 0xffff, (unsigned int)(ver >> 16) & 0xffff,
+		 (unsigned int)ver & 0xffff);
+	return 0;
+}
+
+static int hodp_query_port(struct ibv_context *ctx, uint8_t port, struct ibv_port_attr *attr)
+{
+	struct ibv_query_port cmd;
+
+	return ibv_cmd_query_port(ctx, port, attr, &cmd, sizeof(cmd));
+}
+
+static struct ibv_pd *hodp_alloc_pd(struct ibv_context *ctx)
+{
+	struct ib_uverbs_alloc_pd_resp resp;
+	struct ibv_alloc_pd cmd;
+	struct hodp_pd *pd;
+	int err;
+
+	pd = calloc(1, sizeof(*pd));
+	if (!pd)
+		return NULL;
+	atomic_init(&pd->refs, 1);
+
+	err = ibv_cmd_alloc_pd(ctx, &pd->pd, &cmd, sizeof(cmd), &resp, sizeof(resp));
+	if (err) {
+		free(pd);
+		errno = err;
+		return NULL;
+	}
+	return &pd->pd;
+}
+
+static struct ibv_td *hodp_alloc_td(struct ibv_context *ctx, struct ibv_td_init_attr *attr)
+{
+	struct hodp_td *td;
+
+	if (attr->comp_mask) {
+		errno = EOPNOTSUPP;
+		return NULL;
+	}
+	td = calloc(1, sizeof(*td));
+	if (!td)
+		return NULL;
+	td->td.context = ctx;
+	atomic_init(&td->refs, 1);
+	return &td->td;
+}
+
+static int hodp_dealloc_td(struct ibv_td *ibtd)
+{
+	struct hodp_td *td = to_hodp_td(ibtd);
+
+	if (atomic_load(&td->refs) > 1)
+		return EBUSY;
+	free(td);
+	return 0;
+}
+
+/*
+ * A parent domain costs nothing in the kernel: it is the protection domain
+ * under another pointer, which remembers whether locks are needed.
+ */
+static struct ibv_pd *hodp_alloc_parent_domain(struct ibv_context *ctx HODP_UNUSED,
+					       struct ibv_parent_domain_init_attr *attr)
+{
+	struct hodp_pd *pd, *base;
+
+	if (ibv_check_alloc_parent_domain(attr))
+		return NULL;
+	/* Rings are the kernel's memory: there is nothing to allocate. */
+	if (attr->comp_mask) {
+		errno = EOPNOTSUPP;
+		return NULL;
+	}
+
+	base = to_hodp_pd(attr->pd);
+	if (base->base) {
+		errno = EINVAL;
+		return NULL;
+	}
+	pd = calloc(1, sizeof(*pd));
+	if (!pd)
+		return NULL;
+
+	atomic_init(&pd->refs, 1);
+	pd->base = base;
+	atomic_fetch_add(&base->refs, 1);
+	if (attr->td) {
+		pd->td = to_hodp_td(attr->td);
+		atomic_fetch_add(&pd->td->refs, 1);
+	}
+	ibv_initialize_parent_domain(&pd->pd, &base->pd);
+	return &pd->pd;
+}
+
+static int hodp_dealloc_pd(struct ibv_pd *ibpd)
+{
+	struct hodp_pd *pd = to_hodp_pd(ibpd);
+	int err;
+
+	if (atomic_load(&pd->refs) > 1)
+		return EBUSY;
+
+	if (pd->base) {
+		if (pd->td)
+			atomic_fetch_sub(&pd->td->refs, 1);
+		atomic_fetch_sub(&pd->base->refs, 1);
+	} else {
+		err = ibv_cmd_dealloc_pd(ibpd);
+		if (err)
+			return err;
+	}
+	free(pd);
+	return 0;
+}
+
+static struct ibv_mr *hodp_reg_mr(struct ibv_pd *pd, void *addr, size_t length, uint64_t hca_va,
+				  int access)
+{
+	struct ib_uverbs_reg_mr_resp resp;
+	struct ibv_reg_mr cmd;
+	struct verbs_mr *vmr;
+	int err;
+
+	vmr = calloc(1, sizeof(*vmr));
+	if (!vmr)
+		return NULL;
+
+	err = ibv_cmd_reg_mr(pd, addr, length, hca_va, access, vmr, &cmd, sizeof(cmd), &resp,
+			     sizeof(resp));
+	if (err) {
+		free(vmr);
+		errno = err;
+		return NULL;
+	}
+	return &vmr->ibv_mr;
+}
+
+static int hodp_rereg_mr(struct verbs_mr *vmr, int flags, struct ibv_pd *pd, void *addr,
+			 size_t length, int access)
+{
+	struct ib_uverbs_rereg_mr_resp resp;
+	struct ibv_rereg_mr cmd;
+
+	return ibv_cmd_rereg_mr(vmr, flags, addr, length, (uintptr_t)addr, access, pd, &cmd,
+				sizeof(cmd), &resp, sizeof(resp));
+}
+
+static int hodp_dereg_mr(struct verbs_mr *vmr)
+{
+	int err = ibv_cmd_dereg_mr(vmr);
+
+	if (!err)
+		free(vmr);
+	return err;
+}
+
+/* The kernel resolves the destination's MAC address; we keep the number. */
+static struct ibv_ah *hodp_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attr)
+{
+	struct hodp_cmd_create_ah_resp resp = {};
+	struct hodp_ah *ah;
+	int err;
+
+	ah = calloc(1, sizeof(*ah));
+	if (!ah)
+		return NULL;
+
+	err = ibv_cmd_create_ah(pd, &ah->ah, attr, &resp.ibv_resp, sizeof(resp));
+	if (err) {
+		free(ah);
+		errno = err;
+		return NULL;
+	}
+	ah->ahn = resp.ahn;
+	return &ah->ah;
+}
+
+static int hodp_destroy_ah(struct ibv_ah *ibah)
+{
+	int err = ibv_cmd_destroy_ah(ibah);
+
+	if (!err)
+		free(to_hodp_ah(ibah));
+	return err;
+}
+
+static void hodp_free_context(struct ibv_context *ibctx)
+{
+	struct hodp_context *ctx = to_hodp_context(ibctx);
+
+	verbs_uninit_context(&ctx->vctx);
+	free(ctx);
+}
+
+static const struct verbs_context_ops hodp_context_ops = {
+	.advise_mr = ibv_cmd_advise_mr,
+	.alloc_parent_domain = hodp_alloc_parent_domain,
+	.alloc_pd = hodp_alloc_pd,
+	.alloc_td = hodp_alloc_td,
+	.attach_mcast = ibv_cmd_attach_mcast,
+	.create_ah = hodp_create_ah,
+	.create_cq = hodp_create_cq,
+	.create_cq_ex = hodp_create_cq_ex,
+	.create_qp = hodp_create_qp,
+	.create_qp_ex = hodp_create_qp_ex,
+	.create_srq = hodp_create_srq,
+	.dealloc_pd = hodp_dealloc_pd,
+	.dealloc_td = hodp_dealloc_td,
+	.dereg_mr = hodp_dereg_mr,
+	.destroy_ah = hodp_destroy_ah,
+	.destroy_cq = hodp_destroy_cq,
+	.destroy_qp = hodp_destroy_qp,
+	.destroy_srq = hodp_destroy_srq,
+	.detach_mcast = ibv_cmd_detach_mcast,
+	.free_context = hodp_free_context,
+	.get_srq_num = hodp_get_srq_num,
+	.modify_qp = hodp_modify_qp,
+	.modify_srq = hodp_modify_srq,
+	.poll_cq = hodp_poll_cq,
+	.post_recv = hodp_post_recv,
+	.post_send = hodp_post_send,
+	.post_srq_recv = hodp_post_srq_recv,
+	.query_device_ex = hodp_query_device,
+	.query_port = hodp_query_port,
+	.query_qp = hodp_query_qp,
+	.query_srq = hodp_query_srq,
+	.reg_mr = hodp_reg_mr,
+	.req_notify_cq = ibv_cmd_req_notify_cq,
+	.rereg_mr = hodp_rereg_mr,
+	.resize_cq = hodp_resize_cq,
+};
+
+static struct verbs_context *hodp_alloc_context(struct ibv_device *ibdev, int cmd_fd,
+						void *private_data HODP_UNUSED)
+{
+	struct hodp_cmd_get_context_resp resp = {};
+	struct ibv_get_context cmd = {};
+	struct hodp_context *ctx;
+	int err;
+
+	ctx = verbs_init_and_alloc_context(ibdev, cmd_fd, ctx, vctx, RDMA_DRIVER_UNKNOWN);
+	if (!ctx)
+		return NULL;
+
+	err = ibv_cmd_get_context(&ctx->vctx, &cmd, sizeof(cmd), &resp.ibv_resp, sizeof(resp));
+	if (err) {
+		verbs_uninit_context(&ctx->vctx);
+		free(ctx);
+		errno = err;
+		return NULL;
+	}
+	ctx->max_inline = resp.max_inline;
+	verbs_set_ops(&ctx->vctx, &hodp_context_ops);
+	return &ctx->vctx;
+}
+
+static bool hodp_match_device(struct verbs_sysfs_dev *sysfs_dev)
+{
+	char type[16];
+
+	return ibv_read_ibdev_sysfs_file(type, sizeof(type), sysfs_dev, "hca_type") > 0 &&
+	       !strcmp(type, "hmm_odp");
+}
+
+static struct verbs_device *hodp_alloc_device(struct verbs_sysfs_dev *sysfs_dev HODP_UNUSED)
+{
+	return calloc(1, sizeof(struct verbs_device));
+}
+
+static void hodp_uninit_device(struct verbs_device *dev)
+{
+	free(dev);
+}
+
+/* libibverbs walks the table before it asks match_device: it must be there. */
+static const struct verbs_match_ent hodp_match_table[] = {
+	{},
+};
+
+static const struct verbs_device_ops hodp_device_ops = {
+	.name = "hmm_odp",
+	.match_min_abi_version = HODP_UVERBS_ABI_VERSION,
+	.match_max_abi_version = HODP_UVERBS_ABI_VERSION,
+	.match_table = hodp_match_table,
+	.match_device = hodp_match_device,
+	.alloc_device = hodp_alloc_device,
+	.uninit_device = hodp_uninit_device,
+	.alloc_context = hodp_alloc_context,
+};
+PROVIDER_DRIVER(hmm_odp, hodp_device_ops);
