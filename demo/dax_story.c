@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * dax_story DEVICE FILE EXPECTED: a file of a DAX filesystem as RDMA memory.
+ *
+ * FILE is made, mapped, registered, written and read by RDMA, truncated and
+ * extended; after each step read(2) says what is really in it.  EXPECTED, on
+ * another filesystem, gets what the file must hold in the end, so that the two
+ * can be compared after a remount.  Prints one JSON object.
+ *
+ * Results: ok | wrong (success was reported, the bytes are others) | failed.
+ * After a wrong step the file is put right, so that each step tells its own
+ * tale.
+ */
+#define _GNU_SOURCE
+#include "pair.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SIZE ((size_t)1024 * 1024)
+#define SHORT ((size_t)8192)
+#define CHUNK ((size_t)10000)
+
+static struct pair pair;
+static uint8_t *map;	/* the file */
+static uint8_t *want;	/* what it should hold */
+static uint8_t *mem;	/* ordinary memory, pinned: the other side */
+static uint8_t *scratch;
+static struct ibv_mr *map_mr, *mem_mr;
+static int fd;
+static bool first_step = true;
+
+__attribute__((format(printf, 3, 4)))
+static void step(const char *what, const char *result, const char *fmt, ...)
+{
+	char detail[200];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(detail, sizeof(detail), fmt, args);
+	va_end(args);
+	printf("%s\n  {\"step\": \"%s\", \"result\": \"%s\", \"detail\": \"%s\"}",
+	       first_step ? "" : ",", what, result, detail);
+	fflush(stdout);
+	first_step = false;
+}
+
+static void make_file(const char *path)
+{
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	need(fd >= 0, path);
+	fill_pattern(want, SIZE, 1);
+	need(pwrite(fd, want, SIZE, 0) == SIZE, "pwrite");
+	need(!fsync(fd), "fsync");
+	/* MAP_SYNC is granted on DAX files only. */
+	map = mmap(NULL, SIZE, PROT_READ | PROT_WRITE,
+		   MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0);
+	need(map != MAP_FAILED, "mmap with MAP_SYNC");
+	step("make a file of 1 MiB and map it (MAP_SYNC)", "ok", "%s", path);
+}
+
+static void register_pinned(void)
+{
+	const char *what = "register it pinned";
+	struct ibv_mr *mr = ibv_reg_mr(pair.pd, map, SIZE, PAIR_ACCESS);
+
+	if (mr) {
+		step(what, "failed", "it was granted; EOPNOTSUPP is due");
+		ibv_dereg_mr(mr);
+	} else {
+		step(what, errno == EOPNOTSUPP ? "ok" : "failed",
+		     "refused: %s%s", strerrorname_np(errno),
+		     errno == EOPNOTSUPP ? ", as is due" : "");
+	}
+}
+
+static bool register_odp(void)
+{
+	const char *what = "register it with ODP";
+
+	map_mr = ibv_reg_mr(pair.pd, map, SIZE, PAIR_ODP);
+	step(what, map_mr ? "ok" : "failed", "%s",
+	     map_mr ? "" : strerrorname_np(errno));
+	return map_mr;
+}
+
+/* read(2) the file and compare the whole of it with what it should hold. */
+static void compare(const char *what, int status, size_t length)
+{
+	size_t wrong;
+
+	if (status != IBV_WC_SUCCESS) {
+		step(what, "failed", "%s", pair_status(status));
+		pair_connect(&pair);
+		return;
+	}
+	need(pread(fd, scratch, length, 0) == (ssize_t)length, "pread");
+	wrong = wrong_bytes(scratch, want, length);
+	step(what, wrong ? "wrong" : "ok", "%s; read(2): %zu of %zu bytes wrong",
+	     pair_status(status), wrong, length);
+	if (wrong)
+		need(pwrite(fd, want, length, 0) == (ssize_t)length, "pwrite");
+}
+
+static int write_at(size_t offset, uint64_t seed)
+{
+	fill_pattern(mem, CHUNK, seed);
+	return pair_rdma(&pair, IBV_WR_RDMA_WRITE, mem, mem_mr,
+			 (uintptr_t)map + offset, map_mr->rkey, CHUNK);
+}
+
+static void write_and_read(void)
+{
+	size_t offset = 5003;
+	size_t wrong;
+	int status;
+
+	status = write_at(offset, 2);
+	memcpy(want + offset, mem, CHUNK);
+	compare("RDMA WRITE of 10,000 bytes at offset 5,003", status, SIZE);
+
+	offset = 300001;
+	status = pair_rdma(&pair, IBV_WR_RDMA_READ, mem, mem_mr,
+			   (uintptr_t)map + offset, map_mr->rkey, CHUNK);
+	wrong = wrong_bytes(mem, want + offset, CHUNK);
+	if (status == IBV_WC_SUCCESS) {
+		step("RDMA READ of 10,000 bytes at offset 300,001",
+		     wrong ? "wrong" : "ok", "%s; %zu of %zu bytes wrong",
+		     pair_status(status), wrong, CHUNK);
+	} else {
+		step("RDMA READ of 10,000 bytes at offset 300,001", "failed",
+		     "%s", pair_status(status));
+		pair_connect(&pair);
+	}
+}
+
+/* The page is gone: the request must fail, and nothing else may. */
+static void truncate_file(void)
+{
+	const char *what = "truncate to 8 KiB, WRITE at 64 KiB";
+	struct stat st;
+	int status;
+
+	need(!ftruncate(fd, SHORT), "ftruncate");
+	status = write_at(65536, 3);
+	need(!fstat(fd, &st), "fstat");
+	if (status == IBV_WC_SUCCESS)
+		step(what, "wrong", "reported success beyond the end");
+	else if (status != IBV_WC_REM_ACCESS_ERR &&
+		 status != IBV_WC_REM_OP_ERR)
+		step(what, "failed", "%s", pair_status(status));
+	else
+		step(what, "ok", "clean error: %s", pair_status(status));
+	pair_connect(&pair);
+	memset(want + SHORT, 0, SIZE - SHORT);
+
+	need(pread(fd, scratch, SIZE, 0) == st.st_size, "pread");
+	step("the 8 KiB that are left",
+	     wrong_bytes(scratch, want, SHORT) || st.st_size != SHORT ?
+		     "wrong" : "ok",
+	     "read(2): %zu bytes, %zu of them wrong", (size_t)st.st_size,
+	     wrong_bytes(scratch, want, SHORT));
+}
+
+static void extend_file(void)
+{
+	size_t offset = 65536 + 1001;
+	int status;
+
+	need(!ftruncate(fd, SIZE), "ftruncate");
+	status = write_at(offset, 4);
+	memcpy(want + offset, mem, CHUNK);
+	compare("extend to 1 MiB again, same key, WRITE at 66,537", status,
+		SIZE);
+}
+
+static void save_expected(const char *path)
+{
+	int out = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	need(out >= 0 && write(out, want, SIZE) == (ssize_t)SIZE, path);
+	close(out);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 4) {
+		fprintf(stderr, "usage: %s DEVICE FILE EXPECTED\n", argv[0]);
+		return 2;
+	}
+	want = map_anonymous(SIZE);
+	scratch = map_anonymous(SIZE);
+	mem = map_anonymous(CHUNK);
+	pair_open(&pair, argv[1]);
+	mem_mr = ibv_reg_mr(pair.pd, mem, CHUNK, PAIR_ACCESS);
+	need(mem_mr, "reg_mr");
+
+	printf("{\"device\": \"%s\", \"steps\": [", argv[1]);
+	make_file(argv[2]);
+	register_pinned();
+	if (register_odp()) {
+		write_and_read();
+		truncate_file();
+		extend_file();
+		need(!ibv_dereg_mr(map_mr), "dereg_mr");
+	}
+	need(!fsync(fd), "fsync");
+	save_expected(argv[3]);
+	printf("]}\n");
+
+	need(!ibv_dereg_mr(mem_mr), "dereg_mr");
+	pair_close(&pair);
+	return 0;
+}
