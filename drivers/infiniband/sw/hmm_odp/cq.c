@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Completion queues (layer 2).
+ *
+ * Model: a CQ is one ring whose producer is the kernel.  A process polls its
+ * ring by itself and calls the kernel only to arm it; a kernel consumer polls
+ * through hodp_cq_poll().  Either way the kernel keeps the producer index, and
+ * the consumer index is in the ring's header: trusted where the ring is not
+ * mapped, believed by hodp_ring_room() only within limits where it is.
+ *
+ * Words: *armed*: the consumer wants one event, for the next entry or for the
+ * next solicited one.  *Overrun*: an entry came and there was no room, or the
+ * consumer index was impossible; the CQ is dead then (IBTA 11.6.3.1): it takes
+ * nothing more, and every QP that pushes to it fails.
+ *
+ * Invariants: an entry is whole before the producer index covers it.  Arming
+ * and pushing exclude each other, so an entry is either seen by the poll that
+ * follows arming or raises the event.  No QP outlives its CQs (the core counts
+ * them), so nothing pushes to a CQ in destruction.
+ *
+ * Not supported: IB_UVERBS_CQ_FLAGS_IGNORE_OVERRUN, moderation, and resizing
+ * a kernel consumer's CQ.
+ */
+#include <linux/ktime.h>
+#include "cq.h"
+
+/* A kernel consumer's ring: the entries that were not polled yet. */
+static u32 hodp_cq_first(const struct hodp_cq *cq)
+{
+	return READ_ONCE(cq->q.ring.hdr->cons);
+}
+
+int hodp_cq_alloc_ring(struct hodp_queue *q, u32 cqe, struct ib_ucontext *uctx)
+{
+	if (!cqe || cqe > HODP_MAX_CQE)
+		return -EINVAL;
+	return hodp_queue_alloc(q, cqe, sizeof(struct hodp_cqe), uctx);
+}
+
+int hodp_cq_init(struct hodp_cq *cq, const struct ib_cq_init_attr *attr,
+		 struct ib_ucontext *uctx)
+{
+	struct hodp_device *dev = to_hodp_device(cq->ibcq.device);
+	int ret;
+
+	if (attr->flags & ~IB_UVERBS_CQ_FLAGS_TIMESTAMP_COMPLETION)
+		return -EOPNOTSUPP;
+	cq->timestamps = attr->flags & IB_UVERBS_CQ_FLAGS_TIMESTAMP_COMPLETION;
+	spin_lock_init(&cq->lock);
+
+	ret = ida_alloc_range(&dev->cqns, 1, HODP_MAX_CQ, GFP_KERNEL);
+	if (ret < 0)
+		return -ENOMEM;
+	cq->cqn = ret;
+
+	ret = hodp_cq_alloc_ring(&cq->q, attr->cqe, uctx);
+	if (ret) {
+		ida_free(&dev->cqns, cq->cqn);
+		return ret;
+	}
+	cq->ibcq.cqe = cq->q.ring.mask + 1;
+	return 0;
+}
+
+void hodp_cq_destroy(struct hodp_cq *cq)
+{
+	hodp_queue_free(&cq->q);
+	ida_free(&to_hodp_device(cq->ibcq.device)->cqns, cq->cqn);
+}
+
+/* Copy what is outstanding in @from to the beginning of the empty @to. */
+static int hodp_cq_move(struct hodp_ring *to, const struct hodp_ring *from)
+{
+	int room = hodp_ring_room(from);
+	u32 n, i;
+
+	if (room < 0)
+		return room;
+	n = from->mask + 1 - room;
+	if (n > to->mask + 1)
+		return -EINVAL;
+	for (i = 0; i < n; i++) {
+		memcpy(hodp_ring_at(to, to->own),
+		       hodp_ring_at(from, from->own - n + i), to->stride);
+		hodp_ring_produce(to);
+	}
+	return 0;
+}
+
+int hodp_cq_swap(struct hodp_cq *cq, struct hodp_queue *q)
+{
+	unsigned long flags;
+	int ret;
+
+	spin_lock_irqsave(&cq->lock, flags);
+	ret = hodp_cq_move(&q->ring, &cq->q.ring);
+	if (!ret) {
+		swap(cq->q, *q);
+		cq->ibcq.cqe = cq->q.ring.mask + 1;
+	}
+	spin_unlock_irqrestore(&cq->lock, flags);
+	return ret;
+}
+
+/* Store @cqe as the ring's next entry. */
+static void hodp_cq_store(struct hodp_cq *cq, const struct hodp_cqe *cqe)
+{
+	struct hodp_ring *ring = &cq->q.ring;
+	struct hodp_cqe *slot = hodp_ring_at(ring, ring->own);
+
+	lockdep_assert_held(&cq->lock);
+	/* Field by field at the end: no kernel pointer may be in memory that a
+	 * process maps, not even for a moment.
+	 */
+	memcpy(slot, cqe, offsetof(struct hodp_cqe, kernel));
+	slot->timestamp = cq->timestamps ? ktime_get_ns() : 0;
+	slot->kernel = hodp_queue_is_user(&cq->q) ? 0 : cqe->kernel;
+	hodp_ring_produce(ring);
+}
+
+/* Is the event owed for this entry?  It is owed once. */
+static bool hodp_cq_disarm(struct hodp_cq *cq, bool solicited)
+{
+	lockdep_assert_held(&cq->lock);
+	if (likely(!cq->armed))
+		return false;
+	if (cq->armed == IB_CQ_SOLICITED && !solicited)
+		return false;
+	cq->armed = 0;
+	return true;
+}
+
+/* The CQ is dead: say so, to whoever listens. */
+static void hodp_cq_raise_overrun(struct hodp_cq *cq)
+{
+	struct ib_event event = {
+		.device = cq->ibcq.device,
+		.element.cq = &cq->ibcq,
+		.event = IB_EVENT_CQ_ERR,
+	};
+
+	hodp_count(to_hodp_device(cq->ibcq.device), HODP_CNT_CQ_OVERRUNS, 1);
+	if (cq->ibcq.event_handler)
+		cq->ibcq.event_handler(&event, cq->ibcq.cq_context);
+}
+
+int hodp_cq_push(struct hodp_cq *cq, const struct hodp_cqe *cqe, bool solicited)
+{
+	bool notify = false, died = false;
+	unsigned long flags;
+	int ret = 0;
+
+	spin_lock_irqsave(&cq->lock, flags);
+	if (likely(!cq->overrun && hodp_ring_room(&cq->q.ring) > 0)) {
+		hodp_cq_store(cq, cqe);
+		/* Every error is solicited. */
+		solicited |= cqe->status != IB_WC_SUCCESS;
+		notify = hodp_cq_disarm(cq, solicited);
+	} else {
+		died = !cq->overrun;
+		cq->overrun = true;
+		ret = -ENOSPC;
+	}
+	spin_unlock_irqrestore(&cq->lock, flags);
+
+	if (notify && cq->ibcq.comp_handler)
+		cq->ibcq.comp_handler(&cq->ibcq, cq->ibcq.cq_context);
+	if (unlikely(died))
+		hodp_cq_raise_overrun(cq);
+	return ret;
+}
+
+void hodp_cq_forget_qp(struct hodp_cq *cq, const struct ib_qp *qp)
+{
+	struct hodp_ring *ring = &cq->q.ring;
+	const struct hodp_cqe *cqe;
+	unsigned long flags;
+	u32 from, to;
+
+	if (WARN_ON_ONCE(hodp_queue_is_user(&cq->q)))
+		return;
+	spin_lock_irqsave(&cq->lock, flags);
+	to = hodp_cq_first(cq);
+	for (from = to; from != ring->own; from++) {
+		cqe = hodp_ring_at(ring, from);
+		if (cqe->kernel == (uintptr_t)qp)
+			continue;
+		if (to != from)
+			memcpy(hodp_ring_at(ring, to), cqe, ring->stride);
+		to++;
+	}
+	ring->own = to;
+	WRITE_ONCE(ring->hdr->prod, to);
+	spin_unlock_irqrestore(&cq->lock, flags);
+}
+
+static void hodp_cq_fill_wc(struct ib_wc *wc, const struct hodp_cqe *cqe)
+{
+	*wc = (struct ib_wc){
+		.wr_id = cqe->wr_id,
+		.status = cqe->status,
+		.opcode = cqe->opcode,
+		.vendor_err = cqe->vendor_err,
+		.byte_len = cqe->byte_len,
+		.qp = (struct ib_qp *)(uintptr_t)cqe->kernel,
+		.src_qp = cqe->src_qp,
+		.pkey_index = cqe->pkey_index,
+		.port_num = HODP_PORT,
+	};
+	if (cqe->wc_flags & HODP_WC_WITH_IMM) {
+		wc->wc_flags |= IB_WC_WITH_IMM;
+		wc->ex.imm_data = (__force __be32)cqe->imm_inv;
+	}
+	if (cqe->wc_flags & HODP_WC_WITH_INV) {
+		wc->wc_flags |= IB_WC_WITH_INVALIDATE;
+		wc->ex.invalidate_rkey = cqe->imm_inv;
+	}
+	if (cqe->wc_flags & HODP_WC_GRH) {
+		wc->wc_flags |= IB_WC_GRH | IB_WC_WITH_NETWORK_HDR_TYPE;
+		wc->network_hdr_type = cqe->network_hdr_type;
+	}
+}
+
+int hodp_cq_poll(struct ib_cq *ibcq, int num, struct ib_wc *wc)
+{
+	struct hodp_cq *cq = to_hodp_cq(ibcq);
+	struct hodp_ring *ring = &cq->q.ring;
+	unsigned long flags;
+	u32 cons;
+	int n;
+
+	/* A process polls its ring; the kernel has no index for it. */
+	if (WARN_ON_ONCE(hodp_queue_is_user(&cq->q)))
+		return -EINVAL;
+
+	spin_lock_irqsave(&cq->lock, flags);
+	cons = hodp_cq_first(cq);
+	for (n = 0; n < num && cons != ring->own; n++)
+		hodp_cq_fill_wc(&wc[n], hodp_ring_at(ring, cons++));
+	WRITE_ONCE(ring->hdr->cons, cons);
+	spin_unlock_irqrestore(&cq->lock, flags);
+	return n;
+}
+
+int hodp_cq_arm(struct ib_cq *ibcq, enum ib_cq_notify_flags flags)
+{
+	struct hodp_cq *cq = to_hodp_cq(ibcq);
+	u32 want = flags & IB_CQ_SOLICITED_MASK;
+	unsigned long irq;
+	int room, ret = 0;
+
+	spin_lock_irqsave(&cq->lock, irq);
+	/* "Next" includes "solicited", and asking for less takes nothing back. */
+	if (cq->armed != IB_CQ_NEXT_COMP)
+		cq->armed = want;
+	if (flags & IB_CQ_REPORT_MISSED_EVENTS) {
+		room = hodp_ring_room(&cq->q.ring);
+		ret = room >= 0 && room <= cq->q.ring.mask;
+	}
+	spin_unlock_irqrestore(&cq->lock, irq);
+	return ret;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * The device: what every room needs of it, and nothing else (its limits, the
+ * tables from number to object, the counters).  Any room may include this.
+ */
+#ifndef HODP_DEV_H
+#define HODP_DEV_H
+
+#include <linux/idr.h>
+#include <linux/mutex.h>
+#include <linux/netdevice.h>
+#include <linux/percpu.h>
+#include <linux/sizes.h>
+#include <linux/xarray.h>
+#include <rdma/ib_verbs.h>
+
+/* The limits are counts, where SZ_ says nothing of bytes. */
+#define HODP_PORT 1
+#define HODP_GID_TABLE_LEN 1024
+#define HODP_MAX_SGE 32
+#define HODP_MAX_INLINE 512
+#define HODP_MAX_QP SZ_256K
+#define HODP_MAX_QP_WR SZ_64K
+#define HODP_MAX_CQ SZ_1M
+#define HODP_MAX_CQE SZ_4M
+#define HODP_MAX_SRQ SZ_256K
+#define HODP_MAX_SRQ_WR SZ_1M
+#define HODP_MAX_MR SZ_8M
+#define HODP_MAX_PD SZ_1M
+#define HODP_MAX_AH SZ_1M
+#define HODP_MAX_RD_ATOM 128
+#define HODP_MAX_FRMR_PAGES 512
+#define HODP_MAX_MSG SZ_1G
+#define HODP_FIRST_QPN 16
+#define HODP_LAST_QPN 0xfffffe
+
+/* Port counters, in the order of hodp_stats_port[] in stats.c. */
+enum hodp_counter {
+	HODP_CNT_FAULTS, /* page-fault events handled by the mirror */
+	HODP_CNT_FAULT_PAGES, /* pages that they brought in */
+	HODP_CNT_FAULT_ERRORS, /* faults that ended in a permanent error */
+	HODP_CNT_FAULT_RETRIES, /* transient failures that were tried again */
+	HODP_CNT_INVALIDATIONS, /* notifier events that dropped something */
+	HODP_CNT_INVAL_PAGES, /* pages dropped */
+	HODP_CNT_DOWNGRADES, /* events that made entries read-only */
+	HODP_CNT_PREFETCHES,
+	HODP_CNT_OPS, /* send queue entries executed */
+	HODP_CNT_INLINE_OPS, /* of these, finished inside the doorbell */
+	HODP_CNT_BYTES, /* payload bytes moved */
+	HODP_CNT_RNR, /* receiver-not-ready replies */
+	HODP_CNT_RETRIES, /* peer not reachable, tried again */
+	HODP_CNT_UD_DROPS, /* datagrams without a receive buffer or QP */
+	HODP_CNT_CQ_OVERRUNS,
+	HODP_CNT_MAX,
+};
+
+struct hodp_counters {
+	u64 v[HODP_CNT_MAX];
+};
+
+/**
+ * struct hodp_device - one soft device on one netdev
+ * @ibdev: embedded core device
+ * @qps: QPN -> struct hodp_qp; look-ups under RCU, see hodp_qp_get()
+ * @mrs: key >> 8 -> struct hodp_mr; look-ups under RCU
+ * @ahs: AH number -> struct hodp_ah_entry; look-ups under RCU
+ * @cqns, @srqns: numbers in use; under their own locks
+ * @next_qpn, @next_mr, @next_ah: cyclic allocation; under the xarray's lock
+ * @next_key: low byte of the next memory key
+ * @mirror_lock: guards @mirrors
+ * @mirrors: struct hodp_mirror of every mm with an on-demand MR here
+ * @counters: per CPU, summed by stats.c
+ * @link: in the module's device list, under its lock (device.c)
+ * @ndev, @ndev_tracker: the netdev and the reference to it; NULL once the
+ *        device is gone; under the module's lock
+ *
+ * The three xarrays are locked with interrupts off (the *_irq variants).
+ */
+struct hodp_device {
+	struct ib_device ibdev;
+	struct xarray qps;
+	struct xarray mrs;
+	struct xarray ahs;
+	struct ida cqns;
+	struct ida srqns;
+	u32 next_qpn;
+	u32 next_mr;
+	u32 next_ah;
+	atomic_t next_key;
+	struct mutex mirror_lock; /* see above */
+	struct list_head mirrors;
+	struct hodp_counters __percpu *counters;
+	struct list_head link;
+	struct net_device *ndev;
+	netdevice_tracker ndev_tracker;
+};
+
+static inline struct hodp_device *to_hodp_device(struct ib_device *ibdev)
+{
+	return container_of(ibdev, struct hodp_device, ibdev);
+}
+
+static inline void hodp_count(struct hodp_device *dev, enum hodp_counter which,
+			      u64 n)
+{
+	this_cpu_add(dev->counters->v[which], n);
+}
+
+#endif /* HODP_DEV_H */

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Devices and their netdevs (layer 6): model in device.c. */
+#ifndef HODP_DEVICE_H
+#define HODP_DEVICE_H
+
+#include "dev.h"
+
+/* The version, as text and as ib_device_attr.fw_ver has it. */
+#define HODP_VERSION "0.1.0"
+#define HODP_FW_VER (0ULL << 32 | 1 << 16 | 0)
+
+/**
+ * hodp_device_add - make a device on a netdev and register it
+ * @name: of the new device
+ * @ndev: an Ethernet or loopback netdev; the caller holds a reference
+ *
+ * Context: process, without RTNL.
+ * Return: 0, -EINVAL (not such a netdev), -EEXIST (has a device already),
+ * -ENOMEM, or what the core says of the name.
+ */
+int hodp_device_add(const char *name, struct net_device *ndev);
+
+/**
+ * hodp_device_remove_all - unregister every device and wait for the end
+ *
+ * On return no code of a device runs any more, wherever its removal began.
+ * Nobody adds devices at the same time.  Context: process.
+ */
+void hodp_device_remove_all(void);
+
+/**
+ * hodp_device_netdev_event - tell the netdev's device of a netdev event
+ * @event: NETDEV_*
+ *
+ * Context: process, under RTNL.
+ */
+void hodp_device_netdev_event(struct net_device *ndev, unsigned long event);
+
+/* ib_device_ops */
+void hodp_device_dealloc(struct ib_device *ibdev);
+void hodp_device_fw_str(struct ib_device *ibdev, char *str);
+void hodp_device_query(const struct hodp_device *dev,
+		       struct ib_device_attr *attr);
+int hodp_device_query_port(struct ib_device *ibdev, u32 port,
+			   struct ib_port_attr *attr);
+
+#endif /* HODP_DEVICE_H */

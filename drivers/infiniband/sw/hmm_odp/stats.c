@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * What `rdma statistic` and `rdma resource` show (layer 6).
+ *
+ * Model: a port has per-CPU counters, summed when somebody asks; a memory
+ * region has its own, kept by the mirror.  Names follow mlx5 where it has the
+ * same thing.
+ *
+ * Invalidations are counted once in a mirror, not once in every region over
+ * it: for a region they are those of its whole address space since it was
+ * registered.
+ */
+#include <net/netlink.h>
+#include <rdma/restrack.h>
+#include <rdma/rdma_netlink.h>
+#include "cq.h"
+#include "mr.h"
+#include "srq.h"
+#include "stats.h"
+
+static const struct rdma_stat_desc hodp_stats_port[] = {
+	[HODP_CNT_FAULTS].name = "page_faults",
+	[HODP_CNT_FAULT_PAGES].name = "page_faults_pages",
+	[HODP_CNT_FAULT_ERRORS].name = "page_faults_failed",
+	[HODP_CNT_FAULT_RETRIES].name = "page_faults_retried",
+	[HODP_CNT_INVALIDATIONS].name = "page_invalidations",
+	[HODP_CNT_INVAL_PAGES].name = "page_invalidations_pages",
+	[HODP_CNT_DOWNGRADES].name = "page_downgrades",
+	[HODP_CNT_PREFETCHES].name = "page_prefetch",
+	[HODP_CNT_OPS].name = "operations",
+	[HODP_CNT_INLINE_OPS].name = "operations_in_doorbell",
+	[HODP_CNT_BYTES].name = "payload_bytes",
+	[HODP_CNT_RNR].name = "rnr_nak_retry_err",
+	[HODP_CNT_RETRIES].name = "transport_retries",
+	[HODP_CNT_UD_DROPS].name = "ud_drops",
+	[HODP_CNT_CQ_OVERRUNS].name = "cq_overruns",
+};
+
+static_assert(ARRAY_SIZE(hodp_stats_port) == HODP_CNT_MAX);
+
+struct rdma_hw_stats *hodp_stats_alloc(struct ib_device *ibdev, u32 port)
+{
+	return rdma_alloc_hw_stats_struct(hodp_stats_port, HODP_CNT_MAX,
+					  RDMA_HW_STATS_DEFAULT_LIFESPAN);
+}
+
+int hodp_stats_get(struct ib_device *ibdev, struct rdma_hw_stats *stats,
+		   u32 port, int index)
+{
+	struct hodp_device *dev = to_hodp_device(ibdev);
+	const struct hodp_counters *c;
+	int cpu, i;
+
+	if (port != HODP_PORT)
+		return -EINVAL;
+	for (i = 0; i < HODP_CNT_MAX; i++)
+		stats->value[i] = 0;
+	for_each_possible_cpu(cpu) {
+		c = per_cpu_ptr(dev->counters, cpu);
+		for (i = 0; i < HODP_CNT_MAX; i++)
+			stats->value[i] += READ_ONCE(c->v[i]);
+	}
+	return HODP_CNT_MAX;
+}
+
+static int hodp_stats_put_mr(struct sk_buff *msg, const struct hodp_mr *mr)
+{
+	const struct hodp_mr_stats *s = &mr->stats;
+
+	if (rdma_nl_stat_hwcounter_entry(msg, "page_faults",
+					 atomic64_read(&s->faults)) ||
+	    rdma_nl_stat_hwcounter_entry(msg, "page_invalidations_pages",
+					 hodp_mirror_invalidated(mr->mirror) -
+						 mr->inval_base) ||
+	    rdma_nl_stat_hwcounter_entry(msg, "page_prefetch",
+					 atomic64_read(&s->prefetches)))
+		return -EMSGSIZE;
+	return 0;
+}
+
+int hodp_stats_fill_mr(struct sk_buff *msg, struct ib_mr *ibmr)
+{
+	const struct hodp_mr *mr = to_hodp_mr(ibmr);
+	struct nlattr *nest;
+
+	if (mr->kind != HODP_MR_ODP)
+		return 0;
+	nest = nla_nest_start(msg, RDMA_NLDEV_ATTR_STAT_HWCOUNTERS);
+	if (!nest)
+		return -EMSGSIZE;
+	if (hodp_stats_put_mr(msg, mr)) {
+		nla_nest_cancel(msg, nest);
+		return -EMSGSIZE;
+	}
+	nla_nest_end(msg, nest);
+	return 0;
+}
+
+/* End the nest of driver attributes, or take it back on @err. */
+static int hodp_stats_end(struct sk_buff *msg, struct nlattr *nest, int err)
+{
+	if (err) {
+		nla_nest_cancel(msg, nest);
+		return -EMSGSIZE;
+	}
+	nla_nest_end(msg, nest);
+	return 0;
+}
+
+int hodp_stats_fill_res_mr(struct sk_buff *msg, struct ib_mr *ibmr)
+{
+	const struct hodp_mr *mr = to_hodp_mr(ibmr);
+	struct nlattr *nest;
+
+	if (mr->kind != HODP_MR_ODP)
+		return 0;
+	nest = nla_nest_start(msg, RDMA_NLDEV_ATTR_DRIVER);
+	if (!nest)
+		return -EMSGSIZE;
+	return hodp_stats_end(msg, nest,
+			      rdma_nl_put_driver_string(msg, "odp",
+							mr->length == U64_MAX ?
+								"implicit" :
+								"explicit"));
+}
+
+int hodp_stats_fill_res_cq(struct sk_buff *msg, struct ib_cq *ibcq)
+{
+	const struct hodp_cq *cq = to_hodp_cq(ibcq);
+	struct nlattr *nest = nla_nest_start(msg, RDMA_NLDEV_ATTR_DRIVER);
+
+	if (!nest)
+		return -EMSGSIZE;
+	return hodp_stats_end(msg, nest,
+			      rdma_nl_put_driver_u32(msg, "drv_cqn", cq->cqn) ||
+				      rdma_nl_put_driver_u32(msg, "overrun",
+							     cq->overrun));
+}
+
+int hodp_stats_fill_res_srq(struct sk_buff *msg, struct ib_srq *ibsrq)
+{
+	struct hodp_srq *srq = to_hodp_srq(ibsrq);
+	struct nlattr *nest = nla_nest_start(msg, RDMA_NLDEV_ATTR_DRIVER);
+
+	if (!nest)
+		return -EMSGSIZE;
+	return hodp_stats_end(
+		msg, nest,
+		rdma_nl_put_driver_u32(msg, "max_wr", srq->max_wr) ||
+			rdma_nl_put_driver_u32(msg, "limit",
+					       hodp_srq_limit(srq)));
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* The ib_device_ops table (layer 6). */
+#ifndef HODP_VERBS_H
+#define HODP_VERBS_H
+
+#include <rdma/ib_verbs.h>
+
+extern const struct ib_device_ops hodp_ops;
+
+#endif /* HODP_VERBS_H */
