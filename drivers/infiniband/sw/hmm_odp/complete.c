@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Completions.
+ *
+ * An operation or a receive request leaves its QP through exactly one of these
+ * functions; each clears @active before it returns, so a second call has
+ * nothing to finish.  A CQ that overran cannot take the completion: its QP
+ * goes to the error state (IBTA 11.6.3.2), once.
+ */
+#include "complete.h"
+#include "fault.h"
+
+static void hodp_complete_push(struct hodp_qp *qp, struct hodp_cq *cq,
+			       struct hodp_cqe *cqe, bool solicited)
+{
+	cqe->qp_num = qp->ibqp.qp_num;
+	cqe->kernel = (unsigned long)&qp->ibqp;
+	if (unlikely(hodp_cq_push(cq, cqe, solicited)))
+		hodp_qp_error(qp, IB_EVENT_QP_FATAL);
+}
+
+static void hodp_complete_send_cqe(struct hodp_qp *qp, struct hodp_op *op,
+				   enum ib_wc_status status)
+{
+	struct hodp_cqe cqe = {
+		.wr_id = op->wqe.wr_id,
+		.status = status,
+		.opcode = op->row ? op->row->wc : 0,
+		.byte_len = op->total,
+	};
+
+	hodp_complete_push(qp, qp->send_cq, &cqe, status != IB_WC_SUCCESS);
+}
+
+void hodp_complete_send(struct hodp_qp *qp, enum ib_wc_status status)
+{
+	struct hodp_op *op = &qp->op;
+
+	hodp_op_unbind(op);
+	op->active = false;
+	if (likely(status == IB_WC_SUCCESS)) {
+		hodp_count(hodp_qp_dev(qp), HODP_CNT_BYTES, op->total);
+		if (qp->sq_sig_all || (op->wqe.send_flags & IB_SEND_SIGNALED))
+			hodp_complete_send_cqe(qp, op, status);
+		return;
+	}
+	/* The state first: who sees the completion sees the state too. */
+	if (status != IB_WC_WR_FLUSH_ERR) {
+		if (hodp_qp_is_ud(qp))
+			hodp_qp_sq_error(qp);
+		else
+			hodp_qp_error(qp, -1);
+	}
+	hodp_complete_send_cqe(qp, op, status);
+}
+
+void hodp_complete_recv(struct hodp_qp *qp, struct hodp_inbound *in,
+			enum ib_wc_status status,
+			const struct hodp_recv_info *info)
+{
+	struct hodp_cqe cqe = {
+		.wr_id = in->recv.wr_id,
+		.status = status,
+		.opcode = info->opcode,
+		.byte_len = info->byte_len,
+		.imm_inv = info->imm_inv,
+		.src_qp = info->src_qp,
+		.wc_flags = info->wc_flags,
+		.pkey_index = info->pkey_index,
+		.network_hdr_type = info->net_type,
+	};
+
+	hodp_inbound_unbind(in);
+	in->active = false;
+	hodp_complete_push(qp, qp->recv_cq, &cqe,
+			   info->solicited || status != IB_WC_SUCCESS);
+}
+
+void hodp_complete_flush_send(struct hodp_qp *qp)
+{
+	hodp_fault_drop(&qp->req);
+	qp->stall = HODP_RUN;
+	/* Entries that are not valid are flushed like the others. */
+	while (qp->op.active || hodp_op_fetch(&qp->op, qp) != 0) {
+		if (!qp->op.active)
+			break; /* the ring's index is corrupt */
+		hodp_complete_send(qp, IB_WC_WR_FLUSH_ERR);
+	}
+}
+
+static void hodp_complete_flush_one(struct hodp_qp *qp, struct hodp_inbound *in)
+{
+	static const struct hodp_recv_info info = { .opcode = IB_WC_RECV };
+
+	if (in->active)
+		hodp_complete_recv(qp, in, IB_WC_WR_FLUSH_ERR, &info);
+}
+
+/* The inbound message, unless a peer still executes it: it kicks us later. */
+static bool hodp_complete_flush_inbound(struct hodp_qp *qp)
+{
+	bool busy;
+
+	spin_lock(&qp->in_lock);
+	busy = qp->in_busy;
+	spin_unlock(&qp->in_lock);
+	if (busy)
+		return false;
+	/* Nobody enters any more: the state is ERR. */
+	hodp_complete_flush_one(qp, &qp->in);
+	return true;
+}
+
+void hodp_complete_flush_recv(struct hodp_qp *qp)
+{
+	bool raise;
+
+	hodp_fault_drop(&qp->rx);
+	if (!hodp_complete_flush_inbound(qp))
+		return;
+	hodp_complete_flush_one(qp, &qp->rx_in);
+	if (!qp->srq) {
+		struct hodp_inbound *in = &qp->rx_in;
+
+		/* Receives posted from now on are flushed by a doorbell. */
+		hodp_rq_want_doorbell(&qp->rq, true);
+		while (hodp_rq_pop(&qp->rq, &in->recv) > 0) {
+			in->active = true;
+			hodp_complete_flush_one(qp, in);
+		}
+		return;
+	}
+	spin_lock(&qp->lock);
+	raise = !qp->last_wqe;
+	qp->last_wqe = true;
+	spin_unlock(&qp->lock);
+	if (raise)
+		hodp_qp_event(qp, IB_EVENT_QP_LAST_WQE_REACHED);
+}

@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * The engine: takes operations off a send queue and gives them to a transport.
+ *
+ * Where it runs, always in process context:
+ *   doorbell   a process's post_send: what is mapped is done before it returns,
+ *              up to a budget; the rest goes on in the work item
+ *   work item  kernel consumers (they post from any context), handed-over
+ *              work, timers, flushing
+ *   fault      the work item of a page fault goes on with the operation that
+ *              waited for it, without another hand-over
+ *
+ * A requester stalls for one of three reasons (enum hodp_stall), with its
+ * operation kept and every reference to memory and peer let go.  Each way out
+ * of a stall kicks the runner: the fault itself, the timer, a receive request
+ * that is posted, a state change.
+ */
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include "complete.h"
+#include "engine.h"
+#include "fault.h"
+#include "respond.h"
+#include "trace.h"
+#include "transport.h"
+
+/* What a doorbell does before it hands over: operations, pieces of 256 KiB. */
+#define HODP_DOORBELL_STEPS	64
+/* What a work item does before it lets other work items have the worker. */
+#define HODP_WORK_STEPS		1024
+/* Out of memory: try again after this many jiffies. */
+#define HODP_PAUSE		(HZ / 100 + 1)
+/* A timeout of 0 means for ever: how often to look for the peer. */
+#define HODP_PATIENCE		(HZ / 10)
+
+/* IBTA table 45: RNR NAK timer field to microseconds. */
+static const u32 hodp_rnr_usecs[32] = {
+	655360, 10,    20,    30,    40,    60,	   80,	  120,
+	160,	240,   320,   480,   640,   960,   1280,  1920,
+	2560,	3840,  5120,  7680,  10240, 15360, 20480, 30720,
+	40960,	61440, 81920, 122880, 163840, 245760, 327680, 491520,
+};
+
+/* ---- stalls ---- */
+
+static void hodp_engine_sleep(struct hodp_qp *qp, enum hodp_stall why,
+			      unsigned long delay)
+{
+	qp->stall = why;
+	trace_hodp_stall(qp->ibqp.qp_num, why, qp->op.done, qp->op.total);
+	mod_delayed_work(system_wq, &qp->timer, delay);
+}
+
+static u32 hodp_engine_peer_rnr_timer(struct hodp_qp *qp)
+{
+	struct hodp_qp *peer = hodp_qp_get(hodp_qp_dev(qp),
+					   qp->attr.dest_qp_num);
+	u32 timer = 0;
+
+	if (peer) {
+		timer = peer->attr.min_rnr_timer & 31;
+		hodp_qp_put(peer);
+	}
+	return timer;
+}
+
+static void hodp_engine_rnr(struct hodp_qp *qp)
+{
+	u32 usecs = hodp_rnr_usecs[hodp_engine_peer_rnr_timer(qp)];
+
+	hodp_count(hodp_qp_dev(qp), HODP_CNT_RNR, 1);
+	if (qp->attr.rnr_retry != 7) {
+		if (!qp->rnr_left) {
+			hodp_complete_send(qp, IB_WC_RNR_RETRY_EXC_ERR);
+			return;
+		}
+		qp->rnr_left--;
+	}
+	hodp_engine_sleep(qp, HODP_STALL_RNR, usecs_to_jiffies(usecs));
+}
+
+static void hodp_engine_timeout(struct hodp_qp *qp)
+{
+	u64 usecs = (4096ULL << qp->attr.timeout) / 1000;
+	unsigned long delay = HODP_PATIENCE;
+
+	hodp_count(hodp_qp_dev(qp), HODP_CNT_RETRIES, 1);
+	if (qp->attr.timeout) {
+		if (!qp->retry_left) {
+			hodp_complete_send(qp, IB_WC_RETRY_EXC_ERR);
+			return;
+		}
+		qp->retry_left--;
+		delay = min_t(u64, usecs_to_jiffies(min_t(u64, usecs, U32_MAX)),
+			      MAX_JIFFY_OFFSET);
+	}
+	hodp_engine_sleep(qp, HODP_STALL_TIMEOUT, delay);
+}
+
+/* Is the requester still stalled? */
+static bool hodp_engine_stalled(struct hodp_qp *qp)
+{
+	int err;
+
+	switch (qp->stall) {
+	case HODP_RUN:
+		return false;
+	case HODP_STALL_FAULT:
+		err = hodp_fault_finish(&qp->req);
+		if (err == -EINPROGRESS)
+			return true;
+		qp->op.fault_err = err;
+		break;
+	case HODP_STALL_RNR:
+	case HODP_STALL_TIMEOUT:
+		if (!test_and_clear_bit(0, &qp->wake))
+			return true;
+		break;
+	}
+	qp->stall = HODP_RUN;
+	return false;
+}
+
+/* ---- the requester ---- */
+
+/* REG_MR, LOCAL_INV: done on the spot. */
+static void hodp_engine_local_op(struct hodp_qp *qp)
+{
+	struct hodp_device *dev = hodp_qp_dev(qp);
+	const struct hodp_send_wqe *wqe = &qp->op.wqe;
+	int ret;
+
+	if (wqe->opcode == IB_WR_REG_MR)
+		ret = hodp_mr_fast_reg(dev, qp->ibqp.pd, wqe->reg.lkey,
+				       wqe->reg.key, wqe->reg.access);
+	else
+		ret = hodp_mr_invalidate(dev, qp->ibqp.pd, wqe->imm_inv);
+	hodp_complete_send(qp, ret ? IB_WC_MW_BIND_ERR : IB_WC_SUCCESS);
+}
+
+/* Take the next operation.  Return: false: there is none to execute. */
+static bool hodp_engine_fetch(struct hodp_qp *qp)
+{
+	int ret = hodp_op_fetch(&qp->op, qp);
+
+	if (!ret)
+		return false;
+	if (ret == -EPROTO) {
+		hodp_qp_error(qp, IB_EVENT_QP_FATAL);
+		return false;
+	}
+	hodp_count(hodp_qp_dev(qp), HODP_CNT_OPS, 1);
+	clear_bit(0, &qp->wake);
+	qp->rnr_left = qp->attr.rnr_retry;
+	qp->retry_left = qp->attr.retry_cnt;
+	if (ret < 0)
+		hodp_complete_send(qp, ret == -EMSGSIZE ? IB_WC_LOC_LEN_ERR :
+							  IB_WC_LOC_QP_OP_ERR);
+	else if (qp->op.row->flags & HODP_OP_LOCAL)
+		hodp_engine_local_op(qp);
+	return true;
+}
+
+static void hodp_engine_verdict(struct hodp_qp *qp, enum hodp_verdict verdict)
+{
+	switch (verdict) {
+	case HODP_V_DONE:
+	case HODP_V_MORE:
+		break;
+	case HODP_V_FAULT:
+		qp->stall = HODP_STALL_FAULT;
+		trace_hodp_stall(qp->ibqp.qp_num, HODP_STALL_FAULT,
+				 qp->op.done, qp->op.total);
+		break;
+	case HODP_V_RNR:
+		hodp_engine_rnr(qp);
+		break;
+	case HODP_V_TIMEOUT:
+		hodp_engine_timeout(qp);
+		break;
+	case HODP_V_PAUSE:
+		hodp_engine_sleep(qp, HODP_STALL_TIMEOUT, HODP_PAUSE);
+		break;
+	}
+}
+
+/* May the requester go on with an operation in this state? */
+static bool hodp_engine_may_send(struct hodp_qp *qp)
+{
+	switch (READ_ONCE(qp->state)) {
+	case IB_QPS_RTS:
+		qp->drained = false;
+		return true;
+	case IB_QPS_SQD:
+		if (qp->op.active)
+			return true;
+		if (!qp->drained) {
+			qp->drained = true;
+			if (qp->attr.en_sqd_async_notify)
+				hodp_qp_event(qp, IB_EVENT_SQ_DRAINED);
+		}
+		return false;
+	case IB_QPS_ERR:
+	case IB_QPS_SQE:
+		hodp_complete_flush_send(qp);
+		return false;
+	default:
+		return false;
+	}
+}
+
+/* Return: false: nothing to do now; true: the steps were used up. */
+static bool hodp_engine_requester(struct hodp_qp *qp, int steps)
+{
+	while (!READ_ONCE(qp->dying) && hodp_engine_may_send(qp) &&
+	       !hodp_engine_stalled(qp)) {
+		if (!qp->op.active && !hodp_engine_fetch(qp)) {
+			/* A corrupt ring has just failed the QP: flush it. */
+			if (READ_ONCE(qp->state) == IB_QPS_ERR)
+				continue;
+			return false;
+		}
+		if (qp->op.active)
+			hodp_engine_verdict(qp, qp->transport->execute(qp));
+		if (!--steps)
+			return true;
+	}
+	return false;
+}
+
+/* The owner's loop: until nobody kicked meanwhile, or hand over. */
+static void hodp_engine_own_req(struct hodp_runner *r, int steps)
+{
+	int seen;
+
+	do {
+		seen = atomic_read(&r->kicks);
+		if (hodp_engine_requester(r->qp, steps)) {
+			hodp_runner_handoff(r);
+			return;
+		}
+	} while (!hodp_runner_leave(r, seen));
+}
+
+static void hodp_engine_run_req(struct hodp_runner *r)
+{
+	if (hodp_runner_enter(r))
+		hodp_engine_own_req(r, HODP_WORK_STEPS);
+}
+
+static void hodp_engine_work_req(struct work_struct *work)
+{
+	struct hodp_runner *r = container_of(work, struct hodp_runner, work);
+
+	if (xchg(&r->handoff, false))
+		hodp_engine_own_req(r, HODP_WORK_STEPS);
+	else
+		hodp_engine_run_req(r);
+}
+
+static void hodp_engine_timer(struct work_struct *work)
+{
+	struct hodp_qp *qp =
+		container_of(to_delayed_work(work), struct hodp_qp, timer);
+
+	hodp_qp_wake(qp);
+}
+
+/* ---- the receiver ---- */
+
+static void hodp_engine_receiver(struct hodp_qp *qp)
+{
+	if (READ_ONCE(qp->dying))
+		return;
+	switch (READ_ONCE(qp->state)) {
+	case IB_QPS_RTR:
+	case IB_QPS_RTS:
+	case IB_QPS_SQD:
+	case IB_QPS_SQE:
+		hodp_respond_dgrams(qp);
+		break;
+	case IB_QPS_ERR:
+		hodp_complete_flush_recv(qp);
+		break;
+	default:
+		break;
+	}
+}
+
+static void hodp_engine_run_rx(struct hodp_runner *r)
+{
+	int seen;
+
+	if (!hodp_runner_enter(r))
+		return;
+	do {
+		seen = atomic_read(&r->kicks);
+		hodp_engine_receiver(r->qp);
+	} while (!hodp_runner_leave(r, seen));
+}
+
+static void hodp_engine_work_rx(struct work_struct *work)
+{
+	hodp_engine_run_rx(container_of(work, struct hodp_runner, work));
+}
+
+/* ---- verbs ---- */
+
+void hodp_engine_attach(struct hodp_qp *qp)
+{
+	qp->transport = &hodp_local_transport;
+	qp->req.run = hodp_engine_run_req;
+	INIT_WORK(&qp->req.work, hodp_engine_work_req);
+	qp->rx.run = hodp_engine_run_rx;
+	INIT_WORK(&qp->rx.work, hodp_engine_work_rx);
+	INIT_DELAYED_WORK(&qp->timer, hodp_engine_timer);
+}
+
+/* A kernel consumer's list, into its ring. */
+static int hodp_engine_enqueue(struct hodp_qp *qp, const struct ib_send_wr *wr,
+			       const struct ib_send_wr **bad)
+{
+	struct hodp_ring *ring = &qp->sq.ring;
+	unsigned long flags;
+	int ret = 0;
+
+	spin_lock_irqsave(&qp->sq_lock, flags);
+	for (; wr; wr = wr->next) {
+		u32 prod = ring->hdr->prod;
+
+		/* Pairs with the release in hodp_ring_consume(). */
+		if (prod - smp_load_acquire(&ring->hdr->cons) > ring->mask)
+			ret = -ENOMEM;
+		else
+			ret = hodp_op_from_wr(qp, wr, hodp_ring_at(ring, prod));
+		if (ret) {
+			*bad = wr;
+			break;
+		}
+		/* Pairs with the acquire in hodp_ring_pending(). */
+		smp_store_release(&ring->hdr->prod, prod + 1);
+	}
+	spin_unlock_irqrestore(&qp->sq_lock, flags);
+	return ret;
+}
+
+int hodp_engine_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
+			  const struct ib_send_wr **bad)
+{
+	struct hodp_qp *qp = to_hodp_qp(ibqp);
+	int ret;
+
+	if (likely(!wr)) {
+		if (hodp_runner_enter(&qp->req))
+			hodp_engine_own_req(&qp->req, HODP_DOORBELL_STEPS);
+		return 0;
+	}
+	if (hodp_queue_is_user(&qp->sq) ||
+	    READ_ONCE(qp->state) < IB_QPS_RTS) {
+		*bad = wr;
+		return -EINVAL;
+	}
+	ret = hodp_engine_enqueue(qp, wr, bad);
+	hodp_runner_kick(&qp->req);
+	return ret;
+}
+
+/* There is a receive request: whoever waits for one need not wait longer. */
+static void hodp_engine_recv_posted(struct hodp_qp *qp)
+{
+	struct hodp_qp *peer;
+
+	if (READ_ONCE(qp->state) == IB_QPS_ERR)
+		hodp_runner_kick(&qp->rx);
+	if (!READ_ONCE(qp->rnr_waiter))
+		return;
+	peer = hodp_qp_get(hodp_qp_dev(qp), qp->attr.dest_qp_num);
+	if (!peer)
+		return;
+	hodp_qp_wake(peer);
+	hodp_qp_put(peer);
+}
+
+int hodp_engine_post_recv(struct ib_qp *ibqp, const struct ib_recv_wr *wr,
+			  const struct ib_recv_wr **bad)
+{
+	struct hodp_qp *qp = to_hodp_qp(ibqp);
+	int ret = 0;
+
+	if (wr && (qp->srq || hodp_queue_is_user(&qp->rq.q) ||
+		   READ_ONCE(qp->state) == IB_QPS_RESET)) {
+		*bad = wr;
+		return -EINVAL;
+	}
+	if (wr)
+		ret = hodp_rq_post(&qp->rq, wr, bad);
+	/* Pairs with the acquire of prod after rnr_waiter was set. */
+	smp_mb();
+	hodp_engine_recv_posted(qp);
+	return ret;
+}
+
+int hodp_engine_post_srq_recv(struct ib_srq *ibsrq, const struct ib_recv_wr *wr,
+			      const struct ib_recv_wr **bad)
+{
+	struct hodp_srq *srq = to_hodp_srq(ibsrq);
+
+	if (!wr)
+		return 0;
+	if (hodp_queue_is_user(&srq->rq.q)) {
+		*bad = wr;
+		return -EINVAL;
+	}
+	return hodp_rq_post(&srq->rq, wr, bad);
+}
+
+/* ---- module ---- */
+
+int hodp_engine_start(void)
+{
+	int ret = hodp_mr_start();
+
+	if (ret)
+		return ret;
+	ret = hodp_fault_start();
+	if (ret)
+		goto err_mr;
+	ret = hodp_qp_start();
+	if (ret)
+		goto err_fault;
+	return 0;
+
+err_fault:
+	hodp_fault_stop();
+err_mr:
+	hodp_mr_stop();
+	return ret;
+}
+
+void hodp_engine_flush(void)
+{
+	hodp_mr_flush();
+	hodp_fault_flush();
+}
+
+void hodp_engine_stop(void)
+{
+	hodp_qp_stop();
+	hodp_fault_stop();
+	hodp_mr_stop();
+	/* Chunks, regions and address handles are freed after grace periods. */
+	rcu_barrier();
+}

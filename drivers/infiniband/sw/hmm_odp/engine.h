@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* The engine (layer 5): runs queue pairs; model in engine.c. */
+#ifndef HODP_ENGINE_H
+#define HODP_ENGINE_H
+
+#include "qp.h"
+
+/* Workqueues of the module: init (0, -ENOMEM) and exit. */
+int hodp_engine_start(void);
+void hodp_engine_stop(void);
+
+/* Before a device's memory goes: wait for what outlives QPs and MRs. */
+void hodp_engine_flush(void);
+
+/* Give a QP its runners: before hodp_qp_init() publishes it. */
+void hodp_engine_attach(struct hodp_qp *qp);
+
+/* ib_device_ops.  Without a work request it is a process's doorbell: whatever
+ * is mapped is executed before it returns.
+ */
+int hodp_engine_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
+			  const struct ib_send_wr **bad);
+int hodp_engine_post_recv(struct ib_qp *ibqp, const struct ib_recv_wr *wr,
+			  const struct ib_recv_wr **bad);
+int hodp_engine_post_srq_recv(struct ib_srq *ibsrq, const struct ib_recv_wr *wr,
+			      const struct ib_recv_wr **bad);
+
+#endif /* HODP_ENGINE_H */

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Page faults of queue pairs (layer 2): model in fault.c. */
+#ifndef HODP_FAULT_H
+#define HODP_FAULT_H
+
+#include "qp.h"
+
+/* The workqueue of all faults: module init (-ENOMEM) and exit. */
+int hodp_fault_start(void);
+void hodp_fault_stop(void);
+/* Wait for faults that nobody waits for any more: before a device goes. */
+void hodp_fault_flush(void);
+
+/**
+ * hodp_fault_begin - bring in what an operation missed
+ * @r: runner that the caller owns; it has no fault
+ * @miss: what; its span still holds the region
+ *
+ * When it is done, @r is run again, from the fault's own work item.
+ * Context: process.  Return: 0, -ENOMEM.
+ */
+int hodp_fault_begin(struct hodp_runner *r, const struct hodp_miss *miss);
+
+/**
+ * hodp_fault_finish - collect the result
+ * @r: runner that the caller owns
+ *
+ * Return: 0 (or there was no fault), -EINPROGRESS, -EFAULT, -EPERM,
+ * -EHWPOISON.
+ */
+int hodp_fault_finish(struct hodp_runner *r);
+
+/* Forget a fault: it goes on by itself and wakes nobody. */
+void hodp_fault_drop(struct hodp_runner *r);
+
+#endif /* HODP_FAULT_H */

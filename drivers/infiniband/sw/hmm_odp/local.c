@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * The same-device transport: requester and responder in one call, one copy,
+ * no packets.
+ *
+ * RC: the requester's runner enters the peer, lets respond.c move one bounded
+ * piece from memory to memory, and leaves it again.  Whatever must be faulted
+ * in, on either side, stalls this requester only.
+ *
+ * UD: the payload is gathered into a buffer and queued at the destination,
+ * whose own receiver delivers it.  So a receiver's page fault does not stall
+ * the sender; price: one more copy of at most 4 KiB.
+ */
+#include <linux/slab.h>
+#include "ah.h"
+#include "complete.h"
+#include "fault.h"
+#include "respond.h"
+#include "transport.h"
+
+/* Datagrams that may wait at one QP; what comes on top is dropped. */
+#define HODP_RX_QUEUE_MAX	1024
+
+static enum hodp_verdict hodp_local_finish(struct hodp_qp *qp,
+					   enum ib_wc_status status)
+{
+	hodp_complete_send(qp, status);
+	return HODP_V_DONE;
+}
+
+static enum hodp_verdict hodp_local_miss(struct hodp_qp *qp,
+					 const struct hodp_miss *miss)
+{
+	struct hodp_op *op = &qp->op;
+	bool incoming = op->row->flags & (HODP_OP_READ | HODP_OP_ATOMIC);
+
+	op->fault_local = miss->source != incoming;
+	return hodp_fault_begin(&qp->req, miss) ? HODP_V_PAUSE : HODP_V_FAULT;
+}
+
+static void hodp_local_request(const struct hodp_op *op,
+			       struct hodp_request *req, struct hodp_sgl *data)
+{
+	*req = (struct hodp_request){
+		.row = op->row,
+		.addr = op->wqe.rdma.remote_addr,
+		.rkey = op->wqe.rdma.rkey,
+		.total = op->total,
+		.done = op->done,
+		.imm_inv = op->wqe.imm_inv,
+		.solicited = op->wqe.send_flags & IB_SEND_SOLICITED,
+		.begun = op->begun,
+		.fault_err = op->fault_err,
+		.atomic_old = op->atomic_old,
+		.data = data,
+	};
+	if (!(op->row->flags & HODP_OP_ATOMIC))
+		return;
+	req->rkey = op->wqe.atomic.rkey;
+	req->atomic.cmp_swap = op->wqe.opcode == IB_WR_ATOMIC_CMP_AND_SWP;
+	req->atomic.compare_add = op->wqe.atomic.compare_add;
+	req->atomic.swap = op->wqe.atomic.swap;
+}
+
+/* One piece, inside hodp_qp_enter() and hodp_qp_leave(). */
+static enum hodp_verdict hodp_local_piece(struct hodp_qp *qp,
+					  struct hodp_qp *peer,
+					  enum ib_wc_status *status)
+{
+	struct hodp_op *op = &qp->op;
+	enum hodp_verdict verdict = HODP_V_DONE;
+	struct hodp_request req;
+	struct hodp_miss miss;
+
+	hodp_local_request(op, &req, &op->sgl);
+	switch (hodp_respond(peer, &req, &miss)) {
+	case HODP_R_ACK:
+		*status = IB_WC_SUCCESS;
+		break;
+	case HODP_R_MORE:
+		verdict = HODP_V_MORE;
+		break;
+	case HODP_R_MISS:
+		verdict = hodp_local_miss(qp, &miss);
+		break;
+	case HODP_R_RNR:
+		verdict = HODP_V_RNR;
+		break;
+	case HODP_R_INV_REQ:
+		*status = IB_WC_REM_INV_REQ_ERR;
+		break;
+	case HODP_R_REM_ACCESS:
+		*status = IB_WC_REM_ACCESS_ERR;
+		break;
+	case HODP_R_REM_OP:
+		*status = IB_WC_REM_OP_ERR;
+		break;
+	case HODP_R_LOCAL:
+		*status = IB_WC_LOC_QP_OP_ERR;
+		break;
+	}
+	op->done = req.done;
+	op->begun = req.begun;
+	op->atomic_old = req.atomic_old;
+	op->fault_err = 0;
+	hodp_respond_release(peer);
+	return verdict;
+}
+
+static enum hodp_verdict hodp_local_rc(struct hodp_qp *qp)
+{
+	enum ib_wc_status status = IB_WC_SUCCESS;
+	enum hodp_verdict verdict;
+	struct hodp_qp *peer;
+
+	peer = hodp_qp_get(hodp_qp_dev(qp), qp->attr.dest_qp_num);
+	if (unlikely(!peer))
+		return HODP_V_TIMEOUT;
+	if (unlikely(hodp_qp_enter(peer, qp))) {
+		hodp_qp_put(peer);
+		return HODP_V_TIMEOUT;
+	}
+	verdict = hodp_local_piece(qp, peer, &status);
+	hodp_qp_leave(peer);
+	hodp_qp_put(peer);
+	if (verdict == HODP_V_DONE)
+		return hodp_local_finish(qp, status);
+	hodp_op_unbind(&qp->op);
+	return verdict;
+}
+
+/* ---- datagrams ---- */
+
+/* Gather the payload.  Return: 0, -EAGAIN with @miss, -EHWPOISON. */
+static long hodp_local_gather(struct hodp_op *op, struct hodp_dgram *d,
+			      struct hodp_miss *miss)
+{
+	struct hodp_sgl dst;
+	u64 done = 0;
+
+	if (!op->total)
+		return 0;
+	hodp_span_kernel(&dst.span[0], d->data, op->total);
+	dst.num = 1;
+	hodp_sgl_seek(&dst, 0);
+	hodp_sgl_seek(&op->sgl, 0);
+	while (done < op->total) {
+		long n = hodp_sgl_copy(&dst, &op->sgl, op->total - done, miss);
+
+		if (n < 0)
+			return n;
+		done += n;
+	}
+	return 0;
+}
+
+static bool hodp_local_dgram_fits(struct hodp_qp *to, u32 qkey)
+{
+	if (!hodp_qp_is_ud(to) || READ_ONCE(to->dying) ||
+	    to->attr.qkey != qkey)
+		return false;
+	switch (READ_ONCE(to->state)) {
+	case IB_QPS_RTR:
+	case IB_QPS_RTS:
+	case IB_QPS_SQD:
+	case IB_QPS_SQE:
+		return READ_ONCE(to->rx_len) < HODP_RX_QUEUE_MAX;
+	default:
+		return false;
+	}
+}
+
+/* Queue @d at its destination, or drop it. */
+static void hodp_local_deliver(struct hodp_qp *qp, struct hodp_dgram *d)
+{
+	const struct hodp_send_wqe *wqe = &qp->op.wqe;
+	struct hodp_device *dev = hodp_qp_dev(qp);
+	struct hodp_qp *to = hodp_qp_get(dev, wqe->ud.dest_qpn);
+	/* IBTA 10.2.5: a controlled Q_Key stands for the QP's own. */
+	u32 qkey = wqe->ud.qkey & BIT(31) ? qp->attr.qkey : wqe->ud.qkey;
+
+	if (!to || !hodp_local_dgram_fits(to, qkey)) {
+		hodp_count(dev, HODP_CNT_UD_DROPS, 1);
+		kfree(d);
+	} else {
+		spin_lock(&to->rx_lock);
+		list_add_tail(&d->link, &to->rx_list);
+		to->rx_len++;
+		spin_unlock(&to->rx_lock);
+		hodp_runner_kick(&to->rx);
+	}
+	if (to)
+		hodp_qp_put(to);
+}
+
+static void hodp_local_describe(struct hodp_qp *qp, const struct hodp_av *av,
+				struct hodp_dgram *d)
+{
+	const struct hodp_op *op = &qp->op;
+
+	d->len = op->total;
+	d->src_qp = qp->ibqp.qp_num;
+	d->solicited = op->wqe.send_flags & IB_SEND_SOLICITED;
+	d->net_type = hodp_av_grh(av, op->total, d->grh);
+	if (op->row->flags & HODP_OP_IMM) {
+		d->imm = op->wqe.imm_inv;
+		d->wc_flags = HODP_WC_WITH_IMM;
+	}
+}
+
+static enum hodp_verdict hodp_local_ud(struct hodp_qp *qp)
+{
+	struct hodp_op *op = &qp->op;
+	enum hodp_verdict verdict;
+	struct hodp_miss miss;
+	struct hodp_dgram *d;
+	struct hodp_av av;
+	long ret;
+
+	if (!hodp_ah_copy(hodp_qp_dev(qp), op->wqe.ud.ahn, qp->ibqp.pd, &av))
+		return hodp_local_finish(qp, IB_WC_LOC_QP_OP_ERR);
+	d = kzalloc(struct_size(d, data, op->total), GFP_KERNEL);
+	if (!d)
+		return HODP_V_PAUSE;
+	ret = hodp_local_gather(op, d, &miss);
+	if (!ret) {
+		hodp_local_describe(qp, &av, d);
+		hodp_local_deliver(qp, d);
+		return hodp_local_finish(qp, IB_WC_SUCCESS);
+	}
+	kfree(d);
+	if (ret != -EAGAIN)
+		return hodp_local_finish(qp, IB_WC_LOC_QP_OP_ERR);
+	/* Gathering is always from the requester's side. */
+	op->fault_local = true;
+	verdict = hodp_fault_begin(&qp->req, &miss) ? HODP_V_PAUSE :
+						      HODP_V_FAULT;
+	hodp_op_unbind(op);
+	return verdict;
+}
+
+static enum hodp_verdict hodp_local_execute(struct hodp_qp *qp)
+{
+	struct hodp_op *op = &qp->op;
+
+	if (unlikely(op->fault_err && op->fault_local))
+		return hodp_local_finish(qp, op->fault_err == -EHWPOISON ?
+						     IB_WC_LOC_QP_OP_ERR :
+						     IB_WC_LOC_PROT_ERR);
+	if (!op->bound && unlikely(hodp_op_bind(op, qp)))
+		return hodp_local_finish(qp, IB_WC_LOC_PROT_ERR);
+	return hodp_qp_is_ud(qp) ? hodp_local_ud(qp) : hodp_local_rc(qp);
+}
+
+const struct hodp_transport hodp_local_transport = {
+	.name = "local",
+	.execute = hodp_local_execute,
+};

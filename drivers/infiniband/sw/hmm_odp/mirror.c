@@ -1,0 +1,791 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * The mirror: a process's page tables as a device may use them.
+ *
+ * Language
+ *   mirror  one per (device, mm), shared by every on-demand MR of that mm;
+ *           holds an mmgrab, so the mm may exit under it
+ *   window  1 GiB of addresses with one interval notifier, made when first
+ *           touched; it lives as long as the mirror
+ *   chunk   2 MiB of a window: either one huge entry or a page table of small
+ *           ones; made by the first fault, freed when all of it was dropped
+ *   entry   kernel address of a page in the direct map | HODP_E_* bits; 0 none
+ *   view    a reader's hold on a chunk for one bounded copy
+ *
+ * A chunk is in one of these states:
+ *   absent  no pointer in the window
+ *   live    reachable; entries may come and go under its lock
+ *   dead    dropped as a whole: unreachable, empty, freed after a grace period
+ *
+ * Invariants
+ *  1. An entry exists only while the CPU's page table maps the same page with
+ *     at least the same permission, or while the invalidation that ends this
+ *     waits for the chunk's lock.  No page reference is ever held: this
+ *     invariant alone keeps the page.
+ *  2. Entries are read and memory is copied under the chunk's lock held for
+ *     read; entries change under the lock held for write.  A reader holds it
+ *     for at most HODP_PIECE bytes, so an invalidation waits for one bounded
+ *     copy at most.  It never sleeps, never allocates, never takes another
+ *     lock under it, and therefore never refuses a non-blockable event.
+ *  3. HODP_E_DIRTIED: the folio was marked dirty after the first write through
+ *     this entry, under the same hold of the lock.  The page table's own dirty
+ *     bit is not enough: HMM reports WRITE for entries that are writable but
+ *     clean (MADV_FREE, read swap-in, shmem read fault).  Dropping or
+ *     downgrading an entry forgets the bit, so the next write marks again.
+ *
+ * Commit against invalidation.  The notifier's sequence belongs to the window,
+ * the locks belong to the chunks:
+ *
+ *   invalidate                          commit
+ *   ----------                          ------
+ *   set_seq                             publish the chunk (cmpxchg: full
+ *   smp_mb()  (A)                         barrier) (B)
+ *   for each published chunk:           write lock
+ *     write lock, drop, unlock          read_retry -> give up, or store
+ *                                       unlock
+ *
+ * (A) pairs with (B): either invalidate sees the new chunk and, through its
+ * lock, drops what was stored; or commit sees the new sequence and gives up.
+ *
+ * Lock order: chunk lock -> (mm's own: i_pages, LRU; inside folio_mark_*).
+ * The chunk lock is taken inside mmu_notifier_invalidate_range_start, i.e.
+ * under mmap_lock, i_mmap_rwsem, folio locks: nothing that these wait for may
+ * happen under it.  Two chunks: the second is only tried (hodp_mirror_view).
+ *
+ * Not supported: memory that the direct map does not reach (memfd_secret; the
+ * entry is refused), VM_IO and VM_PFNMAP (HMM refuses them), device-private
+ * pages (HMM migrates them back to memory).
+ */
+#include <linux/hmm.h>
+#include <linux/magic.h>
+#include <linux/mmu_notifier.h>
+#include <linux/rculist.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/swap.h>
+#include "dev.h"
+#include "mirror.h"
+#include "trace.h"
+
+#define HODP_WINDOW_SHIFT	30
+#define HODP_WINDOW_SIZE	(1UL << HODP_WINDOW_SHIFT)
+#define HODP_CHUNK_SHIFT	21
+#define HODP_CHUNK_SIZE		(1UL << HODP_CHUNK_SHIFT)
+#define HODP_CHUNKS		(1U << (HODP_WINDOW_SHIFT - HODP_CHUNK_SHIFT))
+#define HODP_CHUNK_ORDER	(HODP_CHUNK_SHIFT - PAGE_SHIFT)
+#define HODP_CHUNK_PAGES	(1U << HODP_CHUNK_ORDER)
+
+/* Low bits of an entry. */
+#define HODP_E_VALID		BIT(0)
+#define HODP_E_WRITE		BIT(1)
+#define HODP_E_DIRTIED_BIT	2
+#define HODP_E_DIRTIED		BIT(HODP_E_DIRTIED_BIT)
+#define HODP_E_FLAGS		(PAGE_SIZE - 1)
+
+/* How long a fault may lose against invalidations before the caller waits. */
+#define HODP_FAULT_TIMEOUT	HZ
+#define HODP_FAULT_TRIES	64
+/* Temporary arrays up to this many pages live on the stack. */
+#define HODP_FAULT_ONSTACK	16
+
+/**
+ * struct hodp_chunk - 2 MiB of mirrored addresses
+ * @lock: see the invariants
+ * @dead: under @lock
+ * @huge: the entry of all pages at once, or 0; under @lock
+ * @table: small entries, or NULL before the first one; under @lock, and the
+ *         memory lives as long as the chunk
+ * @npresent: non-zero entries of @table; under @lock
+ * @present: their bitmap; under @lock
+ * @accessed: jiffies of the last recency hint; racy on purpose
+ * @rcu: readers find chunks under RCU
+ */
+struct hodp_chunk {
+	rwlock_t lock;
+	bool dead;
+	u16 npresent;
+	unsigned long huge;
+	unsigned long *table;
+	unsigned long accessed;
+	struct rcu_head rcu;
+	DECLARE_BITMAP(present, HODP_CHUNK_PAGES);
+};
+
+/**
+ * struct hodp_window - 1 GiB of mirrored addresses
+ * @ni: the notifier
+ * @mirror: whose (immutable)
+ * @base: first address (immutable)
+ * @chunk: published with cmpxchg, found under RCU
+ */
+struct hodp_window {
+	struct mmu_interval_notifier ni;
+	struct hodp_mirror *mirror;
+	unsigned long base;
+	struct hodp_chunk __rcu *chunk[HODP_CHUNKS];
+};
+
+/**
+ * struct hodp_mirror - an address space as one device sees it
+ * @dev: device (immutable)
+ * @mm: address space, grabbed (immutable)
+ * @refs: MRs and running faults
+ * @link: in hodp_device.mirrors, under hodp_device.mirror_lock
+ * @windows: address >> HODP_WINDOW_SHIFT -> window; looked up without a lock,
+ *           because windows go only with the mirror
+ * @window_lock: serialises making a window
+ * @dropped: entries that invalidations dropped
+ */
+struct hodp_mirror {
+	struct hodp_device *dev;
+	struct mm_struct *mm;
+	refcount_t refs;
+	struct list_head link;
+	struct xarray windows;
+	struct mutex window_lock;
+	atomic64_t dropped;
+};
+
+/* ---- chunks ---- */
+
+static void hodp_chunk_free_rcu(struct rcu_head *rcu)
+{
+	struct hodp_chunk *c = container_of(rcu, struct hodp_chunk, rcu);
+
+	kfree(c->table);
+	kfree(c);
+}
+
+static struct hodp_chunk *hodp_chunk_get(struct hodp_window *w,
+					 unsigned long va)
+{
+	return rcu_dereference(w->chunk[(va - w->base) >> HODP_CHUNK_SHIFT]);
+}
+
+/* Find or make the chunk of @va.  Sleeps.  Caller: rcu_read_lock() after. */
+static int hodp_chunk_make(struct hodp_window *w, unsigned long va)
+{
+	struct hodp_chunk __rcu **slot =
+		&w->chunk[(va - w->base) >> HODP_CHUNK_SHIFT];
+	struct hodp_chunk *c;
+
+	if (rcu_access_pointer(*slot))
+		return 0;
+	c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
+	if (!c)
+		return -ENOMEM;
+	rwlock_init(&c->lock);
+	/* (B) of the file's head; also publishes the initialised chunk. */
+	if (cmpxchg((struct hodp_chunk __force **)slot, NULL, c))
+		kfree(c);
+	return 0;
+}
+
+/* Entry behind page @idx of @c; NULL: none.  @c->lock held. */
+static unsigned long *hodp_chunk_slot(struct hodp_chunk *c, unsigned int idx)
+{
+	if (c->huge)
+		return &c->huge;
+	if (c->table && c->table[idx])
+		return &c->table[idx];
+	return NULL;
+}
+
+static void hodp_chunk_store(struct hodp_chunk *c, unsigned int idx,
+			     unsigned long entry)
+{
+	unsigned long old = c->table[idx];
+
+	lockdep_assert_held_write(&c->lock);
+	if (!old) {
+		__set_bit(idx, c->present);
+		c->npresent++;
+	} else if ((old & (PAGE_MASK | HODP_E_WRITE)) ==
+		   (entry & (PAGE_MASK | HODP_E_WRITE))) {
+		entry |= old & HODP_E_DIRTIED;
+	}
+	c->table[idx] = entry;
+}
+
+/* Drop pages [first, last] of @c.  Return: pages dropped. */
+static unsigned int hodp_chunk_drop(struct hodp_chunk *c, unsigned int first,
+				    unsigned int last)
+{
+	unsigned int n = 0, idx;
+
+	lockdep_assert_held_write(&c->lock);
+	if (c->huge) {
+		c->huge = 0;
+		return HODP_CHUNK_PAGES;
+	}
+	if (!c->npresent)
+		return 0;
+	idx = first;
+	for_each_set_bit_from(idx, c->present, last + 1) {
+		c->table[idx] = 0;
+		__clear_bit(idx, c->present);
+		n++;
+	}
+	c->npresent -= n;
+	return n;
+}
+
+/* Make pages [first, last] of @c read-only and forget their dirty marks. */
+static unsigned int hodp_chunk_downgrade(struct hodp_chunk *c,
+					 unsigned int first, unsigned int last)
+{
+	const unsigned long bits = HODP_E_WRITE | HODP_E_DIRTIED;
+	unsigned int n = 0, idx;
+
+	lockdep_assert_held_write(&c->lock);
+	if (c->huge) {
+		c->huge &= ~bits;
+		return HODP_CHUNK_PAGES;
+	}
+	if (!c->npresent)
+		return 0;
+	idx = first;
+	for_each_set_bit_from(idx, c->present, last + 1) {
+		c->table[idx] &= ~bits;
+		n++;
+	}
+	return n;
+}
+
+/* ---- invalidation ---- */
+
+static bool hodp_event_downgrades(const struct mmu_notifier_range *range)
+{
+	return range->event == MMU_NOTIFY_PROTECTION_PAGE ||
+	       range->event == MMU_NOTIFY_SOFT_DIRTY;
+}
+
+/* One chunk of an invalidation.  Return: pages dropped or downgraded. */
+static unsigned int hodp_invalidate_chunk(struct hodp_chunk __rcu **slot,
+					  unsigned int first, unsigned int last,
+					  bool downgrade)
+{
+	struct hodp_chunk *c = rcu_dereference(*slot);
+	bool whole = first == 0 && last == HODP_CHUNK_PAGES - 1;
+	unsigned int n;
+
+	if (!c)
+		return 0;
+	write_lock(&c->lock);
+	if (downgrade) {
+		n = hodp_chunk_downgrade(c, first, last);
+	} else {
+		n = hodp_chunk_drop(c, first, last);
+		if (whole && !c->dead) {
+			c->dead = true;
+			rcu_assign_pointer(*slot, NULL);
+			call_rcu(&c->rcu, hodp_chunk_free_rcu);
+		}
+	}
+	write_unlock(&c->lock);
+	return n;
+}
+
+static bool hodp_mirror_invalidate(struct mmu_interval_notifier *ni,
+				   const struct mmu_notifier_range *range,
+				   unsigned long cur_seq)
+{
+	struct hodp_window *w = container_of(ni, struct hodp_window, ni);
+	struct hodp_mirror *m = w->mirror;
+	bool downgrade = hodp_event_downgrades(range);
+	unsigned long va, end, n = 0;
+
+	mmu_interval_set_seq(ni, cur_seq);
+	smp_mb(); /* (A) of the file's head, pairs with (B) */
+
+	va = max(range->start, w->base);
+	end = min(range->end - 1, w->base + HODP_WINDOW_SIZE - 1);
+	rcu_read_lock();
+	while (va <= end) {
+		unsigned long stop = min(va | (HODP_CHUNK_SIZE - 1), end);
+
+		n += hodp_invalidate_chunk(
+			&w->chunk[(va - w->base) >> HODP_CHUNK_SHIFT],
+			(va & (HODP_CHUNK_SIZE - 1)) >> PAGE_SHIFT,
+			(stop & (HODP_CHUNK_SIZE - 1)) >> PAGE_SHIFT,
+			downgrade);
+		if (stop == end)
+			break;
+		va = stop + 1;
+	}
+	rcu_read_unlock();
+
+	if (!n)
+		return true;
+	trace_hodp_invalidate(range->start, range->end, range->event, n);
+	if (downgrade) {
+		hodp_count(m->dev, HODP_CNT_DOWNGRADES, 1);
+		return true;
+	}
+	hodp_count(m->dev, HODP_CNT_INVALIDATIONS, 1);
+	hodp_count(m->dev, HODP_CNT_INVAL_PAGES, n);
+	atomic64_add(n, &m->dropped);
+	return true;
+}
+
+static const struct mmu_interval_notifier_ops hodp_mirror_ops = {
+	.invalidate = hodp_mirror_invalidate,
+};
+
+/* ---- mirrors and windows ---- */
+
+struct hodp_mirror *hodp_mirror_get(struct hodp_device *dev)
+{
+	struct mm_struct *mm = current->mm;
+	struct hodp_mirror *m;
+
+	mutex_lock(&dev->mirror_lock);
+	list_for_each_entry(m, &dev->mirrors, link)
+		if (m->mm == mm && refcount_inc_not_zero(&m->refs))
+			goto out;
+
+	m = kzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
+	if (!m) {
+		m = ERR_PTR(-ENOMEM);
+		goto out;
+	}
+	m->dev = dev;
+	m->mm = mm;
+	mmgrab(mm);
+	refcount_set(&m->refs, 1);
+	xa_init(&m->windows);
+	mutex_init(&m->window_lock);
+	list_add(&m->link, &dev->mirrors);
+out:
+	mutex_unlock(&dev->mirror_lock);
+	return m;
+}
+
+struct hodp_mirror *hodp_mirror_ref(struct hodp_mirror *m)
+{
+	refcount_inc(&m->refs);
+	return m;
+}
+
+static void hodp_window_destroy(struct hodp_window *w)
+{
+	unsigned int i;
+
+	mmu_interval_notifier_remove(&w->ni);
+	for (i = 0; i < HODP_CHUNKS; i++) {
+		struct hodp_chunk *c = rcu_dereference_protected(w->chunk[i], 1);
+
+		if (c)
+			call_rcu(&c->rcu, hodp_chunk_free_rcu);
+	}
+	kfree(w);
+}
+
+void hodp_mirror_put(struct hodp_mirror *m)
+{
+	struct hodp_window *w;
+	unsigned long i;
+
+	might_sleep();
+	if (!refcount_dec_and_test(&m->refs))
+		return;
+	mutex_lock(&m->dev->mirror_lock);
+	list_del(&m->link);
+	mutex_unlock(&m->dev->mirror_lock);
+	xa_for_each(&m->windows, i, w)
+		hodp_window_destroy(w);
+	xa_destroy(&m->windows);
+	mmdrop(m->mm);
+	kfree(m);
+}
+
+u64 hodp_mirror_invalidated(const struct hodp_mirror *m)
+{
+	return atomic64_read(&m->dropped);
+}
+
+/* Find or make the window of @va.  Sleeps; the mm is alive (mmget). */
+static struct hodp_window *hodp_window_make(struct hodp_mirror *m,
+					    unsigned long va)
+{
+	unsigned long idx = va >> HODP_WINDOW_SHIFT;
+	struct hodp_window *w = xa_load(&m->windows, idx);
+	int ret;
+
+	if (w)
+		return w;
+	mutex_lock(&m->window_lock);
+	w = xa_load(&m->windows, idx);
+	if (w)
+		goto out;
+	w = kzalloc(sizeof(*w), GFP_KERNEL_ACCOUNT);
+	if (!w) {
+		w = ERR_PTR(-ENOMEM);
+		goto out;
+	}
+	w->mirror = m;
+	w->base = idx << HODP_WINDOW_SHIFT;
+	ret = mmu_interval_notifier_insert(&w->ni, m->mm, w->base,
+					   HODP_WINDOW_SIZE, &hodp_mirror_ops);
+	if (ret)
+		goto err_free;
+	ret = xa_err(xa_store(&m->windows, idx, w, GFP_KERNEL_ACCOUNT));
+	if (ret)
+		goto err_remove;
+out:
+	mutex_unlock(&m->window_lock);
+	return w;
+
+err_remove:
+	mmu_interval_notifier_remove(&w->ni);
+err_free:
+	kfree(w);
+	w = ERR_PTR(ret);
+	goto out;
+}
+
+/* ---- faults ---- */
+
+/*
+ * Whether a copy through the direct map may touch this folio.  Called under the
+ * chunk's lock after the retry check: the page is mapped, so its mapping and
+ * inode stay.
+ */
+static bool hodp_folio_reachable(struct folio *folio)
+{
+	struct address_space *mapping;
+
+	if (folio_is_zone_device(folio))
+		return !is_pci_p2pdma_page(&folio->page);
+	if (folio_test_anon(folio) || folio_test_slab(folio))
+		return true;
+	mapping = READ_ONCE(folio->mapping);
+	if (!mapping || ((unsigned long)mapping & FOLIO_MAPPING_FLAGS))
+		return true;
+	return !mapping->host ||
+	       mapping->host->i_sb->s_magic != SECRETMEM_MAGIC;
+}
+
+static unsigned long hodp_entry_make(unsigned long hmm_pfn)
+{
+	unsigned long entry;
+
+	entry = (unsigned long)page_address(hmm_pfn_to_page(hmm_pfn)) |
+		HODP_E_VALID;
+	return hmm_pfn & HMM_PFN_WRITE ? entry | HODP_E_WRITE : entry;
+}
+
+/*
+ * Does one folio back the whole chunk with one permission?  Either HMM says so
+ * by its order, or the fault covered the chunk and the pages are consecutive
+ * (a large folio that is mapped page by page).  Return the entry of the
+ * chunk's first page, or 0.
+ */
+static unsigned long hodp_huge_entry(const unsigned long *pfns, unsigned int n,
+				     unsigned int idx)
+{
+	struct page *page = hmm_pfn_to_page(pfns[0]);
+	unsigned int i;
+
+	if (hmm_pfn_to_map_order(pfns[0]) >= HODP_CHUNK_ORDER)
+		return hodp_entry_make(pfns[0]) - ((unsigned long)idx
+						   << PAGE_SHIFT);
+	if (idx || n < HODP_CHUNK_PAGES ||
+	    folio_nr_pages(page_folio(page)) < HODP_CHUNK_PAGES ||
+	    page_folio(page) != page_folio(page + HODP_CHUNK_PAGES - 1))
+		return 0;
+	for (i = 1; i < HODP_CHUNK_PAGES; i++)
+		if (pfns[i] != pfns[0] + i)
+			return 0;
+	return hodp_entry_make(pfns[0]);
+}
+
+/* Store what HMM found for the chunk's pages [idx, idx + n).  Lock held. */
+static int hodp_chunk_fill(struct hodp_chunk *c, const unsigned long *pfns,
+			   unsigned int n, unsigned int idx)
+{
+	struct folio *seen = NULL;
+	unsigned long huge;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		struct folio *folio;
+
+		if (!(pfns[i] & HMM_PFN_VALID))
+			continue;
+		folio = page_folio(hmm_pfn_to_page(pfns[i]));
+		if (folio != seen && !hodp_folio_reachable(folio))
+			return -EFAULT;
+		seen = folio;
+	}
+
+	huge = pfns[0] & HMM_PFN_VALID ? hodp_huge_entry(pfns, n, idx) : 0;
+	if (huge) {
+		if ((c->huge & (PAGE_MASK | HODP_E_WRITE)) ==
+		    (huge & (PAGE_MASK | HODP_E_WRITE)))
+			huge |= c->huge & HODP_E_DIRTIED;
+		else
+			hodp_chunk_drop(c, 0, HODP_CHUNK_PAGES - 1);
+		c->huge = huge;
+		return 0;
+	}
+	c->huge = 0;
+	for (i = 0; i < n; i++)
+		if (pfns[i] & HMM_PFN_VALID)
+			hodp_chunk_store(c, idx + i, hodp_entry_make(pfns[i]));
+	return 0;
+}
+
+/* Commit one chunk's share of a fault.  Return: 0, -EAGAIN (lost a race). */
+static int hodp_chunk_commit(struct hodp_window *w, unsigned long va,
+			     const unsigned long *pfns, unsigned int n,
+			     unsigned long seq)
+{
+	unsigned int idx = (va & (HODP_CHUNK_SIZE - 1)) >> PAGE_SHIFT;
+	unsigned long *table = NULL;
+	struct hodp_chunk *c;
+	int ret;
+
+	ret = hodp_chunk_make(w, va);
+	if (ret)
+		return ret;
+
+	/* A table may be needed: allocate before the lock, free if it was not. */
+	rcu_read_lock();
+	c = hodp_chunk_get(w, va);
+	if (c && !READ_ONCE(c->table) &&
+	    hmm_pfn_to_map_order(pfns[0]) < HODP_CHUNK_ORDER) {
+		rcu_read_unlock();
+		table = kcalloc(HODP_CHUNK_PAGES, sizeof(*table),
+				GFP_KERNEL_ACCOUNT);
+		if (!table)
+			return -ENOMEM;
+		rcu_read_lock();
+		c = hodp_chunk_get(w, va);
+	}
+	if (!c) {
+		ret = -EAGAIN;
+		goto out;
+	}
+	write_lock(&c->lock);
+	if (!c->table && table) {
+		WRITE_ONCE(c->table, table);
+		table = NULL;
+	}
+	if (c->dead || mmu_interval_read_retry(&w->ni, seq))
+		ret = -EAGAIN;
+	else if (!c->table &&
+		 hmm_pfn_to_map_order(pfns[0]) < HODP_CHUNK_ORDER)
+		ret = -EAGAIN;
+	else
+		ret = hodp_chunk_fill(c, pfns, n, idx);
+	write_unlock(&c->lock);
+out:
+	rcu_read_unlock();
+	kfree(table);
+	return ret;
+}
+
+/* Commit a whole fault, chunk by chunk. */
+static int hodp_mirror_commit(struct hodp_window *w,
+			      const struct hmm_range *range)
+{
+	unsigned long va = range->start;
+	unsigned int done = 0;
+
+	while (va < range->end) {
+		unsigned long stop = min((va | (HODP_CHUNK_SIZE - 1)) + 1,
+					 range->end);
+		unsigned int n = (stop - va) >> PAGE_SHIFT;
+		int ret;
+
+		ret = hodp_chunk_commit(w, va, range->hmm_pfns + done, n,
+					range->notifier_seq);
+		if (ret)
+			return ret;
+		done += n;
+		va = stop;
+	}
+	return 0;
+}
+
+static int hodp_mirror_fault_range(struct hodp_window *w,
+				   struct hmm_range *range)
+{
+	size_t bytes = (range->end - range->start) >> PAGE_SHIFT;
+	int tries = HODP_FAULT_TRIES;
+	int ret;
+
+	bytes *= sizeof(*range->hmm_pfns);
+	do {
+		memset(range->hmm_pfns, 0, bytes);
+		ret = hmm_range_fault_unlocked_timeout(range,
+						       HODP_FAULT_TIMEOUT);
+		if (ret)
+			return ret;
+		ret = hodp_mirror_commit(w, range);
+	} while (ret == -EAGAIN && --tries);
+	return ret == -EAGAIN ? -EBUSY : ret;
+}
+
+/* Fault, or only look at, [va, va + len) cut to a window and a maximum. */
+static long hodp_mirror_bring(struct hodp_mirror *m, u64 va, u64 len,
+			      unsigned long flags)
+{
+	unsigned long onstack[HODP_FAULT_ONSTACK];
+	struct hmm_range range = { .default_flags = flags };
+	struct hodp_window *w;
+	unsigned long npages;
+	long ret;
+
+	might_sleep();
+	if (!mmget_not_zero(m->mm))
+		return -EFAULT;
+	if (va >= m->mm->task_size) {
+		ret = -EFAULT;
+		goto out_mm;
+	}
+	w = hodp_window_make(m, va);
+	if (IS_ERR(w)) {
+		ret = PTR_ERR(w);
+		goto out_mm;
+	}
+	len = min3(len, (u64)HODP_FAULT_MAX,
+		   (u64)(w->base + HODP_WINDOW_SIZE - va));
+	range.notifier = &w->ni;
+	range.start = va & PAGE_MASK;
+	range.end = PAGE_ALIGN(va + len);
+	npages = (range.end - range.start) >> PAGE_SHIFT;
+	range.hmm_pfns = onstack;
+	if (npages > HODP_FAULT_ONSTACK) {
+		range.hmm_pfns = kvmalloc_array(npages, sizeof(*range.hmm_pfns),
+						GFP_KERNEL);
+		if (!range.hmm_pfns) {
+			ret = -ENOMEM;
+			goto out_mm;
+		}
+	}
+	ret = hodp_mirror_fault_range(w, &range);
+	trace_hodp_fault(va, len, flags & HMM_PFN_REQ_WRITE, (int)ret);
+	if (!ret) {
+		ret = len;
+		hodp_count(m->dev, HODP_CNT_FAULTS, 1);
+		hodp_count(m->dev, HODP_CNT_FAULT_PAGES, npages);
+	}
+	if (range.hmm_pfns != onstack)
+		kvfree(range.hmm_pfns);
+out_mm:
+	mmput(m->mm);
+	return ret;
+}
+
+long hodp_mirror_fault(struct hodp_mirror *m, u64 va, u64 len, bool write)
+{
+	unsigned long flags = HMM_PFN_REQ_FAULT;
+
+	if (write)
+		flags |= HMM_PFN_REQ_WRITE;
+	return hodp_mirror_bring(m, va, len, flags);
+}
+
+long hodp_mirror_snapshot(struct hodp_mirror *m, u64 va, u64 len)
+{
+	return hodp_mirror_bring(m, va, len, 0);
+}
+
+/* ---- views ---- */
+
+/* Fill in @v for @va; the chunk's lock is held.  False: not there. */
+static bool hodp_view_fill(struct hodp_view *v, unsigned long va, u64 len,
+			   bool write)
+{
+	unsigned long off = va & (HODP_CHUNK_SIZE - 1);
+	unsigned long *slot = hodp_chunk_slot(v->chunk, off >> PAGE_SHIFT);
+	unsigned long entry, room;
+
+	if (!slot)
+		return false;
+	entry = READ_ONCE(*slot);
+	if (write && !(entry & HODP_E_WRITE))
+		return false;
+	if (slot != &v->chunk->huge)
+		off &= ~PAGE_MASK;
+	room = (slot == &v->chunk->huge ? HODP_CHUNK_SIZE : PAGE_SIZE) - off;
+	v->slot = slot;
+	v->kaddr = (void *)(entry & PAGE_MASK) + off;
+	v->len = min3(len, (u64)room, (u64)HODP_PIECE);
+	return true;
+}
+
+int hodp_mirror_view(struct hodp_mirror *m, u64 va, u64 len, bool write,
+		     const struct hodp_view *other, struct hodp_view *v)
+{
+	struct hodp_window *w = xa_load(&m->windows, va >> HODP_WINDOW_SHIFT);
+	struct hodp_chunk *c;
+
+	if (unlikely(!w))
+		return -EAGAIN;
+	c = hodp_chunk_get(w, va);
+	if (unlikely(!c))
+		return -EAGAIN;
+	v->chunk = c;
+	v->va = va;
+	v->owner = !other || other->chunk != c;
+	if (!other || !other->chunk)
+		read_lock(&c->lock);
+	else if (v->owner && !read_trylock(&c->lock))
+		return -EBUSY;
+	/* A dead chunk is empty: hodp_view_fill() finds nothing in it. */
+	if (unlikely(!hodp_view_fill(v, va, len, write))) {
+		if (v->owner)
+			read_unlock(&c->lock);
+		v->chunk = NULL;
+		return -EAGAIN;
+	}
+	return 0;
+}
+
+bool hodp_mirror_view_next(struct hodp_view *v, u64 len, bool write)
+{
+	unsigned long va = v->va + v->len;
+
+	if (!(va & (HODP_CHUNK_SIZE - 1)) || !hodp_view_fill(v, va, len, write))
+		return false;
+	v->va = va;
+	return true;
+}
+
+void hodp_mirror_wrote(struct hodp_view *v)
+{
+	unsigned long entry = READ_ONCE(*v->slot);
+
+	if (likely(entry & HODP_E_DIRTIED))
+		return;
+	folio_mark_dirty(virt_to_folio((void *)(entry & PAGE_MASK)));
+	/* Readers may race to here: marking twice is harmless. */
+	set_bit(HODP_E_DIRTIED_BIT, v->slot);
+}
+
+/* Tell reclaim, at most once a tick and chunk, that this memory is in use. */
+static void hodp_view_accessed(struct hodp_view *v)
+{
+	struct folio *folio;
+
+	if (READ_ONCE(v->chunk->accessed) == jiffies)
+		return;
+	WRITE_ONCE(v->chunk->accessed, jiffies);
+	folio = virt_to_folio((void *)(READ_ONCE(*v->slot) & PAGE_MASK));
+	if (folio_test_lru(folio))
+		folio_mark_accessed(folio);
+}
+
+void hodp_mirror_unview(struct hodp_view *v)
+{
+	if (!v->chunk)
+		return;
+	hodp_view_accessed(v);
+	if (v->owner)
+		read_unlock(&v->chunk->lock);
+	v->chunk = NULL;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * The mirror of a process's address space (layer 1).  mirror.c opens with the
+ * model and the locking; it alone knows HMM and mm.
+ */
+#ifndef HODP_MIRROR_H
+#define HODP_MIRROR_H
+
+#include <linux/types.h>
+
+struct hodp_device;
+struct hodp_mirror;
+struct hodp_chunk;
+
+/* The most that is copied under a chunk's lock: what an invalidation waits. */
+#define HODP_PIECE		16384
+/* The most that one fault brings in: bounds the temporary array. */
+#define HODP_FAULT_MAX		(4UL << 20)
+
+/**
+ * struct hodp_view - a look at mirrored memory, holding a chunk's read lock
+ * @chunk: whose lock is held; NULL once released
+ * @va: user address of the byte behind @kaddr
+ * @slot: where the entry behind @kaddr lies
+ * @kaddr: kernel address of the byte asked for
+ * @len: bytes that are contiguous from there, at most HODP_PIECE
+ * @owner: this view took the lock (a second view of one chunk does not)
+ */
+struct hodp_view {
+	struct hodp_chunk *chunk;
+	unsigned long va;
+	unsigned long *slot;
+	void *kaddr;
+	unsigned int len;
+	bool owner;
+};
+
+/**
+ * hodp_mirror_get - the calling process's mirror on a device
+ * @dev: device
+ *
+ * O(1): nothing is walked, and no window is made before it is touched.
+ * Context: process; current->mm is the address space.
+ * Return: a reference, or ERR_PTR(-ENOMEM).
+ */
+struct hodp_mirror *hodp_mirror_get(struct hodp_device *dev);
+
+/* One more reference to a mirror that the caller holds already. */
+struct hodp_mirror *hodp_mirror_ref(struct hodp_mirror *m);
+
+/* Context: process, may sleep: the last one removes the notifiers. */
+void hodp_mirror_put(struct hodp_mirror *m);
+
+/* Entries that invalidations dropped so far, in the whole mirror. */
+u64 hodp_mirror_invalidated(const struct hodp_mirror *m);
+
+/**
+ * hodp_mirror_fault - bring pages in and commit them to the mirror
+ * @m: mirror
+ * @va: first byte
+ * @len: bytes; it may do less (a window's end, HODP_FAULT_MAX), never nothing
+ * @write: the pages must be writable
+ *
+ * Context: process, sleeps, holds no lock; the page fault may wait for swap,
+ * a file system or a userfaultfd handler for as long as these take.
+ * Return: bytes from @va that were committed, or
+ *   -EFAULT  nothing mapped there, or not readable, or memory that the
+ *            kernel's direct map does not reach, or the process is gone
+ *   -EPERM   not writable
+ *   -EHWPOISON the page is poisoned
+ *   -EBUSY, -ENOMEM, -EINTR: transient, try again later
+ */
+long hodp_mirror_fault(struct hodp_mirror *m, u64 va, u64 len, bool write);
+
+/**
+ * hodp_mirror_snapshot - commit what is present, fault nothing
+ *
+ * Context and errors as hodp_mirror_fault(); absent pages are no error.
+ */
+long hodp_mirror_snapshot(struct hodp_mirror *m, u64 va, u64 len);
+
+/**
+ * hodp_mirror_view - look at mirrored memory if it is there
+ * @m: mirror
+ * @va: first byte; 0 < @len
+ * @write: entries must be writable
+ * @other: a view that the caller holds already, or NULL
+ * @v: result
+ *
+ * Context: process, inside rcu_read_lock().  On success a chunk's read lock is
+ * held: no sleeping until hodp_mirror_unview().  A second view of the same
+ * chunk shares the lock; of another chunk it only tries it, so two lockers
+ * cannot wait for each other.
+ * Return: 0; -EAGAIN not mirrored, fault it in; -EBUSY drop @other, try again.
+ */
+int hodp_mirror_view(struct hodp_mirror *m, u64 va, u64 len, bool write,
+		     const struct hodp_view *other, struct hodp_view *v);
+
+/**
+ * hodp_mirror_view_next - go on to the bytes right behind the view
+ * @len: bytes wanted from there
+ *
+ * The same lock stays held.  Return: false at the chunk's end or where the
+ * next page is not there; the view is unchanged then.
+ */
+bool hodp_mirror_view_next(struct hodp_view *v, u64 len, bool write);
+
+/* Before leaving a page that was written: mark its folio dirty, once. */
+void hodp_mirror_wrote(struct hodp_view *v);
+
+void hodp_mirror_unview(struct hodp_view *v);
+
+#endif /* HODP_MIRROR_H */

@@ -1,0 +1,526 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Memory regions: the only translation from IOVA to memory.
+ *
+ * A key is (index << 8 | variant).  The index finds the region in
+ * hodp_device.mrs, the whole key must match: the variant of the next user of
+ * an index differs, so a stale key does not hit the new region.
+ *
+ * Kinds (enum hodp_mr_kind)
+ *   on demand   holds a reference to its process's mirror and two numbers;
+ *               registration costs the same at every length
+ *   pinned      ib_umem, and a table of the pages' kernel addresses
+ *   REG_MR      the same table, filled by map_mr_sg with kernel addresses
+ *   DMA         a kernel consumer's view of all kernel memory
+ *
+ * Lifetime: the registration is one reference, each span another.  Dereg makes
+ * the key unfindable, then waits for the spans: bounded, because an operation
+ * that waits for a page fault holds no spans.
+ */
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+#include <rdma/ib_umem.h>
+#include <rdma/ib_verbs.h>
+#include "mr.h"
+#include "span.h"
+
+#define HODP_ACCESS_SUPPORTED                                              \
+	(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE |                  \
+	 IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_ATOMIC |                 \
+	 IB_ACCESS_ON_DEMAND | IB_ACCESS_HUGETLB | IB_ACCESS_OPTIONAL)
+
+static struct workqueue_struct *hodp_prefetch_wq;
+
+static bool hodp_mr_is_implicit(u64 start, u64 length, u64 iova)
+{
+	return !start && !iova && length == U64_MAX;
+}
+
+/* ---- numbering ---- */
+
+static int hodp_mr_publish(struct hodp_mr *mr, struct ib_pd *pd)
+{
+	struct hodp_device *dev = to_hodp_device(pd->device);
+	u32 index;
+	int ret;
+
+	mr->ibmr.pd = pd;
+	mr->ibmr.device = pd->device;
+	refcount_set(&mr->refs, 1);
+	init_completion(&mr->gone);
+	/* Reserve the index first: the key must be there when it is found. */
+	ret = xa_alloc_cyclic_irq(&dev->mrs, &index, NULL,
+				  XA_LIMIT(1, HODP_MAX_MR), &dev->next_mr,
+				  GFP_KERNEL);
+	if (ret < 0)
+		return ret == -EBUSY ? -ENOMEM : ret;
+	mr->key = index << 8 | (atomic_inc_return(&dev->next_key) & 0xff);
+	mr->ibmr.lkey = mr->key;
+	mr->ibmr.rkey = mr->key;
+	xa_store_irq(&dev->mrs, index, mr, GFP_KERNEL);
+	return 0;
+}
+
+static void hodp_mr_unpublish(struct hodp_mr *mr)
+{
+	struct hodp_device *dev = to_hodp_device(mr->ibmr.device);
+
+	xa_erase_irq(&dev->mrs, mr->key >> 8);
+	hodp_mr_put(mr);
+	wait_for_completion(&mr->gone);
+}
+
+void hodp_mr_put(struct hodp_mr *mr)
+{
+	if (refcount_dec_and_test(&mr->refs))
+		complete(&mr->gone);
+}
+
+/* A reference to the region that has exactly this key, or NULL. */
+static struct hodp_mr *hodp_mr_find(struct hodp_device *dev, u32 key)
+{
+	struct hodp_mr *mr;
+
+	rcu_read_lock();
+	mr = xa_load(&dev->mrs, key >> 8);
+	if (mr && (READ_ONCE(mr->key) != key ||
+		   !refcount_inc_not_zero(&mr->refs)))
+		mr = NULL;
+	rcu_read_unlock();
+	return mr;
+}
+
+int hodp_mr_span(struct hodp_device *dev, const struct ib_pd *pd, u32 key,
+		 u64 addr, u64 len, int access, struct hodp_span *span)
+{
+	struct hodp_mr *mr = hodp_mr_find(dev, key);
+	int ret;
+
+	if (unlikely(!mr))
+		return -EINVAL;
+	if (unlikely(mr->ibmr.pd != pd))
+		ret = -EXDEV;
+	else if (unlikely(!READ_ONCE(mr->valid)))
+		ret = -EINVAL;
+	else if (unlikely((mr->access & access) != access))
+		ret = -EACCES;
+	else if (unlikely(addr < mr->iova || len > mr->length ||
+			  addr - mr->iova > mr->length - len))
+		ret = -ERANGE;
+	else
+		ret = 0;
+	if (unlikely(ret)) {
+		hodp_mr_put(mr);
+		return ret;
+	}
+	span->mr = mr;
+	span->va = addr - mr->iova + mr->va;
+	span->len = len;
+	return 0;
+}
+
+/* ---- user memory ---- */
+
+static int hodp_mr_check_user(u64 start, u64 length, u64 iova, int access)
+{
+	u64 end;
+
+	if (access & ~HODP_ACCESS_SUPPORTED)
+		return -EOPNOTSUPP;
+	if (hodp_mr_is_implicit(start, length, iova))
+		return access & IB_ACCESS_ON_DEMAND ? 0 : -EINVAL;
+	/* The last byte must have an address, in both spaces. */
+	if (!length || check_add_overflow(start, length - 1, &end) ||
+	    check_add_overflow(iova, length - 1, &end))
+		return -EINVAL;
+	return 0;
+}
+
+static int hodp_mr_init_odp(struct hodp_mr *mr, u64 start)
+{
+	struct hodp_device *dev = to_hodp_device(mr->ibmr.pd->device);
+
+	mr->kind = HODP_MR_ODP;
+	mr->va = start;
+	mr->mirror = hodp_mirror_get(dev);
+	if (IS_ERR(mr->mirror))
+		return PTR_ERR(mr->mirror);
+	mr->inval_base = hodp_mirror_invalidated(mr->mirror);
+	return 0;
+}
+
+static void hodp_mr_fill_table(struct hodp_mr *mr)
+{
+	struct sg_page_iter it;
+
+	for_each_sgtable_page(&mr->umem->sgt_append.sgt, &it, 0)
+		mr->table[mr->table_len++] = page_address(sg_page_iter_page(&it));
+}
+
+static int hodp_mr_init_pinned(struct hodp_mr *mr, u64 start, u64 length,
+			       int access)
+{
+	struct ib_umem *umem;
+
+	mr->kind = HODP_MR_TABLE;
+	umem = ib_umem_get_va(mr->ibmr.pd->device, start, length, access);
+	if (IS_ERR(umem))
+		return PTR_ERR(umem);
+	mr->table_max = ib_umem_num_pages(umem);
+	mr->table = kvcalloc(mr->table_max, sizeof(*mr->table),
+			     GFP_KERNEL_ACCOUNT);
+	if (!mr->table) {
+		ib_umem_release(umem);
+		return -ENOMEM;
+	}
+	mr->umem = umem;
+	mr->va = ib_umem_offset(umem);
+	hodp_mr_fill_table(mr);
+	return 0;
+}
+
+static void hodp_mr_free(struct hodp_mr *mr)
+{
+	if (mr->mirror)
+		hodp_mirror_put(mr->mirror);
+	ib_umem_release(mr->umem);
+	kvfree(mr->table);
+	kfree_rcu(mr, rcu);
+}
+
+static struct hodp_mr *hodp_mr_build(struct ib_pd *pd, u64 start, u64 length,
+				     u64 iova, int access)
+{
+	struct hodp_mr *mr;
+	int ret;
+
+	ret = hodp_mr_check_user(start, length, iova, access);
+	if (ret)
+		return ERR_PTR(ret);
+	mr = kzalloc(sizeof(*mr), GFP_KERNEL_ACCOUNT);
+	if (!mr)
+		return ERR_PTR(-ENOMEM);
+	mr->ibmr.pd = pd;
+	mr->ibmr.length = length;
+	mr->ibmr.iova = iova;
+	mr->access = access;
+	mr->iova = iova;
+	mr->length = length;
+	mr->valid = true;
+	ret = access & IB_ACCESS_ON_DEMAND ?
+		      hodp_mr_init_odp(mr, start) :
+		      hodp_mr_init_pinned(mr, start, length, access);
+	if (ret) {
+		mr->mirror = NULL;
+		hodp_mr_free(mr);
+		return ERR_PTR(ret);
+	}
+	return mr;
+}
+
+struct ib_mr *hodp_mr_reg_user(struct ib_pd *pd, u64 start, u64 length,
+			       u64 iova, int access)
+{
+	struct hodp_mr *mr = hodp_mr_build(pd, start, length, iova, access);
+	int ret;
+
+	if (IS_ERR(mr))
+		return ERR_CAST(mr);
+	ret = hodp_mr_publish(mr, pd);
+	if (ret) {
+		hodp_mr_free(mr);
+		return ERR_PTR(ret);
+	}
+	return &mr->ibmr;
+}
+
+int hodp_mr_dereg(struct ib_mr *ibmr)
+{
+	struct hodp_mr *mr = to_hodp_mr(ibmr);
+
+	hodp_mr_unpublish(mr);
+	hodp_mr_free(mr);
+	return 0;
+}
+
+/*
+ * Always by a new region with new keys: the old one keeps working until the
+ * core has destroyed it, and no operation ever sees half a change.
+ */
+struct ib_mr *hodp_mr_rereg(struct ib_mr *ibmr, int flags, u64 start,
+			    u64 length, u64 iova, int access, struct ib_pd *pd)
+{
+	struct hodp_mr *mr = to_hodp_mr(ibmr);
+
+	if (flags & ~IB_MR_REREG_SUPPORTED)
+		return ERR_PTR(-EOPNOTSUPP);
+	if (!(flags & IB_MR_REREG_PD))
+		pd = ibmr->pd;
+	if (!(flags & IB_MR_REREG_ACCESS))
+		access = mr->access;
+	if (!(flags & IB_MR_REREG_TRANS)) {
+		if (mr->mirror) {
+			start = mr->va;
+		} else if (mr->umem) {
+			start = mr->umem->address;
+		} else {
+			return ERR_PTR(-EINVAL);
+		}
+		length = mr->length;
+		iova = mr->iova;
+	}
+	return hodp_mr_reg_user(pd, start, length, iova, access);
+}
+
+/* ---- kernel consumers ---- */
+
+struct ib_mr *hodp_mr_get_dma(struct ib_pd *pd, int access)
+{
+	struct hodp_mr *mr;
+	int ret;
+
+	mr = kzalloc(sizeof(*mr), GFP_KERNEL);
+	if (!mr)
+		return ERR_PTR(-ENOMEM);
+	mr->kind = HODP_MR_DMA;
+	mr->access = access;
+	mr->length = U64_MAX;
+	mr->valid = true;
+	ret = hodp_mr_publish(mr, pd);
+	if (ret) {
+		kfree(mr);
+		return ERR_PTR(ret);
+	}
+	return &mr->ibmr;
+}
+
+struct ib_mr *hodp_mr_alloc(struct ib_pd *pd, enum ib_mr_type type, u32 max_sg)
+{
+	struct hodp_mr *mr;
+	int ret = -ENOMEM;
+
+	if (type != IB_MR_TYPE_MEM_REG || !max_sg ||
+	    max_sg > HODP_MAX_FRMR_PAGES)
+		return ERR_PTR(-EINVAL);
+	mr = kzalloc(sizeof(*mr), GFP_KERNEL);
+	if (!mr)
+		return ERR_PTR(-ENOMEM);
+	mr->kind = HODP_MR_TABLE;
+	mr->table_max = max_sg;
+	mr->table = kvcalloc(max_sg, sizeof(*mr->table), GFP_KERNEL);
+	if (mr->table)
+		ret = hodp_mr_publish(mr, pd);
+	if (ret) {
+		kvfree(mr->table);
+		kfree(mr);
+		return ERR_PTR(ret);
+	}
+	return &mr->ibmr;
+}
+
+static int hodp_mr_set_page(struct ib_mr *ibmr, u64 addr)
+{
+	struct hodp_mr *mr = to_hodp_mr(ibmr);
+
+	if (mr->table_len == mr->table_max)
+		return -ENOMEM;
+	mr->table[mr->table_len++] = (void *)(unsigned long)addr;
+	return 0;
+}
+
+int hodp_mr_map_sg(struct ib_mr *ibmr, struct scatterlist *sg, int nents,
+		   unsigned int *offset)
+{
+	struct hodp_mr *mr = to_hodp_mr(ibmr);
+
+	mr->table_len = 0;
+	return ib_sg_to_pages(ibmr, sg, nents, offset, hodp_mr_set_page);
+}
+
+int hodp_mr_fast_reg(struct hodp_device *dev, struct ib_pd *pd, u32 lkey,
+		     u32 key, int access)
+{
+	struct hodp_mr *mr = hodp_mr_find(dev, lkey);
+	int ret = -EINVAL;
+
+	if (!mr)
+		return -EINVAL;
+	if (mr->ibmr.pd == pd && mr->kind == HODP_MR_TABLE && !mr->umem &&
+	    !mr->valid && key >> 8 == lkey >> 8) {
+		mr->access = access;
+		mr->iova = mr->ibmr.iova;
+		mr->length = mr->ibmr.length;
+		mr->va = mr->ibmr.iova & (mr->ibmr.page_size - 1);
+		WRITE_ONCE(mr->key, key);
+		/* Pairs with nothing but order of work requests in one QP. */
+		smp_store_release(&mr->valid, true);
+		ret = 0;
+	}
+	hodp_mr_put(mr);
+	return ret;
+}
+
+int hodp_mr_invalidate(struct hodp_device *dev, struct ib_pd *pd, u32 key)
+{
+	struct hodp_mr *mr = hodp_mr_find(dev, key);
+	int ret = -EINVAL;
+
+	if (!mr)
+		return -EINVAL;
+	if (mr->ibmr.pd == pd && mr->kind == HODP_MR_TABLE && !mr->umem) {
+		WRITE_ONCE(mr->valid, false);
+		ret = 0;
+	}
+	hodp_mr_put(mr);
+	return ret;
+}
+
+/* ---- prefetch ---- */
+
+/* A range to bring in.  It holds the mirror and not the region, so that dereg
+ * does not wait for a page fault.
+ */
+struct hodp_prefetch_range {
+	struct hodp_mirror *mirror;
+	u64 va;
+	u64 len;
+};
+
+/**
+ * struct hodp_prefetch - one ibv_advise_mr() call
+ * @work: asynchronous calls
+ * @advice: which kind
+ * @num: ranges
+ */
+struct hodp_prefetch {
+	struct work_struct work;
+	enum ib_uverbs_advise_mr_advice advice;
+	u32 num;
+	struct hodp_prefetch_range range[];
+};
+
+static void hodp_prefetch_free(struct hodp_prefetch *p)
+{
+	u32 i;
+
+	for (i = 0; i < p->num; i++)
+		hodp_mirror_put(p->range[i].mirror);
+	kfree(p);
+}
+
+static long hodp_prefetch_step(const struct hodp_prefetch *p,
+			       const struct hodp_prefetch_range *r, u64 at)
+{
+	if (p->advice == IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT)
+		return hodp_mirror_snapshot(r->mirror, r->va + at, r->len - at);
+	return hodp_mirror_fault(
+		r->mirror, r->va + at, r->len - at,
+		p->advice == IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_WRITE);
+}
+
+/* Return: 0, -EFAULT, -EPERM, -ENOMEM, -EINTR. */
+static int hodp_prefetch_run(const struct hodp_prefetch *p)
+{
+	u32 i;
+
+	for (i = 0; i < p->num; i++) {
+		const struct hodp_prefetch_range *r = &p->range[i];
+		u64 at = 0;
+
+		while (at < r->len) {
+			long n = hodp_prefetch_step(p, r, at);
+
+			cond_resched();
+			if (n == -EBUSY)
+				continue;
+			if (n < 0)
+				return n;
+			at += n;
+		}
+	}
+	return 0;
+}
+
+static void hodp_prefetch_work(struct work_struct *work)
+{
+	struct hodp_prefetch *p = container_of(work, struct hodp_prefetch, work);
+
+	/* Advice: nobody waits for a result, and a later access reports it. */
+	hodp_prefetch_run(p);
+	hodp_prefetch_free(p);
+}
+
+static int hodp_prefetch_add(struct hodp_prefetch *p, struct ib_pd *pd,
+			     const struct ib_sge *sge)
+{
+	bool write = p->advice == IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_WRITE;
+	struct hodp_prefetch_range *r = &p->range[p->num];
+	struct hodp_span span;
+	int ret;
+
+	if (!sge->length)
+		return 0;
+	ret = hodp_mr_span(to_hodp_device(pd->device), pd, sge->lkey, sge->addr,
+			   sge->length, write ? IB_ACCESS_LOCAL_WRITE : 0,
+			   &span);
+	if (ret == -EINVAL || ret == -EXDEV)
+		return -ENOENT;
+	if (ret)
+		return ret == -EACCES ? -EPERM : -EFAULT;
+	if (span.mr->kind != HODP_MR_ODP) {
+		hodp_span_put(&span);
+		return -EINVAL;
+	}
+	atomic64_inc(&span.mr->stats.prefetches);
+	r->mirror = hodp_mirror_ref(span.mr->mirror);
+	r->va = span.va;
+	r->len = span.len;
+	p->num++;
+	hodp_span_put(&span);
+	return 0;
+}
+
+int hodp_mr_advise(struct ib_pd *pd, enum ib_uverbs_advise_mr_advice advice,
+		   bool wait, const struct ib_sge *sge, u32 num_sge)
+{
+	struct hodp_prefetch *p;
+	int ret = 0;
+	u32 i;
+
+	if (advice > IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT)
+		return -EINVAL;
+	p = kzalloc(struct_size(p, range, num_sge), GFP_KERNEL_ACCOUNT);
+	if (!p)
+		return -ENOMEM;
+	p->advice = advice;
+	INIT_WORK(&p->work, hodp_prefetch_work);
+	for (i = 0; i < num_sge && !ret; i++)
+		ret = hodp_prefetch_add(p, pd, &sge[i]);
+	hodp_count(to_hodp_device(pd->device), HODP_CNT_PREFETCHES, 1);
+	if (!ret && !wait) {
+		queue_work(hodp_prefetch_wq, &p->work);
+		return 0;
+	}
+	if (!ret)
+		ret = hodp_prefetch_run(p);
+	hodp_prefetch_free(p);
+	return ret;
+}
+
+int hodp_mr_start(void)
+{
+	hodp_prefetch_wq = alloc_workqueue("hodp-prefetch", WQ_UNBOUND, 0);
+	return hodp_prefetch_wq ? 0 : -ENOMEM;
+}
+
+void hodp_mr_stop(void)
+{
+	destroy_workqueue(hodp_prefetch_wq);
+}
+
+void hodp_mr_flush(void)
+{
+	flush_workqueue(hodp_prefetch_wq);
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * From a ring entry to an operation.
+ *
+ * A process may rewrite an entry while it is read.  Therefore: copy the header
+ * once, never look at the ring's copy again; take the lengths from the copy,
+ * check them, and copy what lies behind the header by these; then give the
+ * entry back.  Everything later works on struct hodp_op.
+ */
+#include <linux/string.h>
+#include "ah.h"
+#include "op.h"
+#include "qp.h"
+
+#define HODP_SEND_FLAGS                                                    \
+	(IB_SEND_FENCE | IB_SEND_SIGNALED | IB_SEND_SOLICITED |            \
+	 IB_SEND_INLINE | IB_SEND_IP_CSUM)
+#define HODP_UD_MAX	4096
+
+static int hodp_op_copy_inline(struct hodp_op *op, const struct hodp_qp *qp,
+			       const void *tail)
+{
+	if (!(op->row->flags & HODP_OP_INLINE) ||
+	    op->wqe.inline_len > qp->max_inline)
+		return -EINVAL;
+	memcpy(op->data, tail, op->wqe.inline_len);
+	barrier();
+	op->total = op->wqe.inline_len;
+	return 0;
+}
+
+static int hodp_op_copy_sges(struct hodp_op *op, const struct hodp_qp *qp,
+			     const void *tail)
+{
+	u32 i;
+
+	if (op->wqe.num_sge > qp->max_send_sge)
+		return -EINVAL;
+	memcpy(op->sge, tail, op->wqe.num_sge * sizeof(op->sge[0]));
+	barrier();
+	for (i = 0; i < op->wqe.num_sge; i++)
+		op->total += op->sge[i].length;
+	return 0;
+}
+
+static int hodp_op_check_length(const struct hodp_op *op,
+				const struct hodp_qp *qp)
+{
+	u64 max = hodp_qp_is_ud(qp) ? HODP_UD_MAX : HODP_MAX_MSG;
+
+	if (op->row->flags & HODP_OP_ATOMIC)
+		return op->total == 8 ? 0 : -EMSGSIZE;
+	return op->total <= max ? 0 : -EMSGSIZE;
+}
+
+/* Everything about the copied header that needs no memory. */
+static int hodp_op_decode(struct hodp_op *op, const struct hodp_qp *qp,
+			  const void *tail)
+{
+	u8 qps = hodp_qp_is_ud(qp) ? HODP_QPS_UD : HODP_QPS_RC;
+	int ret;
+
+	op->row = hodp_opcode_row(op->wqe.opcode);
+	if (!op->row || !(op->row->qps & qps) ||
+	    (op->wqe.send_flags & ~HODP_SEND_FLAGS))
+		return -EINVAL;
+	if ((op->row->flags & HODP_OP_KERNEL) && hodp_queue_is_user(&qp->sq))
+		return -EINVAL;
+	if (op->row->flags & HODP_OP_LOCAL)
+		return op->wqe.num_sge ? -EINVAL : 0;
+	if (op->wqe.send_flags & IB_SEND_INLINE)
+		ret = hodp_op_copy_inline(op, qp, tail);
+	else
+		ret = hodp_op_copy_sges(op, qp, tail);
+	return ret ?: hodp_op_check_length(op, qp);
+}
+
+int hodp_op_fetch(struct hodp_op *op, struct hodp_qp *qp)
+{
+	struct hodp_ring *ring = &qp->sq.ring;
+	const struct hodp_send_wqe *slot;
+	int ret = hodp_ring_pending(ring);
+
+	if (ret <= 0)
+		return ret;
+	slot = hodp_ring_head(ring);
+	memcpy(&op->wqe, slot, sizeof(op->wqe));
+	barrier(); /* from here on the compiler must use the copy */
+	op->active = true;
+	op->begun = false;
+	op->done = 0;
+	op->total = 0;
+	op->fault_err = 0;
+	ret = hodp_op_decode(op, qp, slot + 1);
+	hodp_ring_consume(ring);
+	return ret ?: 1;
+}
+
+int hodp_op_bind(struct hodp_op *op, struct hodp_qp *qp)
+{
+	struct hodp_device *dev = hodp_qp_dev(qp);
+	struct hodp_sgl *sgl = &op->sgl;
+	int access = 0;
+	u32 i;
+	int ret;
+
+	sgl->num = 0;
+	if (op->row->flags & (HODP_OP_READ | HODP_OP_ATOMIC))
+		access = IB_ACCESS_LOCAL_WRITE;
+	if (op->wqe.send_flags & IB_SEND_INLINE) {
+		if (op->total)
+			hodp_span_kernel(&sgl->span[sgl->num++], op->data,
+					 op->total);
+		goto out;
+	}
+	if (op->row->flags & HODP_OP_LOCAL)
+		goto out;
+	for (i = 0; i < op->wqe.num_sge; i++) {
+		const struct hodp_sge *sge = &op->sge[i];
+
+		if (!sge->length)
+			continue;
+		ret = hodp_mr_span(dev, qp->ibqp.pd, sge->lkey, sge->addr,
+				   sge->length, access, &sgl->span[sgl->num]);
+		if (ret) {
+			hodp_sgl_put(sgl);
+			return ret;
+		}
+		sgl->num++;
+	}
+out:
+	op->bound = true;
+	hodp_sgl_seek(sgl, op->done);
+	return 0;
+}
+
+void hodp_op_unbind(struct hodp_op *op)
+{
+	if (op->bound)
+		hodp_sgl_put(&op->sgl);
+	op->bound = false;
+}
+
+/* ---- encoding for kernel consumers ---- */
+
+static int hodp_op_encode_data(const struct hodp_qp *qp,
+			       const struct ib_send_wr *wr,
+			       struct hodp_send_wqe *wqe)
+{
+	struct hodp_sge *sge = (struct hodp_sge *)(wqe + 1);
+	int i;
+
+	if (wr->num_sge < 0 || wr->num_sge > qp->max_send_sge)
+		return -EINVAL;
+	wqe->num_sge = wr->num_sge;
+	if (wr->send_flags & IB_SEND_INLINE) {
+		u8 *data = (u8 *)(wqe + 1);
+
+		for (i = 0; i < wr->num_sge; i++) {
+			const struct ib_sge *s = &wr->sg_list[i];
+
+			if (s->length > qp->max_inline - wqe->inline_len)
+				return -EMSGSIZE;
+			memcpy(data + wqe->inline_len,
+			       (void *)(unsigned long)s->addr, s->length);
+			wqe->inline_len += s->length;
+		}
+		return 0;
+	}
+	for (i = 0; i < wr->num_sge; i++) {
+		sge[i].addr = wr->sg_list[i].addr;
+		sge[i].length = wr->sg_list[i].length;
+		sge[i].lkey = wr->sg_list[i].lkey;
+	}
+	return 0;
+}
+
+static void hodp_op_encode_target(const struct ib_send_wr *wr,
+				  const struct hodp_opcode *row,
+				  struct hodp_send_wqe *wqe)
+{
+	if (row->flags & HODP_OP_ATOMIC) {
+		wqe->atomic.remote_addr = atomic_wr(wr)->remote_addr;
+		wqe->atomic.compare_add = atomic_wr(wr)->compare_add;
+		wqe->atomic.swap = atomic_wr(wr)->swap;
+		wqe->atomic.rkey = atomic_wr(wr)->rkey;
+	} else if (row->flags & (HODP_OP_WRITE | HODP_OP_READ)) {
+		wqe->rdma.remote_addr = rdma_wr(wr)->remote_addr;
+		wqe->rdma.rkey = rdma_wr(wr)->rkey;
+	} else if (wr->opcode == IB_WR_REG_MR) {
+		wqe->reg.lkey = reg_wr(wr)->mr->lkey;
+		wqe->reg.key = reg_wr(wr)->key;
+		wqe->reg.access = reg_wr(wr)->access;
+	}
+}
+
+int hodp_op_from_wr(const struct hodp_qp *qp, const struct ib_send_wr *wr,
+		    void *slot)
+{
+	const struct hodp_opcode *row = hodp_opcode_row(wr->opcode);
+	struct hodp_send_wqe *wqe = slot;
+
+	if (!row)
+		return -EINVAL;
+	memset(wqe, 0, sizeof(*wqe));
+	wqe->wr_id = wr->wr_id;
+	wqe->opcode = wr->opcode;
+	wqe->send_flags = wr->send_flags;
+	wqe->imm_inv = (__force u32)wr->ex.imm_data;
+	if (hodp_qp_is_ud(qp)) {
+		wqe->ud.ahn = to_hodp_ah(ud_wr(wr)->ah)->ahn;
+		wqe->ud.dest_qpn = ud_wr(wr)->remote_qpn;
+		wqe->ud.qkey = ud_wr(wr)->remote_qkey;
+		wqe->ud.reserved = ud_wr(wr)->pkey_index;
+	} else {
+		hodp_op_encode_target(wr, row, wqe);
+	}
+	if (row->flags & HODP_OP_LOCAL)
+		return 0;
+	return hodp_op_encode_data(qp, wr, wqe);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* An operation: a send queue entry, copied once, validated once (layer 2). */
+#ifndef HODP_OP_H
+#define HODP_OP_H
+
+#include "opcode.h"
+#include "queue.h"
+#include "span.h"
+
+struct hodp_qp;
+
+/**
+ * struct hodp_op - the operation that a QP's requester is executing
+ *
+ * Owned by the requester's runner.
+ *
+ * @active: there is one; false between operations
+ * @bound: @sgl holds references
+ * @row: of its opcode
+ * @wqe: trusted copy of the entry's header
+ * @total: payload bytes
+ * @done: payload bytes that were moved
+ * @begun: the atomic was done; its result is in @atomic_old
+ * @fault_err, @fault_local: how the last page fault for it ended, and whether
+ *         that was on the requester's side
+ * @sge, @data: trusted copies of what lies behind the header
+ * @sgl: spans of @sge or @data, while @bound
+ */
+struct hodp_op {
+	bool active;
+	bool bound;
+	bool begun;
+	const struct hodp_opcode *row;
+	struct hodp_send_wqe wqe;
+	u64 total;
+	u64 done;
+	u64 atomic_old;
+	int fault_err;
+	bool fault_local;
+	union {
+		struct hodp_sge sge[HODP_MAX_SGE];
+		u8 data[HODP_MAX_INLINE];
+	};
+	struct hodp_sgl sgl;
+};
+
+/**
+ * hodp_op_fetch - take the oldest entry of a send queue
+ * @op: not active
+ * @qp: whose send queue
+ *
+ * Return: 1: @op is active and valid; 0: the queue is empty; -EPROTO: the
+ * ring's index is corrupt; -EINVAL: @op is active but the entry is not valid
+ * (complete it with IB_WC_LOC_QP_OP_ERR); -EMSGSIZE: likewise, too long
+ * (IB_WC_LOC_LEN_ERR).
+ */
+int hodp_op_fetch(struct hodp_op *op, struct hodp_qp *qp);
+
+/**
+ * hodp_op_bind - check the local keys and take references
+ *
+ * Return: 0, or hodp_mr_span()'s errors (IB_WC_LOC_PROT_ERR).
+ */
+int hodp_op_bind(struct hodp_op *op, struct hodp_qp *qp);
+void hodp_op_unbind(struct hodp_op *op);
+
+/**
+ * hodp_op_from_wr - encode a kernel consumer's request as an entry
+ * @slot: ring memory, of the QP's stride
+ *
+ * Return: 0, -EINVAL (opcode, flags, SGEs), -EMSGSIZE (inline too long).
+ */
+int hodp_op_from_wr(const struct hodp_qp *qp, const struct ib_send_wr *wr,
+		    void *slot);
+
+#endif /* HODP_OP_H */

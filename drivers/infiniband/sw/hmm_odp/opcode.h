@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* One row per work request opcode (layer 0). */
+#ifndef HODP_OPCODE_H
+#define HODP_OPCODE_H
+
+#ifdef __KERNEL__
+#include <linux/types.h>
+#endif
+
+/* What an operation does; bits of hodp_opcode.flags. */
+enum {
+	HODP_OP_SEND	= 1 << 0,	/* consumes a receive, data to it */
+	HODP_OP_WRITE	= 1 << 1,	/* data to remote memory */
+	HODP_OP_READ	= 1 << 2,	/* data from remote memory */
+	HODP_OP_ATOMIC	= 1 << 3,	/* 8 bytes come back */
+	HODP_OP_IMM	= 1 << 4,	/* carries immediate data */
+	HODP_OP_INV	= 1 << 5,	/* invalidates a key at the peer */
+	HODP_OP_LOCAL	= 1 << 6,	/* never leaves the device */
+	HODP_OP_INLINE	= 1 << 7,	/* the payload may be inline */
+	HODP_OP_KERNEL	= 1 << 8,	/* kernel consumers only */
+};
+
+/* QP types that may post it; bits of hodp_opcode.qps. */
+enum {
+	HODP_QPS_RC	= 1 << 0,
+	HODP_QPS_UD	= 1 << 1,	/* UD and GSI */
+};
+
+/**
+ * struct hodp_opcode - everything that depends on a work request's opcode
+ * @name: for traces and messages; NULL where the opcode does not exist
+ * @flags: HODP_OP_*
+ * @qps: HODP_QPS_*
+ * @wc: completion opcode of the requester
+ * @recv_wc: completion opcode of the responder, where one is raised
+ * @remote_access: what the peer's region must allow; 0 where none is addressed
+ */
+struct hodp_opcode {
+	const char *name;
+	u16 flags;
+	u8 qps;
+	u8 wc;
+	u8 recv_wc;
+	u8 remote_access;
+};
+
+/* The row of @opcode (enum ib_wr_opcode), or NULL: not supported. */
+const struct hodp_opcode *hodp_opcode_row(u32 opcode);
+
+#endif /* HODP_OPCODE_H */

@@ -1,0 +1,475 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Queue pairs: lifetime, runners, and the two ways into a QP.
+ *
+ * Language
+ *   requester  the @req runner: executes the send queue, one operation at a
+ *              time; @op and everything marked "owned by @req" is its own
+ *   receiver   the @rx runner: delivers datagrams, flushes the receive queue
+ *   inbound    the message that a connected peer's requester executes here;
+ *              it owns @in between hodp_qp_enter() and hodp_qp_leave()
+ *
+ * Runners.  A runner is never waited for by another QP, never sleeps for a
+ * page fault (fault.c does), and looks at @dying and @state between bounded
+ * pieces, so owning it (hodp_qp_own()) takes bounded time.
+ *
+ * Lifetime.  qps[qpn] is one reference, each look-up another.  Destroy: mark
+ * dying, make unfindable, own both runners for good, wait for references.  A
+ * page fault holds no reference while it sleeps.
+ *
+ * Lock order: modify_lock -> qp->lock; in_lock -> rq.lock; rx_lock; sq_lock.  cq->lock is
+ * taken with none of them held.  Chunk locks (mirror.c) nest inside nothing
+ * of a QP.
+ */
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include "fault.h"
+#include "qp.h"
+#include "trace.h"
+
+static struct workqueue_struct *hodp_qp_wq;
+
+int hodp_qp_start(void)
+{
+	/* Storage consumers write back through us: reclaim may wait for it. */
+	hodp_qp_wq = alloc_workqueue("hodp-qp", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	return hodp_qp_wq ? 0 : -ENOMEM;
+}
+
+void hodp_qp_stop(void)
+{
+	destroy_workqueue(hodp_qp_wq);
+}
+
+/* ---- runners ---- */
+
+static void hodp_qp_wake_drain(struct hodp_qp *qp)
+{
+	/* Pairs with the barrier of the waiter's prepare_to_wait(). */
+	smp_mb();
+	if (unlikely(READ_ONCE(qp->draining)))
+		wake_up_all(&qp->drain);
+}
+
+bool hodp_runner_leave(struct hodp_runner *r, int seen)
+{
+	struct hodp_qp *qp = r->qp;
+
+	if (atomic_cmpxchg(&r->kicks, seen, 0) != seen)
+		return false;
+	/* The caller's reference or destroy's ownership keeps @qp. */
+	hodp_qp_wake_drain(qp);
+	return true;
+}
+
+void hodp_runner_kick(struct hodp_runner *r)
+{
+	queue_work(hodp_qp_wq, &r->work);
+}
+
+void hodp_runner_handoff(struct hodp_runner *r)
+{
+	/* Read by xchg() in the work item; queue_work() is a full barrier. */
+	WRITE_ONCE(r->handoff, true);
+	queue_work(hodp_qp_wq, &r->work);
+}
+
+void hodp_qp_wake(struct hodp_qp *qp)
+{
+	set_bit(0, &qp->wake);
+	hodp_runner_kick(&qp->req);
+}
+
+void hodp_qp_own(struct hodp_runner *r)
+{
+	struct hodp_qp *qp = r->qp;
+
+	if (hodp_runner_enter(r))
+		return;
+	WRITE_ONCE(qp->draining, true);
+	wait_event(qp->drain, atomic_cmpxchg(&r->kicks, 0, 1) == 0);
+	WRITE_ONCE(qp->draining, false);
+}
+
+void hodp_qp_wait_inbound(struct hodp_qp *qp)
+{
+	WRITE_ONCE(qp->draining, true);
+	wait_event(qp->drain, !READ_ONCE(qp->in_busy));
+	WRITE_ONCE(qp->draining, false);
+}
+
+/* ---- references and events ---- */
+
+struct hodp_qp *hodp_qp_get(struct hodp_device *dev, u32 qpn)
+{
+	struct hodp_qp_handle *h;
+	struct hodp_qp *qp = NULL;
+
+	rcu_read_lock();
+	h = xa_load(&dev->qps, qpn);
+	if (h && refcount_inc_not_zero(&h->refs))
+		qp = h->qp;
+	rcu_read_unlock();
+	return qp;
+}
+
+bool hodp_qp_hold(struct hodp_qp *qp)
+{
+	return refcount_inc_not_zero(&qp->handle->refs);
+}
+
+void hodp_qp_put(struct hodp_qp *qp)
+{
+	if (refcount_dec_and_test(&qp->handle->refs))
+		complete(&qp->gone);
+}
+
+void hodp_qp_event(struct hodp_qp *qp, enum ib_event_type event)
+{
+	struct ib_event ev = {
+		.device = qp->ibqp.device,
+		.element.qp = &qp->ibqp,
+		.event = event,
+	};
+
+	if (qp->ibqp.event_handler)
+		qp->ibqp.event_handler(&ev, qp->ibqp.qp_context);
+}
+
+static void hodp_qp_set_failed(struct hodp_qp *qp, enum ib_qp_state to,
+			       int event)
+{
+	bool change;
+
+	spin_lock(&qp->lock);
+	change = qp->state != to && qp->state != IB_QPS_ERR &&
+		 qp->state != IB_QPS_RESET && !qp->dying;
+	if (change) {
+		trace_hodp_qp_state(qp->ibqp.qp_num, qp->state, to);
+		WRITE_ONCE(qp->state, to);
+	}
+	spin_unlock(&qp->lock);
+	if (!change)
+		return;
+	if (event >= 0)
+		hodp_qp_event(qp, event);
+	hodp_runner_kick(&qp->req);
+	hodp_runner_kick(&qp->rx);
+}
+
+void hodp_qp_error(struct hodp_qp *qp, int event)
+{
+	hodp_qp_set_failed(qp, IB_QPS_ERR, event);
+}
+
+void hodp_qp_sq_error(struct hodp_qp *qp)
+{
+	hodp_qp_set_failed(qp, IB_QPS_SQE, -1);
+}
+
+/* ---- inbound messages ---- */
+
+static bool hodp_qp_receives(const struct hodp_qp *qp)
+{
+	switch (READ_ONCE(qp->state)) {
+	case IB_QPS_RTR:
+	case IB_QPS_RTS:
+	case IB_QPS_SQD:
+	case IB_QPS_SQE:
+		return !qp->dying;
+	default:
+		return false;
+	}
+}
+
+int hodp_qp_enter(struct hodp_qp *qp, const struct hodp_qp *from)
+{
+	bool established = false;
+	int ret = 0;
+
+	spin_lock(&qp->in_lock);
+	if (qp->ibqp.qp_type != IB_QPT_RC || !hodp_qp_receives(qp) ||
+	    qp->attr.dest_qp_num != from->ibqp.qp_num) {
+		ret = -ENOTCONN;
+	} else if (qp->in_busy) {
+		ret = -EBUSY;
+	} else {
+		WRITE_ONCE(qp->in_busy, true);
+		established = qp->state == IB_QPS_RTR && !qp->comm_est;
+		qp->comm_est |= established;
+	}
+	spin_unlock(&qp->in_lock);
+	if (unlikely(established))
+		hodp_qp_event(qp, IB_EVENT_COMM_EST);
+	return ret;
+}
+
+void hodp_qp_leave(struct hodp_qp *qp)
+{
+	bool flush;
+
+	spin_lock(&qp->in_lock);
+	WRITE_ONCE(qp->in_busy, false);
+	flush = !hodp_qp_receives(qp);
+	spin_unlock(&qp->in_lock);
+	hodp_qp_wake_drain(qp);
+	if (unlikely(flush))
+		hodp_runner_kick(&qp->rx);
+}
+
+int hodp_qp_take_recv(struct hodp_qp *qp, struct hodp_inbound *in)
+{
+	int ret;
+
+	if (qp->srq)
+		ret = hodp_srq_pop(qp->srq, &in->recv);
+	else
+		ret = hodp_rq_pop(&qp->rq, &in->recv);
+	if (ret > 0)
+		in->active = true;
+	return ret;
+}
+
+int hodp_inbound_bind(struct hodp_qp *qp, struct hodp_inbound *in)
+{
+	struct hodp_device *dev = hodp_qp_dev(qp);
+	const struct ib_pd *pd = qp->srq ? qp->srq->ibsrq.pd : qp->ibqp.pd;
+	struct hodp_sgl *sgl = &in->sgl;
+	u32 i;
+	int ret;
+
+	sgl->num = 0;
+	for (i = 0; i < in->recv.num_sge; i++) {
+		const struct hodp_sge *sge = &in->recv.sge[i];
+
+		if (!sge->length)
+			continue;
+		ret = hodp_mr_span(dev, pd, sge->lkey, sge->addr, sge->length,
+				   IB_ACCESS_LOCAL_WRITE, &sgl->span[sgl->num]);
+		if (ret) {
+			hodp_sgl_put(sgl);
+			return ret;
+		}
+		sgl->num++;
+	}
+	in->bound = true;
+	hodp_sgl_seek(sgl, 0);
+	return 0;
+}
+
+void hodp_inbound_unbind(struct hodp_inbound *in)
+{
+	if (in->bound)
+		hodp_sgl_put(&in->sgl);
+	in->bound = false;
+}
+
+/* ---- creation and destruction ---- */
+
+static int hodp_qp_check_init(const struct ib_qp_init_attr *init, bool user)
+{
+	const struct ib_qp_cap *cap = &init->cap;
+
+	switch (init->qp_type) {
+	case IB_QPT_RC:
+	case IB_QPT_UD:
+		break;
+	case IB_QPT_GSI:
+		if (user)
+			return -EOPNOTSUPP;
+		break;
+	default:
+		return -EOPNOTSUPP;
+	}
+	if (init->create_flags)
+		return -EOPNOTSUPP;
+	if (!init->send_cq || !init->recv_cq)
+		return -EINVAL;
+	if (cap->max_send_wr > HODP_MAX_QP_WR ||
+	    cap->max_send_sge > HODP_MAX_SGE ||
+	    cap->max_inline_data > HODP_MAX_INLINE)
+		return -EINVAL;
+	if (!init->srq && (cap->max_recv_wr > HODP_MAX_QP_WR ||
+			   cap->max_recv_sge > HODP_MAX_SGE))
+		return -EINVAL;
+	return 0;
+}
+
+static void hodp_runner_init(struct hodp_runner *r, struct hodp_qp *qp)
+{
+	r->qp = qp;
+	atomic_set(&r->kicks, 0);
+}
+
+static void hodp_qp_init_fields(struct hodp_qp *qp,
+				const struct ib_qp_init_attr *init)
+{
+	init_completion(&qp->gone);
+	mutex_init(&qp->modify_lock);
+	spin_lock_init(&qp->lock);
+	spin_lock_init(&qp->sq_lock);
+	spin_lock_init(&qp->in_lock);
+	spin_lock_init(&qp->rx_lock);
+	INIT_LIST_HEAD(&qp->rx_list);
+	init_waitqueue_head(&qp->drain);
+	hodp_runner_init(&qp->req, qp);
+	hodp_runner_init(&qp->rx, qp);
+	qp->state = IB_QPS_RESET;
+	qp->attr.qp_state = IB_QPS_RESET;
+	qp->attr.port_num = HODP_PORT;
+	qp->sq_sig_all = init->sq_sig_type == IB_SIGNAL_ALL_WR;
+	qp->send_cq = to_hodp_cq(init->send_cq);
+	qp->recv_cq = to_hodp_cq(init->recv_cq);
+	qp->srq = init->srq ? to_hodp_srq(init->srq) : NULL;
+}
+
+/* Allocate the rings; the capabilities become what was granted. */
+static int hodp_qp_init_queues(struct hodp_qp *qp, struct ib_qp_cap *cap,
+			       struct ib_ucontext *uctx)
+{
+	u32 sges = max(cap->max_send_sge, 1U);
+	u32 tail = max_t(u32, sges * sizeof(struct hodp_sge),
+			 ALIGN(cap->max_inline_data, sizeof(struct hodp_sge)));
+	u32 stride = ALIGN(sizeof(struct hodp_send_wqe) + tail, 64);
+	int ret;
+
+	ret = hodp_queue_alloc(&qp->sq, max(cap->max_send_wr, 1U), stride,
+			       uctx);
+	if (ret)
+		return ret;
+	/* All of an entry's room can hold SGEs or inline data. */
+	tail = stride - sizeof(struct hodp_send_wqe);
+	qp->max_send_wr = qp->sq.ring.mask + 1;
+	qp->max_send_sge = min_t(u32, tail / sizeof(struct hodp_sge),
+				 HODP_MAX_SGE);
+	qp->max_inline = min_t(u32, tail, HODP_MAX_INLINE);
+	cap->max_send_wr = qp->max_send_wr;
+	cap->max_send_sge = qp->max_send_sge;
+	cap->max_inline_data = qp->max_inline;
+	if (qp->srq) {
+		cap->max_recv_wr = 0;
+		cap->max_recv_sge = 0;
+		return 0;
+	}
+	ret = hodp_rq_init(&qp->rq, max(cap->max_recv_wr, 1U),
+			   cap->max_recv_sge, uctx);
+	if (ret) {
+		hodp_queue_free(&qp->sq);
+		return ret;
+	}
+	qp->max_recv_wr = qp->rq.q.ring.mask + 1;
+	cap->max_recv_wr = qp->max_recv_wr;
+	cap->max_recv_sge = qp->rq.max_sge;
+	return 0;
+}
+
+static int hodp_qp_number(struct hodp_qp *qp)
+{
+	struct hodp_device *dev = hodp_qp_dev(qp);
+	int ret;
+
+	if (qp->ibqp.qp_type == IB_QPT_GSI) {
+		qp->ibqp.qp_num = 1;
+		ret = xa_insert_irq(&dev->qps, 1, qp->handle, GFP_KERNEL);
+		return ret == -EBUSY ? -EINVAL : ret;
+	}
+	ret = xa_alloc_cyclic_irq(&dev->qps, &qp->ibqp.qp_num, NULL,
+				  XA_LIMIT(HODP_FIRST_QPN, HODP_LAST_QPN),
+				  &dev->next_qpn, GFP_KERNEL);
+	if (ret < 0)
+		return ret == -EBUSY ? -ENOMEM : ret;
+	xa_store_irq(&dev->qps, qp->ibqp.qp_num, qp->handle, GFP_KERNEL);
+	return 0;
+}
+
+static int hodp_qp_publish(struct hodp_qp *qp)
+{
+	int ret;
+
+	qp->handle = kzalloc(sizeof(*qp->handle), GFP_KERNEL);
+	if (!qp->handle)
+		return -ENOMEM;
+	qp->handle->qp = qp;
+	refcount_set(&qp->handle->refs, 1);
+	ret = hodp_qp_number(qp);
+	if (ret)
+		kfree(qp->handle);
+	return ret;
+}
+
+int hodp_qp_init(struct hodp_qp *qp, struct ib_qp_init_attr *init,
+		 struct ib_ucontext *uctx)
+{
+	int ret = hodp_qp_check_init(init, uctx);
+
+	if (ret)
+		return ret;
+	hodp_qp_init_fields(qp, init);
+	ret = hodp_qp_init_queues(qp, &init->cap, uctx);
+	if (ret)
+		return ret;
+	ret = hodp_qp_publish(qp);
+	if (ret) {
+		hodp_queue_free(&qp->sq);
+		hodp_rq_destroy(&qp->rq);
+	}
+	return ret;
+}
+
+static void hodp_qp_free_dgrams(struct hodp_qp *qp)
+{
+	struct hodp_dgram *d, *next;
+	LIST_HEAD(list);
+
+	spin_lock(&qp->rx_lock);
+	list_splice_init(&qp->rx_list, &list);
+	qp->rx_len = 0;
+	spin_unlock(&qp->rx_lock);
+	list_for_each_entry_safe(d, next, &list, link)
+		kfree(d);
+	kfree(qp->rx_cur);
+	qp->rx_cur = NULL;
+}
+
+void hodp_qp_abandon(struct hodp_qp *qp)
+{
+	hodp_fault_drop(&qp->req);
+	hodp_fault_drop(&qp->rx);
+	hodp_op_unbind(&qp->op);
+	qp->op.active = false;
+	qp->stall = HODP_RUN;
+	qp->drained = false;
+	hodp_inbound_unbind(&qp->in);
+	qp->in.active = false;
+	hodp_inbound_unbind(&qp->rx_in);
+	qp->rx_in.active = false;
+	hodp_qp_free_dgrams(qp);
+}
+
+void hodp_qp_destroy(struct hodp_qp *qp)
+{
+	struct hodp_device *dev = hodp_qp_dev(qp);
+
+	spin_lock(&qp->lock);
+	WRITE_ONCE(qp->dying, true);
+	spin_unlock(&qp->lock);
+	xa_erase_irq(&dev->qps, qp->ibqp.qp_num);
+	hodp_qp_own(&qp->req);
+	hodp_qp_own(&qp->rx);
+	hodp_fault_drop(&qp->req);
+	hodp_fault_drop(&qp->rx);
+	hodp_qp_put(qp);
+	wait_for_completion(&qp->gone);
+	/* Nobody can find the QP: no more kicks but from what runs already. */
+	cancel_delayed_work_sync(&qp->timer);
+	cancel_work_sync(&qp->req.work);
+	cancel_work_sync(&qp->rx.work);
+	hodp_qp_abandon(qp);
+	if (!hodp_queue_is_user(&qp->sq)) {
+		hodp_cq_forget_qp(qp->send_cq, &qp->ibqp);
+		hodp_cq_forget_qp(qp->recv_cq, &qp->ibqp);
+	}
+	hodp_queue_free(&qp->sq);
+	hodp_rq_destroy(&qp->rq);
+	kfree_rcu(qp->handle, rcu);
+}

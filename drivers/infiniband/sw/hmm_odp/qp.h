@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * Queue pairs (layer 2): qp.c has the model, the lifetimes and the lock order;
+ * qp_state.c is the gate through which every state change goes.
+ */
+#ifndef HODP_QP_H
+#define HODP_QP_H
+
+#include <linux/completion.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include "cq.h"
+#include "op.h"
+#include "srq.h"
+
+struct hodp_transport;
+struct hodp_fault;
+
+/**
+ * struct hodp_runner - one serialised activity of a QP
+ *
+ * Whoever raises @kicks from 0 owns the runner until it gets @kicks back to 0;
+ * everyone else's kick only makes the owner look again.
+ *
+ * @qp: whose (immutable)
+ * @kicks: see above
+ * @handoff: the owner passed its ownership to @work
+ * @work: goes on in the engine's workqueue
+ * @run: the engine's function: kick, and work if that made us the owner
+ * @fault: the page fault that this runner waits for (fault.c), or NULL; owned
+ *         by the runner
+ */
+struct hodp_runner {
+	struct hodp_qp *qp;
+	atomic_t kicks;
+	bool handoff;
+	struct work_struct work;
+	void (*run)(struct hodp_runner *r);
+	struct hodp_fault *fault;
+};
+
+/* Why a requester does not go on by itself. */
+enum hodp_stall {
+	HODP_RUN = 0,
+	HODP_STALL_FAULT,	/* until the fault job kicks it */
+	HODP_STALL_RNR,		/* until the RNR timer or a posted receive */
+	HODP_STALL_TIMEOUT,	/* until the transport timer */
+};
+
+/**
+ * struct hodp_dgram - a datagram on its way to a receive buffer
+ * @link: in hodp_qp.rx_list
+ * @len: payload bytes
+ * @done: bytes of @grh and @data that were delivered
+ * @src_qp, @imm, @wc_flags, @pkey_index, @net_type, @solicited: for the CQE
+ * @grh, @data: bytes to deliver, in one run
+ */
+struct hodp_dgram {
+	struct list_head link;
+	u32 len;
+	u32 done;
+	u32 src_qp;
+	u32 imm;
+	u32 wc_flags;
+	u16 pkey_index;
+	u8 net_type;
+	bool solicited;
+	u8 grh[40];
+	u8 data[];
+};
+
+/**
+ * struct hodp_inbound - the message that a QP is receiving
+ * @active: a receive request was taken for it
+ * @bound: @sgl holds references
+ * @recv: trusted copy of the request
+ * @sgl: its spans, while @bound
+ */
+struct hodp_inbound {
+	bool active;
+	bool bound;
+	struct hodp_recv recv;
+	struct hodp_sgl sgl;
+};
+
+/**
+ * struct hodp_qp_handle - what the QPN table holds
+ *
+ * The core frees a QP right after destroy, without a grace period; this part,
+ * which look-ups touch before they hold a reference, is freed after one.
+ *
+ * @refs: 1 while published, + 1 per look-up; destroy waits for the last
+ * @qp: alive while @refs is not 0
+ * @rcu: look-ups run under RCU
+ */
+struct hodp_qp_handle {
+	refcount_t refs;
+	struct hodp_qp *qp;
+	struct rcu_head rcu;
+};
+
+/**
+ * struct hodp_qp - a queue pair
+ * @ibqp: embedded core object; qp_num is the QPN
+ * @handle: see above (immutable)
+ * @gone: completed by the last put
+ * @modify_lock: one transition at a time, also while it waits for runners
+ * @lock: guards @state, @attr, @err_event; spinlock, process context
+ * @state: written under @lock, read anywhere
+ * @dying: destroy has begun: nothing starts any more
+ * @attr: what modify set, for query (and the engine's retry counts)
+ * @transport: set when the QP is made (immutable)
+ * @sq_lock: kernel consumers' posting; irq-safe
+ * @sq: send queue, consumed by the @req runner
+ * @sq_sig_all: every send is signalled (immutable)
+ * @max_inline, @max_send_sge: granted (immutable)
+ * @max_send_wr, @max_recv_wr: granted (immutable)
+ * @rq: receive queue, unless @srq
+ * @srq: shared receive queue, or NULL (immutable)
+ * @send_cq, @recv_cq: (immutable)
+ * @req: requester: executes the send queue
+ * @rx: receiver: delivers datagrams, flushes the receive queue
+ * @op: owned by @req
+ * @stall, @rnr_left, @retry_left: owned by @req
+ * @wake: bit 0: a timed stall is over
+ * @timer: sets it, and kicks @req
+ * @in_lock: guards @in_busy; plain spinlock, process context
+ * @in_busy: a connected requester executes a message into this QP
+ * @in: owned by whoever set @in_busy, else by the flush under @in_lock
+ * @rnr_waiter: the connected peer waits for a receive request; racy hint
+ * @rx_lock: guards @rx_list, @rx_len
+ * @rx_list: datagrams not delivered yet
+ * @rx_cur: datagram being delivered; owned by @rx
+ * @rx_in: where to; owned by @rx
+ * @drain, @draining: somebody waits for a runner or for @in_busy to end
+ * @comm_est, @last_wqe: events that are raised once; under @lock
+ * @drained: IB_EVENT_SQ_DRAINED was raised in this SQD; owned by @req
+ */
+struct hodp_qp {
+	struct ib_qp ibqp;
+	struct hodp_qp_handle *handle;
+	struct completion gone;
+
+	struct mutex modify_lock;
+	spinlock_t lock;
+	enum ib_qp_state state;
+	bool dying;
+	bool comm_est;
+	bool last_wqe;
+	struct ib_qp_attr attr;
+	const struct hodp_transport *transport;
+
+	spinlock_t sq_lock;
+	struct hodp_queue sq;
+	bool sq_sig_all;
+	u32 max_inline;
+	u32 max_send_sge;
+	u32 max_send_wr;
+	u32 max_recv_wr;
+	struct hodp_rq rq;
+	struct hodp_srq *srq;
+	struct hodp_cq *send_cq;
+	struct hodp_cq *recv_cq;
+
+	struct hodp_runner req;
+	struct hodp_runner rx;
+	struct hodp_op op;
+	enum hodp_stall stall;
+	u32 rnr_left;
+	u32 retry_left;
+	bool drained;
+	unsigned long wake;
+	struct delayed_work timer;
+
+	spinlock_t in_lock;
+	bool in_busy;
+	bool rnr_waiter;
+	struct hodp_inbound in;
+
+	spinlock_t rx_lock;
+	struct list_head rx_list;
+	u32 rx_len;
+	struct hodp_dgram *rx_cur;
+	struct hodp_inbound rx_in;
+
+	wait_queue_head_t drain;
+	bool draining;
+};
+
+static inline struct hodp_qp *to_hodp_qp(struct ib_qp *ibqp)
+{
+	return container_of(ibqp, struct hodp_qp, ibqp);
+}
+
+static inline struct hodp_device *hodp_qp_dev(const struct hodp_qp *qp)
+{
+	return to_hodp_device(qp->ibqp.device);
+}
+
+static inline bool hodp_qp_is_ud(const struct hodp_qp *qp)
+{
+	return qp->ibqp.qp_type != IB_QPT_RC;
+}
+
+/**
+ * hodp_qp_init - build and publish a QP
+ * @qp: zeroed by the core, @qp->ibqp filled in by the core
+ * @init: attributes; capabilities are rewritten to what was granted
+ * @uctx: the process's context, or NULL for a kernel consumer
+ *
+ * Context: process.
+ * Return: 0, -EINVAL (capabilities above the device's), -EOPNOTSUPP (type,
+ * create flags), -ENOMEM.
+ */
+int hodp_qp_init(struct hodp_qp *qp, struct ib_qp_init_attr *init,
+		 struct ib_ucontext *uctx);
+
+/* On return nothing refers to the QP.  Cannot fail. */
+void hodp_qp_destroy(struct hodp_qp *qp);
+
+/**
+ * hodp_qp_modify - the verb, checked against the IBTA state table (qp_state.c)
+ *
+ * Context: process.  Return: 0, -EINVAL, -EHOSTUNREACH (the destination GID is
+ * not this device's: no wire transport yet).
+ */
+int hodp_qp_modify(struct hodp_qp *qp, struct ib_qp_attr *attr, int mask);
+
+/* The verb: fills in everything, whatever the mask. */
+void hodp_qp_query(struct hodp_qp *qp, struct ib_qp_attr *attr,
+		   struct ib_qp_init_attr *init);
+
+/**
+ * hodp_qp_error - move a QP to the error state from inside
+ * @event: affiliated asynchronous event to raise, or -1
+ *
+ * Kicks both runners, which flush.
+ * Context: process, no lock of the QP held.
+ */
+void hodp_qp_error(struct hodp_qp *qp, int event);
+
+/* UD, after a local error: to SQE (IBTA 10.3.1.6).  As hodp_qp_error(). */
+void hodp_qp_sq_error(struct hodp_qp *qp);
+
+/**
+ * hodp_qp_get - look a QP up by number
+ *
+ * Context: any.  Return: a reference (hodp_qp_put()), or NULL.
+ */
+struct hodp_qp *hodp_qp_get(struct hodp_device *dev, u32 qpn);
+void hodp_qp_put(struct hodp_qp *qp);
+/* Likewise from a pointer that is known to be alive; false: it is dying. */
+bool hodp_qp_hold(struct hodp_qp *qp);
+
+/* Raise an affiliated asynchronous event. */
+void hodp_qp_event(struct hodp_qp *qp, enum ib_event_type event);
+
+/**
+ * hodp_qp_enter - begin to execute a message of @from into @qp, an RC QP
+ *
+ * Return: 0: @qp->in is the caller's until hodp_qp_leave(); -ENOTCONN: not
+ * connected to @from, or not ready to receive; -EBUSY: try again.
+ */
+int hodp_qp_enter(struct hodp_qp *qp, const struct hodp_qp *from);
+/* The other half; kicks @qp->rx where the QP has to be flushed meanwhile. */
+void hodp_qp_leave(struct hodp_qp *qp);
+
+/* Take a receive request for @in.  As hodp_rq_pop(). */
+int hodp_qp_take_recv(struct hodp_qp *qp, struct hodp_inbound *in);
+
+/* Check its keys and take references.  As hodp_mr_span(). */
+int hodp_inbound_bind(struct hodp_qp *qp, struct hodp_inbound *in);
+void hodp_inbound_unbind(struct hodp_inbound *in);
+
+/* ---- runners ---- */
+
+/* Return: the caller owns the runner now. */
+static inline bool hodp_runner_enter(struct hodp_runner *r)
+{
+	return atomic_inc_return(&r->kicks) == 1;
+}
+
+/**
+ * hodp_runner_leave - the owner has nothing more to do
+ * @seen: atomic_read(&r->kicks) before it looked for work
+ *
+ * Return: true: let go; false: kicked meanwhile, look again.
+ */
+bool hodp_runner_leave(struct hodp_runner *r, int seen);
+
+/* Let the engine's workqueue run it.  Context: any. */
+void hodp_runner_kick(struct hodp_runner *r);
+
+/* Pass the ownership on to the workqueue. */
+void hodp_runner_handoff(struct hodp_runner *r);
+
+/* A timed stall of the requester is over. */
+void hodp_qp_wake(struct hodp_qp *qp);
+
+/* The workqueue of all runners: module init (-ENOMEM) and exit. */
+int hodp_qp_start(void);
+void hodp_qp_stop(void);
+
+/* Drop what a QP is in the middle of; the caller owns both runners. */
+void hodp_qp_abandon(struct hodp_qp *qp);
+
+/* Wait until the caller owns the runner.  Context: process. */
+void hodp_qp_own(struct hodp_runner *r);
+
+/* Wait until no peer executes a message into the QP.  Context: process. */
+void hodp_qp_wait_inbound(struct hodp_qp *qp);
+
+#endif /* HODP_QP_H */

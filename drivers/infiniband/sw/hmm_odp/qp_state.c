@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * The state gate: modify and query.
+ *
+ * The core's table (ib_modify_qp_is_ok()) says which transition needs and
+ * allows which attributes (IBTA 11.2.5.2).  Here the values are checked first,
+ * then stored, and then, in one place, what the transition causes:
+ *
+ *   any -> RESET   both runners and the inbound side are stopped, everything
+ *                  in flight is forgotten, the rings start from 0
+ *   -> ERR         the runners are kicked; they flush
+ *   -> SQD         the requester is kicked; it reports when it has drained
+ *   RTS, SQD->RTS  the requester is kicked; it may have work
+ */
+#include "ah.h"
+#include "qp.h"
+#include "trace.h"
+
+static int hodp_qp_check_av(struct hodp_qp *qp, const struct rdma_ah_attr *av)
+{
+	if (av->type != RDMA_AH_ATTR_TYPE_ROCE ||
+	    !(rdma_ah_get_ah_flags(av) & IB_AH_GRH))
+		return -EINVAL;
+	if (!hodp_gid_is_local(hodp_qp_dev(qp), &av->grh.dgid))
+		return -EHOSTUNREACH;
+	return 0;
+}
+
+static int hodp_qp_check_attr(struct hodp_qp *qp, const struct ib_qp_attr *attr,
+			      int mask)
+{
+	if ((mask & IB_QP_PORT) && attr->port_num != HODP_PORT)
+		return -EINVAL;
+	if ((mask & IB_QP_PKEY_INDEX) && attr->pkey_index)
+		return -EINVAL;
+	if ((mask & IB_QP_ACCESS_FLAGS) &&
+	    (attr->qp_access_flags &
+	     ~(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE |
+	       IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_ATOMIC)))
+		return -EINVAL;
+	if ((mask & IB_QP_PATH_MTU) && (attr->path_mtu < IB_MTU_256 ||
+					attr->path_mtu > IB_MTU_4096))
+		return -EINVAL;
+	if ((mask & IB_QP_MAX_QP_RD_ATOMIC) &&
+	    attr->max_rd_atomic > HODP_MAX_RD_ATOM)
+		return -EINVAL;
+	if ((mask & IB_QP_MAX_DEST_RD_ATOMIC) &&
+	    attr->max_dest_rd_atomic > HODP_MAX_RD_ATOM)
+		return -EINVAL;
+	if ((mask & IB_QP_TIMEOUT) && attr->timeout > 31)
+		return -EINVAL;
+	if ((mask & IB_QP_MIN_RNR_TIMER) && attr->min_rnr_timer > 31)
+		return -EINVAL;
+	if (((mask & IB_QP_RETRY_CNT) && attr->retry_cnt > 7) ||
+	    ((mask & IB_QP_RNR_RETRY) && attr->rnr_retry > 7))
+		return -EINVAL;
+	if ((mask & IB_QP_DEST_QPN) && attr->dest_qp_num > 0xffffff)
+		return -EINVAL;
+	if (mask & IB_QP_AV)
+		return hodp_qp_check_av(qp, &attr->ah_attr);
+	return 0;
+}
+
+static void hodp_qp_store_attr(struct hodp_qp *qp,
+			       const struct ib_qp_attr *attr, int mask)
+{
+	struct ib_qp_attr *a = &qp->attr;
+
+	if (mask & IB_QP_ACCESS_FLAGS)
+		a->qp_access_flags = attr->qp_access_flags;
+	if (mask & IB_QP_PKEY_INDEX)
+		a->pkey_index = attr->pkey_index;
+	if (mask & IB_QP_PORT)
+		a->port_num = attr->port_num;
+	if (mask & IB_QP_QKEY)
+		a->qkey = attr->qkey;
+	if (mask & IB_QP_AV) {
+		a->ah_attr = attr->ah_attr;
+		/* The core holds the GID; query needs its index only. */
+		a->ah_attr.grh.sgid_attr = NULL;
+	}
+	if (mask & IB_QP_PATH_MTU)
+		a->path_mtu = attr->path_mtu;
+	if (mask & IB_QP_TIMEOUT)
+		a->timeout = attr->timeout;
+	if (mask & IB_QP_RETRY_CNT)
+		a->retry_cnt = attr->retry_cnt;
+	if (mask & IB_QP_RNR_RETRY)
+		a->rnr_retry = attr->rnr_retry;
+	if (mask & IB_QP_RQ_PSN)
+		a->rq_psn = attr->rq_psn & 0xffffff;
+	if (mask & IB_QP_SQ_PSN)
+		a->sq_psn = attr->sq_psn & 0xffffff;
+	if (mask & IB_QP_MAX_QP_RD_ATOMIC)
+		a->max_rd_atomic = attr->max_rd_atomic;
+	if (mask & IB_QP_MAX_DEST_RD_ATOMIC)
+		a->max_dest_rd_atomic = attr->max_dest_rd_atomic;
+	if (mask & IB_QP_MIN_RNR_TIMER)
+		a->min_rnr_timer = attr->min_rnr_timer;
+	if (mask & IB_QP_DEST_QPN)
+		a->dest_qp_num = attr->dest_qp_num;
+	if (mask & IB_QP_PATH_MIG_STATE)
+		a->path_mig_state = attr->path_mig_state;
+	if (mask & IB_QP_EN_SQD_ASYNC_NOTIFY)
+		a->en_sqd_async_notify = attr->en_sqd_async_notify;
+}
+
+/* Nothing of the QP runs, and it is as if it were new. */
+static void hodp_qp_reset(struct hodp_qp *qp)
+{
+	hodp_qp_own(&qp->req);
+	hodp_qp_own(&qp->rx);
+	hodp_qp_wait_inbound(qp);
+	hodp_qp_abandon(qp);
+	hodp_queue_reset(&qp->sq);
+	if (!qp->srq) {
+		hodp_queue_reset(&qp->rq.q);
+		hodp_rq_want_doorbell(&qp->rq, false);
+	}
+	if (!hodp_queue_is_user(&qp->sq)) {
+		hodp_cq_forget_qp(qp->send_cq, &qp->ibqp);
+		hodp_cq_forget_qp(qp->recv_cq, &qp->ibqp);
+	}
+	memset(&qp->attr, 0, sizeof(qp->attr));
+	qp->attr.port_num = HODP_PORT;
+	qp->comm_est = false;
+	qp->last_wqe = false;
+	atomic_set(&qp->rx.kicks, 0);
+	atomic_set(&qp->req.kicks, 0);
+}
+
+static void hodp_qp_entered(struct hodp_qp *qp, enum ib_qp_state to)
+{
+	switch (to) {
+	case IB_QPS_RESET:
+		hodp_qp_reset(qp);
+		break;
+	case IB_QPS_ERR:
+		hodp_runner_kick(&qp->rx);
+		fallthrough;
+	case IB_QPS_SQD:
+	case IB_QPS_RTS:
+		hodp_runner_kick(&qp->req);
+		break;
+	default:
+		break;
+	}
+}
+
+/* One transition, serialised by the caller. */
+static int hodp_qp_transit(struct hodp_qp *qp, const struct ib_qp_attr *attr,
+			   int mask)
+{
+	enum ib_qp_state from, to;
+	int ret = 0;
+
+	lockdep_assert_held(&qp->modify_lock);
+	spin_lock(&qp->lock);
+	from = qp->state;
+	if ((mask & IB_QP_CUR_STATE) && attr->cur_qp_state != from &&
+	    !(attr->cur_qp_state == IB_QPS_RTS && from == IB_QPS_SQE)) {
+		ret = -EINVAL;
+		goto out;
+	}
+	to = mask & IB_QP_STATE ? attr->qp_state : from;
+	if (!ib_modify_qp_is_ok(from, to, qp->ibqp.qp_type, mask)) {
+		ret = -EINVAL;
+		goto out;
+	}
+	hodp_qp_store_attr(qp, attr, mask);
+	if (from != to)
+		trace_hodp_qp_state(qp->ibqp.qp_num, from, to);
+	WRITE_ONCE(qp->state, to);
+out:
+	spin_unlock(&qp->lock);
+	if (!ret && (mask & IB_QP_STATE))
+		hodp_qp_entered(qp, to);
+	return ret;
+}
+
+int hodp_qp_modify(struct hodp_qp *qp, struct ib_qp_attr *attr, int mask)
+{
+	int ret;
+
+	if (mask & ~IB_QP_ATTR_STANDARD_BITS)
+		return -EOPNOTSUPP;
+	ret = hodp_qp_check_attr(qp, attr, mask);
+	if (ret)
+		return ret;
+	mutex_lock(&qp->modify_lock);
+	ret = hodp_qp_transit(qp, attr, mask);
+	mutex_unlock(&qp->modify_lock);
+	return ret;
+}
+
+void hodp_qp_query(struct hodp_qp *qp, struct ib_qp_attr *attr,
+		   struct ib_qp_init_attr *init)
+{
+	struct ib_qp_cap *cap = &attr->cap;
+
+	spin_lock(&qp->lock);
+	*attr = qp->attr;
+	attr->qp_state = qp->state;
+	attr->cur_qp_state = qp->state;
+	attr->sq_draining = qp->state == IB_QPS_SQD && !qp->drained;
+	spin_unlock(&qp->lock);
+	cap->max_send_wr = qp->max_send_wr;
+	cap->max_send_sge = qp->max_send_sge;
+	cap->max_inline_data = qp->max_inline;
+	cap->max_recv_wr = qp->max_recv_wr;
+	cap->max_recv_sge = qp->srq ? 0 : qp->rq.max_sge;
+
+	init->event_handler = qp->ibqp.event_handler;
+	init->qp_context = qp->ibqp.qp_context;
+	init->send_cq = qp->ibqp.send_cq;
+	init->recv_cq = qp->ibqp.recv_cq;
+	init->srq = qp->ibqp.srq;
+	init->cap = *cap;
+	init->sq_sig_type = qp->sq_sig_all ? IB_SIGNAL_ALL_WR :
+					     IB_SIGNAL_REQ_WR;
+	init->qp_type = qp->ibqp.qp_type;
+	init->port_num = HODP_PORT;
+}

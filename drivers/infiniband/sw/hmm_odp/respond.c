@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * The responder's half of every operation.
+ *
+ * The only room where an errno from memory becomes a NAK: hodp_respond_nak().
+ * It moves at most HODP_RESPOND_PIECE bytes a call, so that its caller can
+ * look at states and give the CPU away; it never waits.
+ *
+ * Who checks what, in this order (IBTA 9.7.4.1.5 ff.):
+ *   the QP allows the operation           else invalid request
+ *   the atomic is aligned                 else invalid request
+ *   a receive request is there            else RNR
+ *   it is long enough                     else invalid request, and the
+ *                                         receiver's own completion says so
+ *   its keys are good                     else remote operational error
+ *   rkey, bounds, rights, PD              else remote access error
+ *   the memory is there when it is faulted  likewise
+ */
+#include <linux/slab.h>
+#include "complete.h"
+#include "fault.h"
+#include "respond.h"
+
+#define HODP_RESPOND_PIECE	(256 * 1024)
+
+/* A memory error on the responder's side: what the requester is told. */
+static enum hodp_reply hodp_respond_nak(struct hodp_qp *qp, int err)
+{
+	if (err == -EHWPOISON) {
+		hodp_qp_error(qp, IB_EVENT_QP_FATAL);
+		return HODP_R_REM_OP;
+	}
+	hodp_qp_error(qp, IB_EVENT_QP_ACCESS_ERR);
+	return HODP_R_REM_ACCESS;
+}
+
+static enum hodp_reply hodp_respond_invalid(struct hodp_qp *qp)
+{
+	hodp_qp_error(qp, IB_EVENT_QP_REQ_ERR);
+	return HODP_R_INV_REQ;
+}
+
+/* The receiver's own buffer is at fault: it gets the completion for it. */
+static enum hodp_reply hodp_respond_bad_recv(struct hodp_qp *qp,
+					     enum ib_wc_status status)
+{
+	const struct hodp_recv_info info = { .opcode = IB_WC_RECV };
+
+	hodp_complete_recv(qp, &qp->in, status, &info);
+	hodp_qp_error(qp, -1);
+	return status == IB_WC_LOC_LEN_ERR ? HODP_R_INV_REQ : HODP_R_REM_OP;
+}
+
+static bool hodp_respond_allowed(const struct hodp_qp *qp,
+				 const struct hodp_opcode *row)
+{
+	return (qp->attr.qp_access_flags & row->remote_access) ==
+	       row->remote_access;
+}
+
+/* Move the next piece between @req->data and @qp->in.sgl. */
+static enum hodp_reply hodp_respond_move(struct hodp_qp *qp,
+					 struct hodp_request *req,
+					 struct hodp_miss *miss)
+{
+	bool to_requester = req->row->flags & (HODP_OP_READ | HODP_OP_ATOMIC);
+	u64 len = min_t(u64, req->total - req->done, HODP_RESPOND_PIECE);
+	long n;
+
+	if (!len)
+		return HODP_R_ACK;
+	if (to_requester)
+		n = hodp_sgl_copy(req->data, &qp->in.sgl, len, miss);
+	else
+		n = hodp_sgl_copy(&qp->in.sgl, req->data, len, miss);
+	if (n == -EAGAIN)
+		return HODP_R_MISS;
+	if (n < 0)
+		/* Poison is in the source. */
+		return to_requester ? hodp_respond_nak(qp, n) : HODP_R_LOCAL;
+	req->done += n;
+	return req->done == req->total ? HODP_R_ACK : HODP_R_MORE;
+}
+
+/* Bind @qp->in.sgl to the remote memory that @req names. */
+static int hodp_respond_bind_remote(struct hodp_qp *qp,
+				    const struct hodp_request *req)
+{
+	struct hodp_sgl *sgl = &qp->in.sgl;
+	int ret;
+
+	sgl->num = 0;
+	ret = hodp_mr_span(hodp_qp_dev(qp), qp->ibqp.pd, req->rkey, req->addr,
+			   req->total, req->row->remote_access,
+			   &sgl->span[0]);
+	if (ret)
+		return ret;
+	sgl->num = 1;
+	qp->in.bound = true;
+	hodp_sgl_seek(sgl, req->done);
+	return 0;
+}
+
+/* RNR, or the reply for a broken receive queue, or ACK: there is a request. */
+static enum hodp_reply hodp_respond_take_recv(struct hodp_qp *qp)
+{
+	int ret;
+
+	if (qp->in.active)
+		return HODP_R_ACK;
+	ret = hodp_qp_take_recv(qp, &qp->in);
+	if (ret == 0 && !qp->srq && hodp_queue_is_user(&qp->rq.q)) {
+		/* Ask for a doorbell, then look again: see the ABI header. */
+		hodp_rq_want_doorbell(&qp->rq, true);
+		ret = hodp_qp_take_recv(qp, &qp->in);
+	}
+	if (likely(ret > 0)) {
+		if (unlikely(READ_ONCE(qp->rnr_waiter))) {
+			WRITE_ONCE(qp->rnr_waiter, false);
+			if (!qp->srq)
+				hodp_rq_want_doorbell(&qp->rq, false);
+		}
+		return HODP_R_ACK;
+	}
+	if (!ret) {
+		WRITE_ONCE(qp->rnr_waiter, true);
+		return HODP_R_RNR;
+	}
+	hodp_qp_error(qp, IB_EVENT_QP_FATAL);
+	return HODP_R_REM_OP;
+}
+
+static u64 hodp_inbound_room(const struct hodp_inbound *in)
+{
+	u64 room = 0;
+	u32 i;
+
+	for (i = 0; i < in->recv.num_sge; i++)
+		room += in->recv.sge[i].length;
+	return room;
+}
+
+static void hodp_respond_received(struct hodp_qp *qp,
+				  const struct hodp_request *req)
+{
+	struct hodp_recv_info info = {
+		.opcode = req->row->recv_wc,
+		.byte_len = req->total,
+		.imm_inv = req->imm_inv,
+		.solicited = req->solicited,
+	};
+
+	if (req->row->flags & HODP_OP_IMM)
+		info.wc_flags = HODP_WC_WITH_IMM;
+	else if (req->row->flags & HODP_OP_INV)
+		info.wc_flags = HODP_WC_WITH_INV;
+	hodp_complete_recv(qp, &qp->in, IB_WC_SUCCESS, &info);
+}
+
+static enum hodp_reply hodp_respond_send(struct hodp_qp *qp,
+					 struct hodp_request *req,
+					 struct hodp_miss *miss)
+{
+	enum hodp_reply reply = hodp_respond_take_recv(qp);
+
+	if (reply != HODP_R_ACK)
+		return reply;
+	if (req->fault_err)
+		return hodp_respond_bad_recv(qp, IB_WC_LOC_PROT_ERR);
+	if (req->total > hodp_inbound_room(&qp->in))
+		return hodp_respond_bad_recv(qp, IB_WC_LOC_LEN_ERR);
+	if (!qp->in.bound && req->total) {
+		if (hodp_inbound_bind(qp, &qp->in))
+			return hodp_respond_bad_recv(qp, IB_WC_LOC_PROT_ERR);
+		hodp_sgl_seek(&qp->in.sgl, req->done);
+	}
+	reply = hodp_respond_move(qp, req, miss);
+	if (reply != HODP_R_ACK)
+		return reply;
+	if ((req->row->flags & HODP_OP_INV) &&
+	    hodp_mr_invalidate(hodp_qp_dev(qp), qp->ibqp.pd, req->imm_inv))
+		return hodp_respond_nak(qp, -EINVAL);
+	hodp_respond_received(qp, req);
+	return HODP_R_ACK;
+}
+
+static enum hodp_reply hodp_respond_rdma(struct hodp_qp *qp,
+					 struct hodp_request *req,
+					 struct hodp_miss *miss)
+{
+	enum hodp_reply reply;
+	int ret;
+
+	if (!hodp_respond_allowed(qp, req->row))
+		return hodp_respond_invalid(qp);
+	if (req->row->flags & HODP_OP_IMM) {
+		reply = hodp_respond_take_recv(qp);
+		if (reply != HODP_R_ACK)
+			return reply;
+	}
+	if (req->fault_err)
+		return hodp_respond_nak(qp, req->fault_err);
+	/* C9-88: a request of no bytes names no memory. */
+	if (!qp->in.bound && req->total) {
+		ret = hodp_respond_bind_remote(qp, req);
+		if (ret)
+			return hodp_respond_nak(qp, ret);
+	}
+	reply = hodp_respond_move(qp, req, miss);
+	if (reply == HODP_R_ACK && (req->row->flags & HODP_OP_IMM))
+		hodp_respond_received(qp, req);
+	return reply;
+}
+
+static enum hodp_reply hodp_respond_atomic(struct hodp_qp *qp,
+					   struct hodp_request *req,
+					   struct hodp_miss *miss)
+{
+	int ret = 0;
+
+	if (!req->begun) {
+		if (!hodp_respond_allowed(qp, req->row) ||
+		    !IS_ALIGNED(req->addr, 8))
+			return hodp_respond_invalid(qp);
+		if (req->fault_err)
+			return hodp_respond_nak(qp, req->fault_err);
+		ret = hodp_respond_bind_remote(qp, req);
+		if (ret)
+			return hodp_respond_nak(qp, ret);
+		ret = hodp_span_atomic(&qp->in.sgl.span[0], &req->atomic,
+				       &req->atomic_old, miss);
+		if (ret == -EAGAIN)
+			return HODP_R_MISS;
+		hodp_inbound_unbind(&qp->in);
+		if (ret)
+			return hodp_respond_invalid(qp);
+		req->begun = true;
+	}
+	/* Hand the result over from kernel memory. */
+	hodp_inbound_unbind(&qp->in);
+	hodp_span_kernel(&qp->in.sgl.span[0], &req->atomic_old, 8);
+	qp->in.sgl.num = 1;
+	qp->in.bound = true;
+	hodp_sgl_seek(&qp->in.sgl, req->done);
+	return hodp_respond_move(qp, req, miss);
+}
+
+enum hodp_reply hodp_respond(struct hodp_qp *qp, struct hodp_request *req,
+			     struct hodp_miss *miss)
+{
+	if (req->row->flags & HODP_OP_SEND)
+		return hodp_respond_send(qp, req, miss);
+	if (req->row->flags & HODP_OP_ATOMIC)
+		return hodp_respond_atomic(qp, req, miss);
+	return hodp_respond_rdma(qp, req, miss);
+}
+
+void hodp_respond_release(struct hodp_qp *qp)
+{
+	hodp_inbound_unbind(&qp->in);
+}
+
+/* ---- datagrams ---- */
+
+static struct hodp_dgram *hodp_dgram_next(struct hodp_qp *qp)
+{
+	struct hodp_dgram *d;
+
+	spin_lock(&qp->rx_lock);
+	d = list_first_entry_or_null(&qp->rx_list, struct hodp_dgram, link);
+	if (d) {
+		list_del(&d->link);
+		qp->rx_len--;
+	}
+	spin_unlock(&qp->rx_lock);
+	return d;
+}
+
+static void hodp_dgram_finish(struct hodp_qp *qp, enum ib_wc_status status)
+{
+	struct hodp_dgram *d = qp->rx_cur;
+	const struct hodp_recv_info info = {
+		.opcode = IB_WC_RECV,
+		.byte_len = sizeof(d->grh) + d->len,
+		.imm_inv = d->imm,
+		.src_qp = d->src_qp,
+		.wc_flags = d->wc_flags | HODP_WC_GRH,
+		.pkey_index = d->pkey_index,
+		.net_type = d->net_type,
+		.solicited = d->solicited,
+	};
+
+	hodp_complete_recv(qp, &qp->rx_in, status, &info);
+	if (status != IB_WC_SUCCESS)
+		hodp_qp_error(qp, -1);
+	kfree(d);
+	qp->rx_cur = NULL;
+}
+
+/* A receive request for the current datagram; false: it was dropped. */
+static bool hodp_dgram_take_recv(struct hodp_qp *qp)
+{
+	int ret;
+
+	if (qp->rx_in.active)
+		return true;
+	ret = hodp_qp_take_recv(qp, &qp->rx_in);
+	if (ret > 0)
+		return true;
+	if (ret < 0)
+		hodp_qp_error(qp, IB_EVENT_QP_FATAL);
+	hodp_count(hodp_qp_dev(qp), HODP_CNT_UD_DROPS, 1);
+	kfree(qp->rx_cur);
+	qp->rx_cur = NULL;
+	return false;
+}
+
+/* Copy what is left of the datagram.  As hodp_sgl_copy(). */
+static long hodp_dgram_copy(struct hodp_qp *qp, struct hodp_miss *miss)
+{
+	struct hodp_dgram *d = qp->rx_cur;
+	u32 total = sizeof(d->grh) + d->len;
+	struct hodp_sgl src;
+	long n = 0;
+
+	hodp_span_kernel(&src.span[0], d->grh, total);
+	src.num = 1;
+	hodp_sgl_seek(&src, d->done);
+	hodp_sgl_seek(&qp->rx_in.sgl, d->done);
+	while (d->done < total) {
+		n = hodp_sgl_copy(&qp->rx_in.sgl, &src, total - d->done, miss);
+		if (n < 0)
+			return n;
+		d->done += n;
+	}
+	return 0;
+}
+
+/* Return: false: a fault was begun. */
+static bool hodp_dgram_deliver(struct hodp_qp *qp)
+{
+	struct hodp_dgram *d = qp->rx_cur;
+	struct hodp_miss miss;
+	long ret;
+
+	if (sizeof(d->grh) + d->len > hodp_inbound_room(&qp->rx_in)) {
+		hodp_dgram_finish(qp, IB_WC_LOC_LEN_ERR);
+		return true;
+	}
+	if (hodp_inbound_bind(qp, &qp->rx_in)) {
+		hodp_dgram_finish(qp, IB_WC_LOC_PROT_ERR);
+		return true;
+	}
+	ret = hodp_dgram_copy(qp, &miss);
+	if (ret == -EAGAIN && !hodp_fault_begin(&qp->rx, &miss)) {
+		hodp_inbound_unbind(&qp->rx_in);
+		return false;
+	}
+	hodp_dgram_finish(qp, ret ? IB_WC_LOC_PROT_ERR : IB_WC_SUCCESS);
+	return true;
+}
+
+bool hodp_respond_dgrams(struct hodp_qp *qp)
+{
+	int err = hodp_fault_finish(&qp->rx);
+
+	if (err == -EINPROGRESS)
+		return false;
+	for (;;) {
+		if (!qp->rx_cur)
+			qp->rx_cur = hodp_dgram_next(qp);
+		if (!qp->rx_cur)
+			return true;
+		if (!hodp_dgram_take_recv(qp))
+			continue;
+		if (err) {
+			hodp_dgram_finish(qp, IB_WC_LOC_PROT_ERR);
+			return true;
+		}
+		if (!hodp_dgram_deliver(qp))
+			return false;
+		cond_resched();
+	}
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * A ring: one producer, one consumer, shared memory that one side must not
+ * trust (layer 0, no state beyond the ring; also compiled in user space).
+ *
+ * Language: *entries* is a power of two; *index* runs freely through 32 bits;
+ * *own* is the index that this side alone moves and therefore trusts; the
+ * other side's index is read once from shared memory and is believed only
+ * when it lies within one ring's length of our own.
+ *
+ * Guarantee: whatever the other side stores in the header, an entry's address
+ * lies inside the ring.  Price: one acquire load a look.  Duty of the caller:
+ * one thread at a time on this side, and copy an entry before using it.
+ */
+#ifndef HODP_RING_H
+#define HODP_RING_H
+
+#ifdef __KERNEL__
+#include <linux/types.h>
+#include <linux/errno.h>
+#include <linux/compiler.h>
+#include <asm/barrier.h>
+#endif
+#include <rdma/hmm_odp-abi.h>
+
+/**
+ * struct hodp_ring - this side's view of a ring
+ * @hdr: shared header; hostile where a process maps it
+ * @entries: first entry (immutable until the ring is replaced)
+ * @mask: number of entries - 1 (likewise)
+ * @stride: bytes from entry to entry (likewise)
+ * @own: the index this side moves; guarded by the lock of the ring's owner
+ */
+struct hodp_ring {
+	struct hodp_ring_hdr *hdr;
+	void *entries;
+	u32 mask;
+	u32 stride;
+	u32 own;
+};
+
+static inline void *hodp_ring_at(const struct hodp_ring *ring, u32 index)
+{
+	return ring->entries + (size_t)(index & ring->mask) * ring->stride;
+}
+
+/**
+ * hodp_ring_pending - entries that wait for this side, the consumer
+ * @ring: ring whose @own is the consumer index
+ *
+ * Return: their number, or -EPROTO where the producer's index is impossible.
+ * The acquire pairs with the producer's release store of prod.
+ */
+static inline int hodp_ring_pending(const struct hodp_ring *ring)
+{
+	u32 n = smp_load_acquire(&ring->hdr->prod) - ring->own;
+
+	return likely(n <= ring->mask + 1) ? (int)n : -EPROTO;
+}
+
+/* The entry at @own, valid while hodp_ring_pending() > 0. */
+static inline void *hodp_ring_head(const struct hodp_ring *ring)
+{
+	return hodp_ring_at(ring, ring->own);
+}
+
+/* Consumer: give the entry at @own back.  The release pairs with the
+ * producer's acquire of cons: our reads of the entry come before its reuse.
+ */
+static inline void hodp_ring_consume(struct hodp_ring *ring)
+{
+	smp_store_release(&ring->hdr->cons, ++ring->own);
+}
+
+/**
+ * hodp_ring_room - free entries for this side, the producer
+ * @ring: ring whose @own is the producer index
+ *
+ * Return: their number, or -EPROTO where the consumer's index is impossible.
+ * The acquire pairs with the consumer's release store of cons.
+ */
+static inline int hodp_ring_room(const struct hodp_ring *ring)
+{
+	u32 used = ring->own - smp_load_acquire(&ring->hdr->cons);
+
+	return likely(used <= ring->mask + 1) ? (int)(ring->mask + 1 - used) :
+						-EPROTO;
+}
+
+/* Producer: publish the entry at @own.  The release pairs with the consumer's
+ * acquire of prod: the entry's bytes come before the index.
+ */
+static inline void hodp_ring_produce(struct hodp_ring *ring)
+{
+	smp_store_release(&ring->hdr->prod, ++ring->own);
+}
+
+#endif /* HODP_RING_H */

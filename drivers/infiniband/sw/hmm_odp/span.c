@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Copies and atomics on checked memory.
+ *
+ * Language
+ *   span   a piece of one region whose key, bounds and rights were checked
+ *   look   kernel addresses of the bytes at a place in a span, good until it
+ *          is let go: for on-demand memory a view of the mirror with its lock
+ *   piece  what is copied under one hold of the locks, at most HODP_PIECE
+ *
+ * Nothing here faults: what the mirror does not hold is reported as a miss,
+ * and the caller (the engine) brings it in and tries again.  Progress is in
+ * the position of the lists, so that nothing is copied twice.
+ *
+ * Source pages are read with copy_mc_to_kernel(): a poisoned page ends the
+ * operation, not the machine.
+ */
+#include <linux/atomic.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/uaccess.h>
+#include "span.h"
+
+/**
+ * struct hodp_look - see the language above
+ * @span: where
+ * @off: offset in it of the byte behind @kaddr
+ * @kaddr, @len: contiguous bytes
+ * @write: the look is for writing
+ * @view: on-demand memory: holds the chunk
+ */
+struct hodp_look {
+	const struct hodp_span *span;
+	u64 off;
+	void *kaddr;
+	u64 len;
+	bool write;
+	struct hodp_view view;
+};
+
+static bool hodp_span_is_odp(const struct hodp_span *span)
+{
+	return span->mr && span->mr->kind == HODP_MR_ODP;
+}
+
+void hodp_span_kernel(struct hodp_span *span, void *addr, u64 len)
+{
+	span->mr = NULL;
+	span->va = (unsigned long)addr;
+	span->len = len;
+}
+
+void hodp_span_put(struct hodp_span *span)
+{
+	if (span->mr)
+		hodp_mr_put(span->mr);
+	span->mr = NULL;
+}
+
+void hodp_sgl_put(struct hodp_sgl *sgl)
+{
+	u32 i;
+
+	for (i = 0; i < sgl->num; i++)
+		hodp_span_put(&sgl->span[i]);
+	sgl->num = 0;
+	sgl->at = 0;
+	sgl->off = 0;
+}
+
+void hodp_sgl_seek(struct hodp_sgl *sgl, u64 pos)
+{
+	sgl->at = 0;
+	while (sgl->at < sgl->num && pos >= sgl->span[sgl->at].len)
+		pos -= sgl->span[sgl->at++].len;
+	sgl->off = pos;
+}
+
+/* The span at the position, with bytes left in it; NULL at the end. */
+static struct hodp_span *hodp_sgl_here(struct hodp_sgl *sgl)
+{
+	while (sgl->at < sgl->num && sgl->off == sgl->span[sgl->at].len) {
+		sgl->at++;
+		sgl->off = 0;
+	}
+	return sgl->at < sgl->num ? &sgl->span[sgl->at] : NULL;
+}
+
+/* Find the bytes at @l->off.  Inside rcu_read_lock().  As hodp_mirror_view(). */
+static int hodp_look_open(struct hodp_look *l, u64 len,
+			  const struct hodp_look *other)
+{
+	const struct hodp_span *span = l->span;
+	u64 va = span->va + l->off;
+	int ret;
+
+	l->view.chunk = NULL;
+	if (!span->mr || span->mr->kind == HODP_MR_DMA) {
+		l->kaddr = (void *)(unsigned long)va;
+		l->len = len;
+		return 0;
+	}
+	if (span->mr->kind == HODP_MR_TABLE) {
+		l->kaddr = span->mr->table[va >> PAGE_SHIFT] +
+			   offset_in_page(va);
+		l->len = min_t(u64, len, PAGE_SIZE - offset_in_page(va));
+		return 0;
+	}
+	ret = hodp_mirror_view(span->mr->mirror, va, len, l->write,
+			       other ? &other->view : NULL, &l->view);
+	l->kaddr = l->view.kaddr;
+	l->len = l->view.len;
+	return ret;
+}
+
+/* Leave the bytes looked at; those behind them, if the same locks do. */
+static bool hodp_look_next(struct hodp_look *l, u64 len)
+{
+	if (!len)
+		return false;
+	if (l->view.chunk) {
+		if (l->write)
+			hodp_mirror_wrote(&l->view);
+		if (!hodp_mirror_view_next(&l->view, len, l->write))
+			return false;
+		l->kaddr = l->view.kaddr;
+		l->len = l->view.len;
+		return true;
+	}
+	return !hodp_look_open(l, len, NULL);
+}
+
+static void hodp_look_close(struct hodp_look *l)
+{
+	if (!l->view.chunk)
+		return;
+	if (l->write)
+		hodp_mirror_wrote(&l->view);
+	hodp_mirror_unview(&l->view);
+}
+
+/*
+ * Copy @n bytes.  Aligned words are stored as words, because applications poll
+ * them.  Return: bytes that could not be read (poison).
+ */
+static unsigned long hodp_copy_bytes(void *dst, const void *src, size_t n)
+{
+	unsigned long both = (unsigned long)dst | (unsigned long)src;
+	unsigned long left;
+	u64 word;
+
+	if (n == 8 && !(both & 7)) {
+		left = copy_mc_to_kernel(&word, src, 8);
+		if (likely(!left))
+			WRITE_ONCE(*(u64 *)dst, word);
+		return left;
+	}
+	if (n == 4 && !(both & 3)) {
+		u32 half;
+
+		left = copy_mc_to_kernel(&half, src, 4);
+		if (likely(!left))
+			WRITE_ONCE(*(u32 *)dst, half);
+		return left;
+	}
+	return copy_mc_to_kernel(dst, src, n);
+}
+
+/* Copy between two open looks until one ends; both stay open. */
+static long hodp_piece_copy(struct hodp_look *d, struct hodp_look *s, u64 len)
+{
+	u64 done = 0;
+
+	for (;;) {
+		u64 n = min3(d->len, s->len, len - done);
+
+		if (hodp_copy_bytes(d->kaddr, s->kaddr, n))
+			return done ? (long)done : -EHWPOISON;
+		done += n;
+		if (done == len)
+			return done;
+		d->off += n;
+		d->kaddr += n;
+		d->len -= n;
+		s->off += n;
+		s->kaddr += n;
+		s->len -= n;
+		if ((!d->len && !hodp_look_next(d, len - done)) ||
+		    (!s->len && !hodp_look_next(s, len - done)))
+			return done;
+	}
+}
+
+/* One piece.  Return: bytes, -EAGAIN with @miss, -EHWPOISON. */
+static long hodp_span_copy_piece(struct hodp_look *d, struct hodp_look *s,
+				 u64 len, struct hodp_miss *miss)
+{
+	u64 want = min_t(u64, len, HODP_PIECE);
+	struct hodp_look *missed = NULL;
+	long ret;
+
+	rcu_read_lock();
+	do {
+		ret = hodp_look_open(d, want, NULL);
+		if (ret) {
+			missed = d;
+			break;
+		}
+		ret = hodp_look_open(s, want, d);
+		if (!ret) {
+			ret = hodp_piece_copy(d, s, want);
+			hodp_look_close(s);
+		} else {
+			missed = s;
+		}
+		hodp_look_close(d);
+	} while (ret == -EBUSY);
+	rcu_read_unlock();
+
+	if (ret == -EAGAIN) {
+		miss->mr = missed->span->mr;
+		miss->va = missed->span->va + missed->off;
+		miss->len = min(len, missed->span->len - missed->off);
+		miss->write = missed->write;
+		miss->source = missed == s;
+	}
+	return ret;
+}
+
+long hodp_sgl_copy(struct hodp_sgl *dst, struct hodp_sgl *src, u64 len,
+		   struct hodp_miss *miss)
+{
+	u64 done = 0;
+
+	while (done < len) {
+		struct hodp_look d = { .span = hodp_sgl_here(dst),
+				       .write = true };
+		struct hodp_look s = { .span = hodp_sgl_here(src) };
+		u64 n;
+		long ret;
+
+		if (WARN_ON_ONCE(!d.span || !s.span))
+			return -EINVAL;
+		d.off = dst->off;
+		s.off = src->off;
+		n = min3(len - done, d.span->len - d.off, s.span->len - s.off);
+		ret = hodp_span_copy_piece(&d, &s, n, miss);
+		if (ret < 0)
+			return done ? (long)done : ret;
+		dst->off += ret;
+		src->off += ret;
+		done += ret;
+		if (done < len)
+			cond_resched();
+	}
+	return done;
+}
+
+int hodp_span_atomic(const struct hodp_span *span,
+		     const struct hodp_atomic *what, u64 *old,
+		     struct hodp_miss *miss)
+{
+	struct hodp_look l = { .span = span, .write = true };
+	int ret;
+
+	rcu_read_lock();
+	ret = hodp_look_open(&l, 8, NULL);
+	if (!ret && (l.len < 8 || !IS_ALIGNED((unsigned long)l.kaddr, 8))) {
+		ret = -EINVAL;
+	} else if (!ret) {
+		if (what->cmp_swap)
+			*old = cmpxchg((u64 *)l.kaddr, what->compare_add,
+				       what->swap);
+		else
+			*old = atomic64_fetch_add(what->compare_add,
+						  (atomic64_t *)l.kaddr);
+	}
+	if (!ret)
+		hodp_look_close(&l);
+	else
+		hodp_mirror_unview(&l.view);
+	rcu_read_unlock();
+
+	if (ret == -EAGAIN) {
+		miss->mr = span->mr;
+		miss->va = span->va;
+		miss->len = span->len;
+		miss->write = true;
+		miss->source = false;
+	}
+	return ret;
+}

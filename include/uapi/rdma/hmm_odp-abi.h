@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR Linux-OpenIB) */
+/*
+ * hmm_odp: the interface between the kernel module and its rdma-core provider.
+ *
+ * Every work queue and every completion queue is one *ring*: a header and an
+ * array of fixed-size entries in memory that the kernel allocates and the
+ * process maps.  A ring has one producer and one consumer.  Indexes run freely
+ * through 32 bits; an entry's place is (index & (entries - 1)), entries is a
+ * power of two, and a ring is full when prod - cons == entries.
+ *
+ *   ring                producer     consumer    doorbell
+ *   send queue          process      kernel      post_send, for a whole list
+ *   receive queue       process      kernel      post_recv, only if asked for
+ *   shared receive q.   process      kernel      post_srq_recv, only if asked
+ *   completion queue    kernel       process     none
+ *
+ * A doorbell is the plain uverbs command with no work requests in it.  The
+ * kernel asks for receive doorbells with HODP_RING_NEED_DOORBELL in the header:
+ * the producer stores prod, executes a full barrier, and then tests the flag.
+ *
+ * The kernel trusts nothing in a ring that a process can write: it keeps its
+ * own index, copies an entry once, and validates the copy.
+ */
+#ifndef HMM_ODP_ABI_H
+#define HMM_ODP_ABI_H
+
+#include <linux/types.h>
+
+#define HODP_UVERBS_ABI_VERSION		1
+
+/* Bits of hodp_ring_hdr.flags, written by the kernel. */
+#define HODP_RING_NEED_DOORBELL		(1U << 0)
+
+struct hodp_ring_hdr {
+	__u32 prod;		/* written by the producer only */
+	__u32 reserved0[15];
+	__u32 cons;		/* written by the consumer only */
+	__u32 flags;		/* written by the kernel only */
+	__u32 reserved1[14];
+};
+
+/* Entries begin right behind the header. */
+#define HODP_RING_ENTRIES_OFFSET	128
+
+struct hodp_sge {
+	__aligned_u64 addr;
+	__u32 length;		/* bytes; 0 is zero bytes, not 2 GiB */
+	__u32 lkey;
+};
+
+/*
+ * A send queue entry: this header, then num_sge scatter/gather entries, or
+ * inline_len bytes of data where IB_UVERBS_SEND_INLINE is among the flags.
+ */
+struct hodp_send_wqe {
+	__aligned_u64 wr_id;
+	__u32 opcode;		/* enum ib_uverbs_wr_opcode */
+	__u32 send_flags;	/* enum ib_uverbs_send_flags */
+	__u32 imm_inv;		/* immediate (big endian) or rkey to invalidate */
+	__u32 num_sge;
+	__u32 inline_len;	/* bytes */
+	__u32 reserved;
+	union {
+		struct {
+			__aligned_u64 remote_addr;
+			__u32 rkey;
+			__u32 reserved;
+		} rdma;
+		struct {
+			__aligned_u64 remote_addr;
+			__aligned_u64 compare_add;
+			__aligned_u64 swap;
+			__u32 rkey;
+			__u32 reserved;
+		} atomic;
+		struct {
+			__u32 ahn;	/* from hodp_create_ah_resp */
+			__u32 dest_qpn;
+			__u32 qkey;
+			__u32 reserved;
+		} ud;
+		/* Kernel consumers only: IB_WR_REG_MR. */
+		struct {
+			__u32 lkey;	/* as alloc_mr gave it: the index counts */
+			__u32 key;	/* the key from now on */
+			__u32 access;
+			__u32 reserved;
+		} reg;
+		__aligned_u64 raw[4];
+	};
+};
+
+/* A receive queue entry: this header, then num_sge scatter/gather entries. */
+struct hodp_recv_wqe {
+	__aligned_u64 wr_id;
+	__u32 num_sge;
+	__u32 reserved;
+};
+
+/* Bits of hodp_cqe.wc_flags. */
+#define HODP_WC_GRH			(1U << 0)
+#define HODP_WC_WITH_IMM		(1U << 1)
+#define HODP_WC_WITH_INV		(1U << 2)
+
+struct hodp_cqe {
+	__aligned_u64 wr_id;
+	__aligned_u64 timestamp;	/* ns; 0: the CQ has no timestamps */
+	__u32 status;		/* enum ib_wc_status = enum ibv_wc_status */
+	__u32 opcode;		/* enum ib_uverbs_wc_opcode */
+	__u32 byte_len;
+	__u32 imm_inv;		/* immediate (big endian) or invalidated rkey */
+	__u32 qp_num;
+	__u32 src_qp;
+	__u32 wc_flags;
+	__u32 vendor_err;
+	__u16 pkey_index;
+	__u8 network_hdr_type;	/* enum rdma_network_type */
+	__u8 reserved[5];
+	__aligned_u64 kernel;	/* 0 in a ring that a process maps */
+};
+
+/* Where a ring is: mmap(size, offset) on the command fd, read and write. */
+struct hodp_ring_info {
+	__aligned_u64 mmap_offset;
+	__aligned_u64 mmap_size;	/* bytes */
+	__u32 entries;		/* a power of two */
+	__u32 stride;		/* bytes from one entry to the next */
+};
+
+struct hodp_alloc_ucontext_resp {
+	__u32 max_inline;	/* bytes, the largest that a QP can be given */
+	__u32 reserved;
+};
+
+struct hodp_create_cq_resp {
+	struct hodp_ring_info ring;
+	__u32 cqn;
+	__u32 reserved;
+};
+
+struct hodp_resize_cq_resp {
+	struct hodp_ring_info ring;
+};
+
+struct hodp_create_srq_resp {
+	struct hodp_ring_info ring;
+	__u32 srqn;
+	__u32 reserved;
+};
+
+struct hodp_create_qp_resp {
+	struct hodp_ring_info sq;
+	struct hodp_ring_info rq;	/* all zero with an SRQ */
+	__u32 max_inline;	/* bytes, granted */
+	__u32 reserved;
+};
+
+struct hodp_create_ah_resp {
+	__u32 ahn;
+	__u32 reserved;
+};
+
+#endif /* HMM_ODP_ABI_H */
