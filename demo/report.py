@@ -1,0 +1,266 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+"""report.py RAW.json DIRECTORY GUEST-STATUS: judge what the guest saw.
+
+Makes report.json, report.md and report.svg in DIRECTORY and prints the table.
+The exit status is 1 if a step failed or hmm_odp did not keep its word.
+
+Words: a *row* is one thing that was tried, with one *cell* per device. A cell
+has a mark:
+  ok           it did what was asked; bytes, where any moved, were compared
+  wrong        success was reported and the bytes were others
+  unsupported  the device refuses, or its requests fail, and says so
+  failed       anything else
+What is wrong or unsupported on a device of SUBJECTS is a failure of the demo;
+on its peers it is a finding. What failed is a failure anywhere.
+"""
+
+import json
+import pathlib
+import sys
+
+import picture
+
+SUBJECTS = ("hodp0",)
+MARKS = {"ok": "ok", "wrong": "WRONG", "unsupported": "not supported", "failed": "FAILED"}
+TEXT_WIDTH = 52  # of a cell on the terminal; report.md has it whole
+KIB, MIB = 1024, 1024 * 1024
+
+
+def size_words(size):
+    if size >= MIB:
+        return f"{size // MIB} MiB"
+    return f"{size // KIB} KiB" if size >= KIB else f"{size} B"
+
+
+def number(value):
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def cell(mark, text="", **more):
+    return {"mark": mark, "text": text, **more}
+
+
+def find(rows, **wanted):
+    for row in rows:
+        if all(row.get(k) == v for k, v in wanted.items()):
+            return row
+    return None
+
+
+class Report:
+    def __init__(self, raw, guest_status):
+        self.raw, self.devices = raw, raw["devices"]
+        self.sections = []
+        self.step_failures = [f"step \"{s['title']}\": {s['error']}" for s in raw["steps"] if s["error"]]
+        if guest_status:
+            self.step_failures.append(f"the guest run ended with status {guest_status}")
+        for title, fill in (("ODP capabilities", self.capabilities), ("What comes of them", self.tries),
+                            ("ibv_rc_pingpong", self.pingpong),
+                            ("Latency (ib_write_lat, typical)", self.latency),
+                            ("Bandwidth (ib_write_bw, average)", self.bandwidth),
+                            ("A DAX file", self.dax), ("Bytes", self.bytes)):
+            rows = []
+            fill(rows)
+            self.sections.append({"title": title, "rows": rows})
+
+    def add(self, rows, what, cells, **more):
+        """A device without a cell has not come so far: that is a failure."""
+        full = {d: cells.get(d) or cell("failed", "not reached") for d in self.devices}
+        rows.append({"what": what, "cells": full, **more})
+
+    # --- sections -------------------------------------------------------------
+
+    def capabilities(self, rows):
+        caps = self.raw.get("capabilities", {})
+
+        def words(c, key):
+            if key == "general":
+                return ", ".join(k for k in ("explicit", "implicit") if c[k]) or "none"
+            return " ".join(c[key]) or "none"
+
+        for key, what in (("general", "registration"), ("rc", "RC"), ("uc", "UC"), ("ud", "UD"), ("xrc", "XRC")):
+            # What a device says of itself is no verdict.
+            self.add(rows, what, {d: cell("ok", words(c, key)) for d, c in caps.items()})
+
+    def tries(self, rows):
+        caps = self.raw.get("capabilities", {})
+        marks = {"works": "ok", "wrong": "wrong", "unsupported": "unsupported", "error": "unsupported"}
+        for what in dict.fromkeys(t["what"] for c in caps.values() for t in c["tries"]):
+            cells = {}
+            for device, c in caps.items():
+                t = find(c["tries"], what=what)
+                if t:
+                    cells[device] = cell(marks.get(t["result"], "failed"), t["detail"] or t["result"])
+            self.add(rows, what, cells)
+
+    def pingpong(self, rows):
+        got = self.raw.get("pingpong", [])
+        for options in dict.fromkeys(r["options"] for r in got):
+            cells = {}
+            for device in self.devices:
+                r = find(got, device=device, options=options)
+                if r and not r["error"]:
+                    cells[device] = cell("ok", r["result"].partition("= ")[2])
+                elif r:
+                    # Explicit ODP is what both devices say they can.
+                    mark = "failed" if options == "-o" else "unsupported"
+                    cells[device] = cell(mark, r["error"])
+            self.add(rows, options, cells)
+
+    def perftest(self, rows, test, memories):
+        got = [r for r in self.raw.get("perftest", []) if r["test"] == test]
+        for memory in memories:
+            for size in dict.fromkeys(r["size"] for r in got if r["memory"] == memory):
+                cells = {}
+                for device in self.devices:
+                    r = find(got, device=device, memory=memory, size=size)
+                    if r and r["error"]:
+                        cells[device] = cell("failed", r["error"])
+                    elif r:
+                        cells[device] = cell("ok", f"{number(r['value'])} {r['unit']}", value=r["value"])
+                values = [cells.get(d, {}).get("value") for d in self.devices]
+                more = {"ratio": values[0] / values[1]} if len(values) == 2 and all(values) else {}
+                self.add(rows, f"{size_words(size)}, {memory}", cells, size=size, memory=memory, **more)
+
+    def latency(self, rows):
+        self.perftest(rows, "ib_write_lat", ("pinned", "ODP", "DAX file"))
+
+    def bandwidth(self, rows):
+        self.perftest(rows, "ib_write_bw", ("pinned", "ODP", "DAX file"))
+
+    def dax(self, rows):
+        refused = [r for r in self.raw.get("perftest", []) if r["memory"] == "DAX file, pinned"]
+        if refused:
+            self.add(rows, "perftest, pinned (must be refused)", {
+                r["device"]: cell("ok" if r["error"] else "failed", r["error"] or "it was registered")
+                for r in refused})
+        story = self.raw.get("dax", {})
+        for what in dict.fromkeys(s["step"] for d in story.values() for s in d["steps"]):
+            cells = {}
+            for device, s in story.items():
+                s = find(s["steps"], step=what)
+                if s:
+                    cells[device] = cell(s["result"], s["detail"])
+            self.add(rows, what, cells)
+
+    def bytes(self, rows):
+        got = self.raw.get("bytes", [])
+        for memory in ("odp", "pinned"):
+            cells = {}
+            for r in (r for r in got if r["memory"] == memory):
+                wrong = r["wrong_bytes"] + r["stray_bytes"]
+                mark = "ok" if r["right"] == r["transfers"] else "failed" if r["failed"] else "wrong"
+                # With pinned memory the check checks itself.
+                if mark == "wrong" and memory == "pinned":
+                    mark = "failed"
+                cells[r["device"]] = cell(mark, f"{r['right']} of {r['transfers']} right, {wrong:,} wrong bytes",
+                                          right=r["right"], transfers=r["transfers"])
+            transfers = next((r["transfers"] for r in got if r["memory"] == memory), 0)
+            self.add(rows, f"{transfers:,} random {'ODP' if memory == 'odp' else 'pinned'} transfers", cells,
+                     memory=memory)
+        self.add(rows, "the README's first program", {
+            r["device"]: cell("ok" if r["right"] else "wrong", "the line is in the file" if r["right"] else
+                              "success, but another line in the file") for r in self.raw.get("first", [])})
+
+    # --- verdict --------------------------------------------------------------
+
+    def judged(self, failures):
+        for section in self.sections:
+            for row in section["rows"]:
+                for device, c in row["cells"].items():
+                    if c["mark"] == "ok":
+                        continue
+                    failed = c["mark"] == "failed" or device in SUBJECTS
+                    if failed == failures:
+                        yield f"{device}: {row['what']}: {MARKS[c['mark']]}, {c['text']}"
+
+    def failures(self):
+        return self.step_failures + list(self.judged(True))
+
+    def findings(self):
+        return list(self.judged(False))
+
+    # --- output ---------------------------------------------------------------
+
+    def table(self):
+        """Lines of cells, and None for a rule; the same for text and Markdown."""
+        both = len(self.devices) == 2
+        yield ["", *self.devices, *(["ratio"] if both else [])]
+        for section in self.sections:
+            yield None
+            yield [f"**{section['title']}**", *([""] * (len(self.devices) + both))]
+            for row in section["rows"]:
+                line = [row["what"]]
+                for c in row["cells"].values():
+                    mark = "" if c["mark"] == "ok" else MARKS[c["mark"]]
+                    line.append(": ".join(filter(None, (mark, c["text"]))) or "ok")
+                if both:
+                    line.append(f"{row['ratio']:.2f}" if "ratio" in row else "")
+                yield line
+
+    def text(self):
+        def short(c):
+            return c.strip("*") if len(c) <= TEXT_WIDTH else c[:TEXT_WIDTH - 1] + "…"
+
+        lines = list(self.table())
+        rows = [list(map(short, line)) for line in lines if line]
+        widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
+        rule = "-" * (sum(widths) + 2 * len(widths) - 2)
+        out = []
+        for line in lines:
+            if line is None:
+                out.append(rule)
+            else:
+                out.append("  ".join(short(c).ljust(w) for c, w in zip(line, widths)).rstrip())
+        return "\n".join(out)
+
+    def markdown(self):
+        lines = [line for line in self.table() if line]
+        head, *rest = ["| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines]
+        table = "\n".join([head, "|" + "---|" * len(lines[0]), *rest])
+
+        def listing(title, items, none):
+            return f"## {title}\n\n" + ("\n".join(f"- {i}" for i in items) if items else none)
+
+        return "\n\n".join([
+            "# hmm_odp beside rxe", self.about(), "![The figures](report.svg)", table,
+            listing("Failures", self.failures(), "None."),
+            listing("Findings about the peer", self.findings(), "None.")]) + "\n"
+
+    def about(self):
+        return (f"Guest: Linux {self.raw['kernel']}, {self.raw['cpus']} CPUs. Both sides of each test run in this one "
+                "guest; hmm_odp moves data between queue pairs of one device without packets, rxe sends packets. "
+                "On an emulated machine times are noisy: perftest's two processes spin on both CPUs and rxe's workers "
+                "wait for them. Only the ratios of one run mean something, and those of latency to a factor of a few; "
+                "for repeatable instruction counts run perf/cost/run. \"ratio\" is "
+                f"{' / '.join(self.devices)}: smaller is better for latency, larger for bandwidth. perftest does not "
+                "look at the bytes; the last sections do.")
+
+    def json(self):
+        return {"kernel": self.raw["kernel"], "devices": self.devices, "steps": self.raw["steps"],
+                "sections": self.sections, "failures": self.failures(), "findings": self.findings()}
+
+
+def main():
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    raw = json.loads(pathlib.Path(sys.argv[1]).read_text())
+    out = pathlib.Path(sys.argv[2])
+    report = Report(raw, int(sys.argv[3]))
+    (out / "report.json").write_text(json.dumps(report.json(), indent=1, ensure_ascii=False) + "\n")
+    (out / "report.md").write_text(report.markdown())
+    (out / "report.svg").write_text(picture.draw(report))
+    print()
+    print(report.text())
+    print()
+    findings, failures = report.findings(), report.failures()
+    print(f"{len(findings)} findings about {', '.join(d for d in report.devices if d not in SUBJECTS) or 'peers'}, "
+          f"{len(failures)} failures")
+    for failure in failures:
+        print(f"FAILED  {failure}")
+    return int(bool(failures))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
