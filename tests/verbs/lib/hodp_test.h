@@ -305,6 +305,7 @@ struct ht_conf {
 	uint64_t more_ops;	/* IBV_QP_EX_WITH_… beside them */
 	bool two_contexts;	/* the second side opens the device again */
 	struct ibv_srq *srq[2];	/* made on ht_pair.s[i].pd: see ht_pair_open */
+	bool filled;		/* the defaults are in place */
 };
 
 #define HT_NONE		(-1)

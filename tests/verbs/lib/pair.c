@@ -19,6 +19,9 @@ static int number(int v, int dflt)
 static void fill_conf(struct ht_conf *to, const struct ht_conf *from)
 {
 	*to = from ? *from : (struct ht_conf){ 0 };
+	if (to->filled)
+		return;
+	to->filled = true;
 	if (!to->type)
 		to->type = IBV_QPT_RC;
 	if (!to->depth)

@@ -38,28 +38,37 @@ uint64_t ht_seed(const char *what)
 	return s;
 }
 
-static uint64_t word(uint64_t seed, uint64_t index)
+/* @key is the mixed seed: neighbouring seeds must have nothing in common. */
+static uint64_t word(uint64_t key, uint64_t index)
 {
-	uint64_t x = (index + 1) * 0x9e6c63d0876a9a47ULL ^ seed;
+	uint64_t x = key + (index + 1) * 0x9e6c63d0876a9a47ULL;
 
-	return x ^ (x >> 29) ^ (x << 17);
+	x ^= x >> 32;
+	x *= 0xd1342543de82ef95ULL;
+	return x ^ (x >> 29);
+}
+
+static uint8_t byte(uint64_t key, uint64_t at)
+{
+	return word(key, at / 8) >> (at % 8 * 8);
 }
 
 uint8_t ht_byte(uint64_t seed, uint64_t at)
 {
-	return word(seed, at / 8) >> (at % 8 * 8);
+	return byte(mix(seed), at);
 }
 
 void ht_fill(void *p, size_t len, uint64_t seed, uint64_t at)
 {
+	uint64_t key = mix(seed);
 	uint8_t *b = p;
 
 	while (len && at % 8) {
-		*b++ = ht_byte(seed, at++);
+		*b++ = byte(key, at++);
 		len--;
 	}
 	while (len >= 8) {
-		uint64_t w = word(seed, at / 8);
+		uint64_t w = word(key, at / 8);
 
 		memcpy(b, &w, 8);
 		b += 8;
@@ -67,7 +76,7 @@ void ht_fill(void *p, size_t len, uint64_t seed, uint64_t at)
 		len -= 8;
 	}
 	while (len--)
-		*b++ = ht_byte(seed, at++);
+		*b++ = byte(key, at++);
 }
 
 static void hex(char *out, size_t size, const uint8_t *p, size_t len)
