@@ -25,6 +25,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/etherdevice.h>
+#include <linux/ethtool.h>
 #include <linux/if_arp.h>
 #include <linux/if_vlan.h>
 #include <linux/list.h>
@@ -319,38 +320,47 @@ void hodp_device_query(const struct hodp_device *dev,
 	hodp_device_query_odp(&attr->odp_caps);
 }
 
+/* Speed and width of the netdev; the core warns where it does not tell. */
+static void hodp_device_query_speed(struct ib_device *ibdev,
+				    const struct net_device *ndev,
+				    struct ib_port_attr *attr)
+{
+	attr->active_width = IB_WIDTH_1X;
+	attr->active_speed = IB_SPEED_SDR;
+	if (ndev->ethtool_ops && ndev->ethtool_ops->get_link_ksettings)
+		ib_get_eth_speed(ibdev, HODP_PORT, &attr->active_speed,
+				 &attr->active_width);
+}
+
 int hodp_device_query_port(struct ib_device *ibdev, u32 port,
 			   struct ib_port_attr *attr)
 {
 	struct net_device *ndev;
-	int ret;
 
 	if (port != HODP_PORT)
 		return -EINVAL;
-	ndev = ib_device_get_netdev(ibdev, port);
-	if (!ndev)
-		return -ENODEV;
-
-	attr->state = ib_get_curr_port_state(ndev);
-	if (attr->state == IB_PORT_ACTIVE)
-		attr->phys_state = IB_PORT_PHYS_STATE_LINK_UP;
-	else if (netif_get_flags(ndev) & IFF_UP)
-		attr->phys_state = IB_PORT_PHYS_STATE_POLLING;
-	else
-		attr->phys_state = IB_PORT_PHYS_STATE_DISABLED;
+	attr->state = IB_PORT_DOWN;
+	attr->phys_state = IB_PORT_PHYS_STATE_DISABLED;
 	attr->max_mtu = IB_MTU_4096;
-	attr->active_mtu = iboe_get_mtu(READ_ONCE(ndev->mtu)) ?: IB_MTU_256;
-	attr->phys_mtu = ib_mtu_enum_to_int(attr->active_mtu);
+	attr->active_mtu = IB_MTU_256;
 	attr->gid_tbl_len = HODP_GID_TABLE_LEN;
 	attr->ip_gids = true;
 	attr->port_cap_flags = IB_PORT_CM_SUP;
 	attr->max_msg_sz = HODP_MAX_MSG;
 	attr->pkey_tbl_len = 1;
 	attr->max_vl_num = 1;
-	dev_put(ndev);
 
-	/* Takes RTNL: with no reference of ours in hand. */
-	ret = ib_get_eth_speed(ibdev, port, &attr->active_speed,
-			       &attr->active_width);
-	return ret;
+	/* A port whose netdev is leaving is down, which is no error. */
+	ndev = ib_device_get_netdev(ibdev, port);
+	if (!ndev)
+		return 0;
+	attr->state = ib_get_curr_port_state(ndev);
+	if (attr->state == IB_PORT_ACTIVE)
+		attr->phys_state = IB_PORT_PHYS_STATE_LINK_UP;
+	else if (netif_get_flags(ndev) & IFF_UP)
+		attr->phys_state = IB_PORT_PHYS_STATE_POLLING;
+	attr->active_mtu = iboe_get_mtu(READ_ONCE(ndev->mtu)) ?: IB_MTU_256;
+	hodp_device_query_speed(ibdev, ndev, attr);
+	dev_put(ndev);
+	return 0;
 }
