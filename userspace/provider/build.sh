@@ -46,6 +46,9 @@ core=$(cd "$1" && pwd) || die "there is no directory $1"
 mkdir -p "$2"
 out=$(cd "$2" && pwd)
 work=$out/work
+# Modes share the headers: one at a time.
+exec 9> "$out/.lock"
+flock 9
 sources=(cq.c hmm_odp.c qp.c send.c srq.c wr.c)
 
 # What a CMakeLists.txt lists and what is compiled here must be the same.
@@ -138,7 +141,7 @@ build_unit_test()
 	up_to_date "$bin" "$t"/provider_* && return
 	(cd "$here" && gcc "${cflags[@]}" -O1 -fno-omit-frame-pointer \
 		-fsanitize=address,undefined -fno-sanitize-recover=undefined \
-		-include "$inc/config.h" -isystem "$inc" -I "$here" -Wl,--wrap=write \
+		-include "$inc/config.h" -isystem "$inc" -I "$here" -Wl,--wrap=write,--wrap=mmap,--wrap=munmap \
 		-o "$bin.tmp" "${sources[@]}" "$t"/provider_*.c -lpthread)
 	mv "$bin.tmp" "$bin"
 }

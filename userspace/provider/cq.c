@@ -27,8 +27,10 @@ static_assert((int)IBV_WC_COMP_SWAP == IB_UVERBS_WC_COMP_SWAP, "WC opcode");
 static_assert((int)IBV_WC_FETCH_ADD == IB_UVERBS_WC_FETCH_ADD, "WC opcode");
 static_assert((int)IBV_WC_LOCAL_INV == IB_UVERBS_WC_LOCAL_INV, "WC opcode");
 static_assert(IBV_WC_RECV == 128, "the kernel's IB_WC_RECV");
-static_assert(IBV_WC_RECV_RDMA_WITH_IMM == 129, "the kernel's IB_WC_RECV_RDMA_WITH_IMM");
-static_assert(IBV_WC_SUCCESS == 0 && IBV_WC_WR_FLUSH_ERR == 5 && IBV_WC_GENERAL_ERR == 21,
+static_assert(IBV_WC_RECV_RDMA_WITH_IMM == 129,
+	      "the kernel's IB_WC_RECV_RDMA_WITH_IMM");
+static_assert(IBV_WC_SUCCESS == 0 && IBV_WC_WR_FLUSH_ERR == 5 &&
+		      IBV_WC_GENERAL_ERR == 21,
 	      "the kernel's enum ib_wc_status");
 
 static unsigned int hodp_wc_flags(const struct hodp_cqe *cqe)
@@ -101,7 +103,8 @@ static int hodp_cq_look(struct hodp_cq *cq)
 	return 0;
 }
 
-static int hodp_start_poll(struct ibv_cq_ex *ibcq, struct ibv_poll_cq_attr *attr)
+static int hodp_start_poll(struct ibv_cq_ex *ibcq,
+			   struct ibv_poll_cq_attr *attr)
 {
 	struct hodp_cq *cq = to_hodp_cq_ex(ibcq);
 	int err;
@@ -215,13 +218,14 @@ static void hodp_cq_init_ex(struct ibv_cq_ex *cq, uint64_t wc_flags)
 /* --- life ----------------------------------------------------------------- */
 
 /* Does the application promise to use this CQ from one thread?  Or an errno. */
-static int hodp_cq_check_attr(const struct ibv_cq_init_attr_ex *attr, bool *single)
+static int hodp_cq_check_attr(const struct ibv_cq_init_attr_ex *attr,
+			      bool *single)
 {
 	*single = false;
 	if (attr->wc_flags & ~(uint64_t)IBV_WC_STANDARD_FLAGS)
 		return EOPNOTSUPP;
-	if (!check_comp_mask(attr->comp_mask,
-			     IBV_CQ_INIT_ATTR_MASK_FLAGS | IBV_CQ_INIT_ATTR_MASK_PD))
+	if (!check_comp_mask(attr->comp_mask, IBV_CQ_INIT_ATTR_MASK_FLAGS |
+						      IBV_CQ_INIT_ATTR_MASK_PD))
 		return EOPNOTSUPP;
 	if (attr->comp_mask & IBV_CQ_INIT_ATTR_MASK_FLAGS) {
 		if (attr->flags & ~IBV_CREATE_CQ_ATTR_SINGLE_THREADED)
@@ -236,7 +240,8 @@ static int hodp_cq_check_attr(const struct ibv_cq_init_attr_ex *attr, bool *sing
 	return 0;
 }
 
-struct ibv_cq_ex *hodp_create_cq_ex(struct ibv_context *ctx, struct ibv_cq_init_attr_ex *attr)
+struct ibv_cq_ex *hodp_create_cq_ex(struct ibv_context *ctx,
+				    struct ibv_cq_init_attr_ex *attr)
 {
 	struct hodp_cmd_create_cq_resp resp = {};
 	struct hodp_cq *cq;
@@ -252,10 +257,12 @@ struct ibv_cq_ex *hodp_create_cq_ex(struct ibv_context *ctx, struct ibv_cq_init_
 		goto fail;
 	}
 
-	err = ibv_cmd_create_cq_ex(ctx, attr, &cq->vcq, NULL, 0, &resp.ibv_resp, sizeof(resp), 0);
+	err = ibv_cmd_create_cq_ex(ctx, attr, &cq->vcq, NULL, 0, &resp.ibv_resp,
+				   sizeof(resp), 0);
 	if (err)
 		goto free_cq;
-	err = hodp_ring_map(ctx, &resp.ring, sizeof(struct hodp_cqe), &cq->ring);
+	err = hodp_ring_map(ctx, &resp.ring, sizeof(struct hodp_cqe),
+			    &cq->ring);
 	if (!err && !hodp_ring_exists(&cq->ring))
 		err = EPROTO;
 	if (err)
@@ -277,8 +284,8 @@ fail:
 	return NULL;
 }
 
-struct ibv_cq *hodp_create_cq(struct ibv_context *ctx, int cqe, struct ibv_comp_channel *channel,
-			      int comp_vector)
+struct ibv_cq *hodp_create_cq(struct ibv_context *ctx, int cqe,
+			      struct ibv_comp_channel *channel, int comp_vector)
 {
 	struct ibv_cq_init_attr_ex attr = {
 		.cqe = cqe,
@@ -308,19 +315,22 @@ int hodp_resize_cq(struct ibv_cq *ibcq, int cqe)
 	int err;
 
 	hodp_lock(&cq->lock);
-	err = ibv_cmd_resize_cq(ibcq, cqe, &cmd, sizeof(cmd), &resp.ibv_resp, sizeof(resp));
+	err = ibv_cmd_resize_cq(ibcq, cqe, &cmd, sizeof(cmd), &resp.ibv_resp,
+				sizeof(resp));
 	if (err) {
 		hodp_unlock(&cq->lock);
 		return err;
 	}
 
 	old = cq->ring;
-	err = hodp_ring_map(ibcq->context, &resp.ring, sizeof(struct hodp_cqe), &cq->ring);
+	err = hodp_ring_map(ibcq->context, &resp.ring, sizeof(struct hodp_cqe),
+			    &cq->ring);
 	if (!err && !hodp_ring_exists(&cq->ring))
 		err = EPROTO;
 	if (!err) {
 		/* The kernel tells in the header where the entries begin. */
-		cq->ring.own = __atomic_load_n(&cq->ring.hdr->cons, __ATOMIC_RELAXED);
+		cq->ring.own =
+			__atomic_load_n(&cq->ring.hdr->cons, __ATOMIC_RELAXED);
 		cq->ring.seen = cq->ring.own;
 	}
 	hodp_unlock(&cq->lock);
@@ -350,7 +360,8 @@ void hodp_cq_forget_qp(struct ibv_cq *ibcq, uint32_t qp_num)
 			if (cqe->qp_num == qp_num)
 				continue;
 			if (--to != from)
-				memcpy(hodp_ring_at(ring, to), cqe, sizeof(*cqe));
+				memcpy(hodp_ring_at(ring, to), cqe,
+				       sizeof(*cqe));
 		}
 		if (to != ring->own)
 			hodp_ring_retire(ring, to - ring->own);

@@ -14,12 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "hmm_odp.h"
 
-int hodp_ring_map(struct ibv_context *ctx, const struct hodp_ring_info *info, size_t min_stride,
-		  struct hodp_ring *ring)
+int hodp_ring_map(struct ibv_context *ctx, const struct hodp_ring_info *info,
+		  size_t min_stride, struct hodp_ring *ring)
 {
 	off_t offset = info->mmap_offset;
 	void *map;
@@ -27,10 +28,12 @@ int hodp_ring_map(struct ibv_context *ctx, const struct hodp_ring_info *info, si
 	memset(ring, 0, sizeof(*ring));
 	if (!info->entries && !info->mmap_size)
 		return 0;
-	if (offset < 0 || (uint64_t)offset != info->mmap_offset || info->mmap_size > SIZE_MAX)
+	if (offset < 0 || (uint64_t)offset != info->mmap_offset ||
+	    info->mmap_size > SIZE_MAX)
 		return EPROTO;
 
-	map = mmap(NULL, info->mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED, ctx->cmd_fd, offset);
+	map = mmap(NULL, info->mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		   ctx->cmd_fd, offset);
 	if (map == MAP_FAILED)
 		return errno;
 
@@ -63,7 +66,19 @@ int hodp_command(struct ibv_context *ctx, const void *cmd, size_t size)
 	return (size_t)n == size ? 0 : EIO;
 }
 
-static int hodp_query_device(struct ibv_context *ctx, const struct ibv_query_device_ex_input *input,
+int hodp_ring_bell(struct ibv_qp *ibqp, unsigned long which)
+{
+	struct hodp_context *ctx = to_hodp_context(ibqp->context);
+	int ret;
+
+	do
+		ret = ioctl(ctx->doorbell_fd, which, (unsigned long)ibqp->qp_num);
+	while (ret < 0 && errno == EINTR);
+	return ret < 0 ? errno : 0;
+}
+
+static int hodp_query_device(struct ibv_context *ctx,
+			     const struct ibv_query_device_ex_input *input,
 			     struct ibv_device_attr_ex *attr, size_t attr_size)
 {
 	struct ib_uverbs_ex_query_device_resp resp;
@@ -71,18 +86,21 @@ static int hodp_query_device(struct ibv_context *ctx, const struct ibv_query_dev
 	uint64_t ver;
 	int err;
 
-	err = ibv_cmd_query_device_any(ctx, input, attr, attr_size, &resp, &resp_size);
+	err = ibv_cmd_query_device_any(ctx, input, attr, attr_size, &resp,
+				       &resp_size);
 	if (err)
 		return err;
 
 	ver = resp.base.fw_ver;
-	snprintf(attr->orig_attr.fw_ver, sizeof(attr->orig_attr.fw_ver), "%u.%u.%u",
-		 (unsigned int)(ver >> 32) & 0xffff, (unsigned int)(ver >> 16) & 0xffff,
+	snprintf(attr->orig_attr.fw_ver, sizeof(attr->orig_attr.fw_ver),
+		 "%u.%u.%u", (unsigned int)(ver >> 32) & 0xffff,
+		 (unsigned int)(ver >> 16) & 0xffff,
 		 (unsigned int)ver & 0xffff);
 	return 0;
 }
 
-static int hodp_query_port(struct ibv_context *ctx, uint8_t port, struct ibv_port_attr *attr)
+static int hodp_query_port(struct ibv_context *ctx, uint8_t port,
+			   struct ibv_port_attr *attr)
 {
 	struct ibv_query_port cmd;
 
@@ -101,7 +119,8 @@ static struct ibv_pd *hodp_alloc_pd(struct ibv_context *ctx)
 		return NULL;
 	atomic_init(&pd->refs, 1);
 
-	err = ibv_cmd_alloc_pd(ctx, &pd->pd, &cmd, sizeof(cmd), &resp, sizeof(resp));
+	err = ibv_cmd_alloc_pd(ctx, &pd->pd, &cmd, sizeof(cmd), &resp,
+			       sizeof(resp));
 	if (err) {
 		free(pd);
 		errno = err;
@@ -110,7 +129,8 @@ static struct ibv_pd *hodp_alloc_pd(struct ibv_context *ctx)
 	return &pd->pd;
 }
 
-static struct ibv_td *hodp_alloc_td(struct ibv_context *ctx, struct ibv_td_init_attr *attr)
+static struct ibv_td *hodp_alloc_td(struct ibv_context *ctx,
+				    struct ibv_td_init_attr *attr)
 {
 	struct hodp_td *td;
 
@@ -140,8 +160,9 @@ static int hodp_dealloc_td(struct ibv_td *ibtd)
  * A parent domain costs nothing in the kernel: it is the protection domain
  * under another pointer, which remembers whether locks are needed.
  */
-static struct ibv_pd *hodp_alloc_parent_domain(struct ibv_context *ctx HODP_UNUSED,
-					       struct ibv_parent_domain_init_attr *attr)
+static struct ibv_pd *
+hodp_alloc_parent_domain(struct ibv_context *ctx HODP_UNUSED,
+			 struct ibv_parent_domain_init_attr *attr)
 {
 	struct hodp_pd *pd, *base;
 
@@ -194,8 +215,8 @@ static int hodp_dealloc_pd(struct ibv_pd *ibpd)
 	return 0;
 }
 
-static struct ibv_mr *hodp_reg_mr(struct ibv_pd *pd, void *addr, size_t length, uint64_t hca_va,
-				  int access)
+static struct ibv_mr *hodp_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
+				  uint64_t hca_va, int access)
 {
 	struct ib_uverbs_reg_mr_resp resp;
 	struct ibv_reg_mr cmd;
@@ -206,8 +227,8 @@ static struct ibv_mr *hodp_reg_mr(struct ibv_pd *pd, void *addr, size_t length, 
 	if (!vmr)
 		return NULL;
 
-	err = ibv_cmd_reg_mr(pd, addr, length, hca_va, access, vmr, &cmd, sizeof(cmd), &resp,
-			     sizeof(resp));
+	err = ibv_cmd_reg_mr(pd, addr, length, hca_va, access, vmr, &cmd,
+			     sizeof(cmd), &resp, sizeof(resp));
 	if (err) {
 		free(vmr);
 		errno = err;
@@ -216,14 +237,15 @@ static struct ibv_mr *hodp_reg_mr(struct ibv_pd *pd, void *addr, size_t length, 
 	return &vmr->ibv_mr;
 }
 
-static int hodp_rereg_mr(struct verbs_mr *vmr, int flags, struct ibv_pd *pd, void *addr,
-			 size_t length, int access)
+static int hodp_rereg_mr(struct verbs_mr *vmr, int flags, struct ibv_pd *pd,
+			 void *addr, size_t length, int access)
 {
 	struct ib_uverbs_rereg_mr_resp resp;
 	struct ibv_rereg_mr cmd;
 
-	return ibv_cmd_rereg_mr(vmr, flags, addr, length, (uintptr_t)addr, access, pd, &cmd,
-				sizeof(cmd), &resp, sizeof(resp));
+	return ibv_cmd_rereg_mr(vmr, flags, addr, length, (uintptr_t)addr,
+				access, pd, &cmd, sizeof(cmd), &resp,
+				sizeof(resp));
 }
 
 static int hodp_dereg_mr(struct verbs_mr *vmr)
@@ -236,7 +258,8 @@ static int hodp_dereg_mr(struct verbs_mr *vmr)
 }
 
 /* The kernel resolves the destination's MAC address; we keep the number. */
-static struct ibv_ah *hodp_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attr)
+static struct ibv_ah *hodp_create_ah(struct ibv_pd *pd,
+				     struct ibv_ah_attr *attr)
 {
 	struct hodp_cmd_create_ah_resp resp = {};
 	struct hodp_ah *ah;
@@ -246,7 +269,8 @@ static struct ibv_ah *hodp_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attr
 	if (!ah)
 		return NULL;
 
-	err = ibv_cmd_create_ah(pd, &ah->ah, attr, &resp.ibv_resp, sizeof(resp));
+	err = ibv_cmd_create_ah(pd, &ah->ah, attr, &resp.ibv_resp,
+				sizeof(resp));
 	if (err) {
 		free(ah);
 		errno = err;
@@ -269,6 +293,7 @@ static void hodp_free_context(struct ibv_context *ibctx)
 {
 	struct hodp_context *ctx = to_hodp_context(ibctx);
 
+	close(ctx->doorbell_fd);
 	verbs_uninit_context(&ctx->vctx);
 	free(ctx);
 }
@@ -311,7 +336,8 @@ static const struct verbs_context_ops hodp_context_ops = {
 	.resize_cq = hodp_resize_cq,
 };
 
-static struct verbs_context *hodp_alloc_context(struct ibv_device *ibdev, int cmd_fd,
+static struct verbs_context *hodp_alloc_context(struct ibv_device *ibdev,
+						int cmd_fd,
 						void *private_data HODP_UNUSED)
 {
 	struct hodp_cmd_get_context_resp resp = {};
@@ -319,11 +345,13 @@ static struct verbs_context *hodp_alloc_context(struct ibv_device *ibdev, int cm
 	struct hodp_context *ctx;
 	int err;
 
-	ctx = verbs_init_and_alloc_context(ibdev, cmd_fd, ctx, vctx, RDMA_DRIVER_UNKNOWN);
+	ctx = verbs_init_and_alloc_context(ibdev, cmd_fd, ctx, vctx,
+					   RDMA_DRIVER_UNKNOWN);
 	if (!ctx)
 		return NULL;
 
-	err = ibv_cmd_get_context(&ctx->vctx, &cmd, sizeof(cmd), &resp.ibv_resp, sizeof(resp));
+	err = ibv_cmd_get_context(&ctx->vctx, &cmd, sizeof(cmd), &resp.ibv_resp,
+				  sizeof(resp));
 	if (err) {
 		verbs_uninit_context(&ctx->vctx);
 		free(ctx);
@@ -331,6 +359,7 @@ static struct verbs_context *hodp_alloc_context(struct ibv_device *ibdev, int cm
 		return NULL;
 	}
 	ctx->max_inline = resp.max_inline;
+	ctx->doorbell_fd = resp.doorbell_fd;
 	verbs_set_ops(&ctx->vctx, &hodp_context_ops);
 	return &ctx->vctx;
 }
@@ -339,11 +368,13 @@ static bool hodp_match_device(struct verbs_sysfs_dev *sysfs_dev)
 {
 	char type[16];
 
-	return ibv_read_ibdev_sysfs_file(type, sizeof(type), sysfs_dev, "hca_type") > 0 &&
+	return ibv_read_ibdev_sysfs_file(type, sizeof(type), sysfs_dev,
+					 "hca_type") > 0 &&
 	       !strcmp(type, "hmm_odp");
 }
 
-static struct verbs_device *hodp_alloc_device(struct verbs_sysfs_dev *sysfs_dev HODP_UNUSED)
+static struct verbs_device *
+hodp_alloc_device(struct verbs_sysfs_dev *sysfs_dev HODP_UNUSED)
 {
 	return calloc(1, sizeof(struct verbs_device));
 }

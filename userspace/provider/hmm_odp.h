@@ -47,10 +47,12 @@ struct hodp_lock {
  * struct hodp_context - an open device
  * @vctx: libibverbs's part
  * @max_inline: bytes, the largest that a QP can be given (immutable)
+ * @doorbell_fd: rings a QP by its number (immutable)
  */
 struct hodp_context {
 	struct verbs_context vctx;
 	uint32_t max_inline;
+	int doorbell_fd;
 };
 
 /**
@@ -270,11 +272,20 @@ static inline bool hodp_pd_needs_locks(struct ibv_pd *pd)
  * Return: 0 or an errno: EPROTO where kernel and provider disagree about the
  * layout, what mmap() says otherwise.
  */
-int hodp_ring_map(struct ibv_context *ctx, const struct hodp_ring_info *info, size_t min_stride,
-		  struct hodp_ring *ring);
+int hodp_ring_map(struct ibv_context *ctx, const struct hodp_ring_info *info,
+		  size_t min_stride, struct hodp_ring *ring);
 
 /* Harmless where there is no mapping. */
 void hodp_ring_unmap(struct hodp_ring *ring);
+
+/**
+ * hodp_ring_bell - ring a QP's doorbell
+ * @which: HODP_IOCTL_RING_SEND or HODP_IOCTL_RING_RECV
+ *
+ * Interruption is repeated: a doorbell can be rung twice.
+ * Return: 0 or an errno: EINVAL when the device is gone.
+ */
+int hodp_ring_bell(struct ibv_qp *ibqp, unsigned long which);
 
 /**
  * hodp_command - execute a plain uverbs command, the form of a doorbell
@@ -290,9 +301,11 @@ void hodp_ring_unmap(struct hodp_ring *ring);
 int hodp_command(struct ibv_context *ctx, const void *cmd, size_t size);
 
 /* cq.c */
-struct ibv_cq *hodp_create_cq(struct ibv_context *ctx, int cqe, struct ibv_comp_channel *channel,
+struct ibv_cq *hodp_create_cq(struct ibv_context *ctx, int cqe,
+			      struct ibv_comp_channel *channel,
 			      int comp_vector);
-struct ibv_cq_ex *hodp_create_cq_ex(struct ibv_context *ctx, struct ibv_cq_init_attr_ex *attr);
+struct ibv_cq_ex *hodp_create_cq_ex(struct ibv_context *ctx,
+				    struct ibv_cq_init_attr_ex *attr);
 int hodp_poll_cq(struct ibv_cq *ibcq, int num, struct ibv_wc *wc);
 int hodp_resize_cq(struct ibv_cq *ibcq, int cqe);
 int hodp_destroy_cq(struct ibv_cq *ibcq);
@@ -312,19 +325,23 @@ size_t hodp_recv_stride(uint32_t max_sge);
  *
  * Return: 0, EINVAL (too many SGEs), ENOMEM (full).
  */
-int hodp_rq_post(struct hodp_rq *rq, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad_wr,
-		 bool *bell);
-int hodp_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad_wr);
-struct ibv_srq *hodp_create_srq(struct ibv_pd *pd, struct ibv_srq_init_attr *attr);
+int hodp_rq_post(struct hodp_rq *rq, struct ibv_recv_wr *wr,
+		 struct ibv_recv_wr **bad_wr, bool *bell);
+int hodp_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr,
+		   struct ibv_recv_wr **bad_wr);
+struct ibv_srq *hodp_create_srq(struct ibv_pd *pd,
+				struct ibv_srq_init_attr *attr);
 int hodp_modify_srq(struct ibv_srq *ibsrq, struct ibv_srq_attr *attr, int mask);
 int hodp_query_srq(struct ibv_srq *ibsrq, struct ibv_srq_attr *attr);
 int hodp_destroy_srq(struct ibv_srq *ibsrq);
 int hodp_get_srq_num(struct ibv_srq *ibsrq, uint32_t *srq_num);
-int hodp_post_srq_recv(struct ibv_srq *ibsrq, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad_wr);
+int hodp_post_srq_recv(struct ibv_srq *ibsrq, struct ibv_recv_wr *wr,
+		       struct ibv_recv_wr **bad_wr);
 
 /* qp.c */
 struct ibv_qp *hodp_create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *attr);
-struct ibv_qp *hodp_create_qp_ex(struct ibv_context *ctx, struct ibv_qp_init_attr_ex *attr);
+struct ibv_qp *hodp_create_qp_ex(struct ibv_context *ctx,
+				 struct ibv_qp_init_attr_ex *attr);
 int hodp_query_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr, int mask,
 		  struct ibv_qp_init_attr *init_attr);
 int hodp_modify_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr, int mask);
@@ -339,8 +356,9 @@ const struct hodp_op *hodp_op(enum ibv_wr_opcode opcode, enum ibv_qp_type type);
 uint64_t hodp_send_ops(enum ibv_qp_type type);
 
 /* Flags that a send request may carry. */
-#define HODP_SEND_FLAGS \
-	(IBV_SEND_FENCE | IBV_SEND_SIGNALED | IBV_SEND_SOLICITED | IBV_SEND_INLINE)
+#define HODP_SEND_FLAGS                                            \
+	(IBV_SEND_FENCE | IBV_SEND_SIGNALED | IBV_SEND_SOLICITED | \
+	 IBV_SEND_INLINE)
 
 static inline struct hodp_sge *hodp_wqe_sge(struct hodp_send_wqe *wqe)
 {
@@ -359,7 +377,8 @@ static inline uint8_t *hodp_wqe_inline(struct hodp_send_wqe *wqe)
  */
 static inline bool hodp_sq_is_open(const struct hodp_qp *qp)
 {
-	return qp->vqp.qp.state >= IBV_QPS_RTS && hodp_ring_exists(&qp->sq.ring);
+	return qp->vqp.qp.state >= IBV_QPS_RTS &&
+	       hodp_ring_exists(&qp->sq.ring);
 }
 
 /**
@@ -369,7 +388,8 @@ static inline bool hodp_sq_is_open(const struct hodp_qp *qp)
  * with the next doorbell, if there is one.
  */
 int hodp_sq_bell(struct ibv_qp *ibqp);
-int hodp_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr, struct ibv_send_wr **bad_wr);
+int hodp_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
+		   struct ibv_send_wr **bad_wr);
 
 /* wr.c: fill in the ibv_wr_ functions that @send_ops asks for. */
 void hodp_wr_init(struct ibv_qp_ex *qp, uint64_t send_ops);

@@ -16,7 +16,8 @@ static size_t hodp_send_stride(uint32_t max_sge, uint32_t max_inline)
 {
 	size_t sges = (size_t)max_sge * sizeof(struct hodp_sge);
 
-	return sizeof(struct hodp_send_wqe) + (sges > max_inline ? sges : max_inline);
+	return sizeof(struct hodp_send_wqe) +
+	       (sges > max_inline ? sges : max_inline);
 }
 
 static int hodp_qp_check_attr(const struct hodp_context *ctx,
@@ -27,19 +28,25 @@ static int hodp_qp_check_attr(const struct hodp_context *ctx,
 	/* A type that can post nothing is one that we do not know. */
 	if (!ops)
 		return EOPNOTSUPP;
-	if (!check_comp_mask(attr->comp_mask, IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_CREATE_FLAGS |
-						      IBV_QP_INIT_ATTR_SEND_OPS_FLAGS))
+	if (!check_comp_mask(attr->comp_mask,
+			     IBV_QP_INIT_ATTR_PD |
+				     IBV_QP_INIT_ATTR_CREATE_FLAGS |
+				     IBV_QP_INIT_ATTR_SEND_OPS_FLAGS))
 		return EOPNOTSUPP;
-	if (attr->comp_mask & IBV_QP_INIT_ATTR_CREATE_FLAGS && attr->create_flags)
+	if (attr->comp_mask & IBV_QP_INIT_ATTR_CREATE_FLAGS &&
+	    attr->create_flags)
 		return EOPNOTSUPP;
-	if (attr->comp_mask & IBV_QP_INIT_ATTR_SEND_OPS_FLAGS && attr->send_ops_flags & ~ops)
+	if (attr->comp_mask & IBV_QP_INIT_ATTR_SEND_OPS_FLAGS &&
+	    attr->send_ops_flags & ~ops)
 		return EOPNOTSUPP;
-	if (!(attr->comp_mask & IBV_QP_INIT_ATTR_PD) || attr->cap.max_inline_data > ctx->max_inline)
+	if (!(attr->comp_mask & IBV_QP_INIT_ATTR_PD) ||
+	    attr->cap.max_inline_data > ctx->max_inline)
 		return EINVAL;
 	return 0;
 }
 
-static int hodp_qp_map(struct hodp_qp *qp, const struct hodp_create_qp_resp *resp,
+static int hodp_qp_map(struct hodp_qp *qp,
+		       const struct hodp_create_qp_resp *resp,
 		       const struct ibv_qp_init_attr_ex *attr)
 {
 	struct ibv_context *ctx = qp->vqp.qp.context;
@@ -48,13 +55,15 @@ static int hodp_qp_map(struct hodp_qp *qp, const struct hodp_create_qp_resp *res
 
 	qp->sq.max_sge = attr->cap.max_send_sge;
 	qp->sq.max_inline = attr->cap.max_inline_data;
-	err = hodp_ring_map(ctx, &resp->sq, hodp_send_stride(qp->sq.max_sge, qp->sq.max_inline),
+	err = hodp_ring_map(ctx, &resp->sq,
+			    hodp_send_stride(qp->sq.max_sge, qp->sq.max_inline),
 			    &qp->sq.ring);
 	if (err)
 		return err;
 
 	qp->rq.max_sge = attr->cap.max_recv_sge;
-	err = hodp_ring_map(ctx, &resp->rq, hodp_recv_stride(qp->rq.max_sge), &qp->rq.ring);
+	err = hodp_ring_map(ctx, &resp->rq, hodp_recv_stride(qp->rq.max_sge),
+			    &qp->rq.ring);
 	if (err) {
 		hodp_ring_unmap(&qp->sq.ring);
 		return err;
@@ -64,7 +73,8 @@ static int hodp_qp_map(struct hodp_qp *qp, const struct hodp_create_qp_resp *res
 	return 0;
 }
 
-struct ibv_qp *hodp_create_qp_ex(struct ibv_context *ctx, struct ibv_qp_init_attr_ex *attr)
+struct ibv_qp *hodp_create_qp_ex(struct ibv_context *ctx,
+				 struct ibv_qp_init_attr_ex *attr)
 {
 	struct hodp_cmd_create_qp_resp resp = {};
 	struct ibv_create_qp_ex cmd = {};
@@ -80,8 +90,8 @@ struct ibv_qp *hodp_create_qp_ex(struct ibv_context *ctx, struct ibv_qp_init_att
 		goto fail;
 	}
 
-	err = ibv_cmd_create_qp_ex2(ctx, &qp->vqp, attr, &cmd, sizeof(cmd), &resp.ibv_resp,
-				    sizeof(resp));
+	err = ibv_cmd_create_qp_ex2(ctx, &qp->vqp, attr, &cmd, sizeof(cmd),
+				    &resp.ibv_resp, sizeof(resp));
 	if (err)
 		goto free_qp;
 	attr->cap.max_inline_data = resp.drv_payload.max_inline;

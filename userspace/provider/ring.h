@@ -96,7 +96,8 @@ static inline bool hodp_ring_wants_bell(const struct hodp_ring *ring)
 static inline uint32_t hodp_ring_ready(struct hodp_ring *ring, uint32_t want)
 {
 	if (ring->seen - ring->own < want)
-		ring->seen = __atomic_load_n(&ring->hdr->prod, __ATOMIC_ACQUIRE);
+		ring->seen =
+			__atomic_load_n(&ring->hdr->prod, __ATOMIC_ACQUIRE);
 	return ring->seen - ring->own;
 }
 
@@ -122,7 +123,8 @@ static inline void hodp_ring_restart(struct hodp_ring *ring)
  *
  * Return: whether @info describes a ring that fits its mapping.
  */
-static inline bool hodp_ring_init(struct hodp_ring *ring, const struct hodp_ring_info *info,
+static inline bool hodp_ring_init(struct hodp_ring *ring,
+				  const struct hodp_ring_info *info,
 				  size_t min_stride)
 {
 	/* No overflow: both factors have 32 bits, and 2^64 is far away. */

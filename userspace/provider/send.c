@@ -17,17 +17,24 @@
 #include "hmm_odp.h"
 
 static_assert((int)IBV_WR_RDMA_WRITE == IB_UVERBS_WR_RDMA_WRITE, "opcode");
-static_assert((int)IBV_WR_RDMA_WRITE_WITH_IMM == IB_UVERBS_WR_RDMA_WRITE_WITH_IMM, "opcode");
+static_assert((int)IBV_WR_RDMA_WRITE_WITH_IMM ==
+		      IB_UVERBS_WR_RDMA_WRITE_WITH_IMM,
+	      "opcode");
 static_assert((int)IBV_WR_SEND == IB_UVERBS_WR_SEND, "opcode");
-static_assert((int)IBV_WR_SEND_WITH_IMM == IB_UVERBS_WR_SEND_WITH_IMM, "opcode");
+static_assert((int)IBV_WR_SEND_WITH_IMM == IB_UVERBS_WR_SEND_WITH_IMM,
+	      "opcode");
 static_assert((int)IBV_WR_RDMA_READ == IB_UVERBS_WR_RDMA_READ, "opcode");
-static_assert((int)IBV_WR_ATOMIC_CMP_AND_SWP == IB_UVERBS_WR_ATOMIC_CMP_AND_SWP, "opcode");
-static_assert((int)IBV_WR_ATOMIC_FETCH_AND_ADD == IB_UVERBS_WR_ATOMIC_FETCH_AND_ADD, "opcode");
+static_assert((int)IBV_WR_ATOMIC_CMP_AND_SWP == IB_UVERBS_WR_ATOMIC_CMP_AND_SWP,
+	      "opcode");
+static_assert((int)IBV_WR_ATOMIC_FETCH_AND_ADD ==
+		      IB_UVERBS_WR_ATOMIC_FETCH_AND_ADD,
+	      "opcode");
 static_assert((int)IBV_WR_LOCAL_INV == IB_UVERBS_WR_LOCAL_INV, "opcode");
-static_assert((int)IBV_WR_SEND_WITH_INV == IB_UVERBS_WR_SEND_WITH_INV, "opcode");
+static_assert((int)IBV_WR_SEND_WITH_INV == IB_UVERBS_WR_SEND_WITH_INV,
+	      "opcode");
 /* The uapi headers give send flags no name; the kernel's enum ib_send_flags does. */
-static_assert(IBV_SEND_FENCE == 1 && IBV_SEND_SIGNALED == 2 && IBV_SEND_SOLICITED == 4 &&
-		      IBV_SEND_INLINE == 8,
+static_assert(IBV_SEND_FENCE == 1 && IBV_SEND_SIGNALED == 2 &&
+		      IBV_SEND_SOLICITED == 4 && IBV_SEND_INLINE == 8,
 	      "send flags");
 
 #define RC (1U << IBV_QPT_RC)
@@ -35,8 +42,9 @@ static_assert(IBV_SEND_FENCE == 1 && IBV_SEND_SIGNALED == 2 && IBV_SEND_SOLICITE
 #define UD (1U << IBV_QPT_UD)
 
 /* One row per opcode: operands, QP types, immediate or key, inline data. */
-#define HODP_OP(name, operands, types, imm, inlines) \
-	[IBV_WR_##name] = { HODP_FORM_##operands, types, IBV_QP_EX_WITH_##name, imm, inlines }
+#define HODP_OP(name, operands, types, imm, inlines)     \
+	[IBV_WR_##name] = { HODP_FORM_##operands, types, \
+			    IBV_QP_EX_WITH_##name, imm, inlines }
 
 static const struct hodp_op hodp_ops[] = {
 	HODP_OP(RDMA_WRITE, RDMA, RC | UC, false, true),
@@ -60,7 +68,8 @@ static uint32_t hodp_type_bit(enum ibv_qp_type type)
 
 const struct hodp_op *hodp_op(enum ibv_wr_opcode opcode, enum ibv_qp_type type)
 {
-	if ((uint32_t)opcode >= HODP_OPS || !(hodp_ops[opcode].qp_types & hodp_type_bit(type)))
+	if ((uint32_t)opcode >= HODP_OPS ||
+	    !(hodp_ops[opcode].qp_types & hodp_type_bit(type)))
 		return NULL;
 	return &hodp_ops[opcode];
 }
@@ -78,7 +87,8 @@ uint64_t hodp_send_ops(enum ibv_qp_type type)
 }
 
 /* Copy the data into the entry.  Return: 0, or EINVAL: more than fits. */
-static int hodp_send_inline(const struct hodp_sq *sq, const struct ibv_send_wr *wr,
+static int hodp_send_inline(const struct hodp_sq *sq,
+			    const struct ibv_send_wr *wr,
 			    struct hodp_send_wqe *wqe)
 {
 	uint8_t *to = hodp_wqe_inline(wqe);
@@ -91,7 +101,8 @@ static int hodp_send_inline(const struct hodp_sq *sq, const struct ibv_send_wr *
 		if (sge->length > room)
 			return EINVAL;
 		if (sge->length)
-			memcpy(to, (const void *)(uintptr_t)sge->addr, sge->length);
+			memcpy(to, (const void *)(uintptr_t)sge->addr,
+			       sge->length);
 		to += sge->length;
 		room -= sge->length;
 	}
@@ -99,7 +110,8 @@ static int hodp_send_inline(const struct hodp_sq *sq, const struct ibv_send_wr *
 	return 0;
 }
 
-static void hodp_send_gather(const struct ibv_send_wr *wr, struct hodp_send_wqe *wqe)
+static void hodp_send_gather(const struct ibv_send_wr *wr,
+			     struct hodp_send_wqe *wqe)
 {
 	struct hodp_sge *sge = hodp_wqe_sge(wqe);
 	int i;
@@ -118,7 +130,8 @@ static int hodp_send_fill(struct hodp_qp *qp, const struct ibv_send_wr *wr,
 {
 	const struct hodp_op *op = hodp_op(wr->opcode, qp->vqp.qp.qp_type);
 
-	if (!op || wr->send_flags & ~HODP_SEND_FLAGS || (uint32_t)wr->num_sge > qp->sq.max_sge)
+	if (!op || wr->send_flags & ~HODP_SEND_FLAGS ||
+	    (uint32_t)wr->num_sge > qp->sq.max_sge)
 		return EINVAL;
 
 	*wqe = (struct hodp_send_wqe){
@@ -154,29 +167,19 @@ static int hodp_send_fill(struct hodp_qp *qp, const struct ibv_send_wr *wr,
 	}
 
 	if (wr->send_flags & IBV_SEND_INLINE)
-		return op->inlines ? hodp_send_inline(&qp->sq, wr, wqe) : EINVAL;
+		return op->inlines ? hodp_send_inline(&qp->sq, wr, wqe) :
+				     EINVAL;
 	hodp_send_gather(wr, wqe);
 	return 0;
 }
 
 int hodp_sq_bell(struct ibv_qp *ibqp)
 {
-	struct ib_uverbs_post_send_resp resp;
-	struct ibv_post_send cmd = {
-		.hdr = {
-			.command = IB_USER_VERBS_CMD_POST_SEND,
-			.in_words = sizeof(cmd) / 4,
-			.out_words = sizeof(resp) / 4,
-		},
-		.response = (uintptr_t)&resp,
-		.qp_handle = ibqp->handle,
-		.wqe_size = sizeof(struct ib_uverbs_send_wr),
-	};
-
-	return hodp_command(ibqp->context, &cmd, sizeof(cmd));
+	return hodp_ring_bell(ibqp, HODP_IOCTL_RING_SEND);
 }
 
-int hodp_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr, struct ibv_send_wr **bad_wr)
+int hodp_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
+		   struct ibv_send_wr **bad_wr)
 {
 	struct hodp_qp *qp = to_hodp_qp(ibqp);
 	struct hodp_ring *ring = &qp->sq.ring;

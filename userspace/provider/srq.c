@@ -18,10 +18,12 @@
 
 size_t hodp_recv_stride(uint32_t max_sge)
 {
-	return sizeof(struct hodp_recv_wqe) + (size_t)max_sge * sizeof(struct hodp_sge);
+	return sizeof(struct hodp_recv_wqe) +
+	       (size_t)max_sge * sizeof(struct hodp_sge);
 }
 
-static void hodp_rq_fill(struct hodp_recv_wqe *wqe, const struct ibv_recv_wr *wr)
+static void hodp_rq_fill(struct hodp_recv_wqe *wqe,
+			 const struct ibv_recv_wr *wr)
 {
 	struct hodp_sge *sge = (struct hodp_sge *)(wqe + 1);
 	int i;
@@ -37,8 +39,8 @@ static void hodp_rq_fill(struct hodp_recv_wqe *wqe, const struct ibv_recv_wr *wr
 	}
 }
 
-int hodp_rq_post(struct hodp_rq *rq, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad_wr,
-		 bool *bell)
+int hodp_rq_post(struct hodp_rq *rq, struct ibv_recv_wr *wr,
+		 struct ibv_recv_wr **bad_wr, bool *bell)
 {
 	struct hodp_ring *ring = &rq->ring;
 	uint32_t next;
@@ -68,19 +70,7 @@ int hodp_rq_post(struct hodp_rq *rq, struct ibv_recv_wr *wr, struct ibv_recv_wr 
 
 static int hodp_rq_bell(struct ibv_qp *ibqp)
 {
-	struct ib_uverbs_post_recv_resp resp;
-	struct ibv_post_recv cmd = {
-		.hdr = {
-			.command = IB_USER_VERBS_CMD_POST_RECV,
-			.in_words = sizeof(cmd) / 4,
-			.out_words = sizeof(resp) / 4,
-		},
-		.response = (uintptr_t)&resp,
-		.qp_handle = ibqp->handle,
-		.wqe_size = sizeof(struct ib_uverbs_recv_wr),
-	};
-
-	return hodp_command(ibqp->context, &cmd, sizeof(cmd));
+	return hodp_ring_bell(ibqp, HODP_IOCTL_RING_RECV);
 }
 
 static int hodp_srq_bell(struct ibv_srq *ibsrq)
@@ -100,7 +90,8 @@ static int hodp_srq_bell(struct ibv_srq *ibsrq)
 	return hodp_command(ibsrq->context, &cmd, sizeof(cmd));
 }
 
-int hodp_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad_wr)
+int hodp_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr,
+		   struct ibv_recv_wr **bad_wr)
 {
 	struct hodp_qp *qp = to_hodp_qp(ibqp);
 	struct ibv_recv_wr *first = wr;
@@ -123,7 +114,8 @@ int hodp_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr, struct ibv_recv_
 	return err;
 }
 
-int hodp_post_srq_recv(struct ibv_srq *ibsrq, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad_wr)
+int hodp_post_srq_recv(struct ibv_srq *ibsrq, struct ibv_recv_wr *wr,
+		       struct ibv_recv_wr **bad_wr)
 {
 	struct hodp_srq *srq = to_hodp_srq(ibsrq);
 	struct ibv_recv_wr *first = wr;
@@ -141,7 +133,8 @@ int hodp_post_srq_recv(struct ibv_srq *ibsrq, struct ibv_recv_wr *wr, struct ibv
 	return err;
 }
 
-struct ibv_srq *hodp_create_srq(struct ibv_pd *pd, struct ibv_srq_init_attr *attr)
+struct ibv_srq *hodp_create_srq(struct ibv_pd *pd,
+				struct ibv_srq_init_attr *attr)
 {
 	struct hodp_cmd_create_srq_resp resp = {};
 	struct ibv_create_srq cmd;
@@ -152,14 +145,14 @@ struct ibv_srq *hodp_create_srq(struct ibv_pd *pd, struct ibv_srq_init_attr *att
 	if (!srq)
 		return NULL;
 
-	err = ibv_cmd_create_srq(pd, &srq->vsrq.srq, attr, &cmd, sizeof(cmd), &resp.ibv_resp,
-				 sizeof(resp));
+	err = ibv_cmd_create_srq(pd, &srq->vsrq.srq, attr, &cmd, sizeof(cmd),
+				 &resp.ibv_resp, sizeof(resp));
 	if (err)
 		goto free_srq;
 
 	srq->rq.max_sge = attr->attr.max_sge;
-	err = hodp_ring_map(pd->context, &resp.ring, hodp_recv_stride(srq->rq.max_sge),
-			    &srq->rq.ring);
+	err = hodp_ring_map(pd->context, &resp.ring,
+			    hodp_recv_stride(srq->rq.max_sge), &srq->rq.ring);
 	if (!err && !hodp_ring_exists(&srq->rq.ring))
 		err = EPROTO;
 	if (err)

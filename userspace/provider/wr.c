@@ -24,7 +24,8 @@ static void hodp_wr_fail(struct hodp_sq *sq, int err)
 }
 
 /* The next entry of the batch, operands and data still missing; or NULL. */
-static struct hodp_send_wqe *hodp_wr_build(struct ibv_qp_ex *ibqp, enum ibv_wr_opcode opcode,
+static struct hodp_send_wqe *hodp_wr_build(struct ibv_qp_ex *ibqp,
+					   enum ibv_wr_opcode opcode,
 					   uint32_t imm_inv)
 {
 	struct hodp_qp *qp = to_hodp_qp_ex(ibqp);
@@ -55,8 +56,8 @@ static struct hodp_send_wqe *hodp_wr_build(struct ibv_qp_ex *ibqp, enum ibv_wr_o
 	return wqe;
 }
 
-static void hodp_wr_rdma(struct ibv_qp_ex *qp, enum ibv_wr_opcode opcode, uint32_t imm_inv,
-			 uint32_t rkey, uint64_t remote_addr)
+static void hodp_wr_rdma(struct ibv_qp_ex *qp, enum ibv_wr_opcode opcode,
+			 uint32_t imm_inv, uint32_t rkey, uint64_t remote_addr)
 {
 	struct hodp_send_wqe *wqe = hodp_wr_build(qp, opcode, imm_inv);
 
@@ -66,25 +67,28 @@ static void hodp_wr_rdma(struct ibv_qp_ex *qp, enum ibv_wr_opcode opcode, uint32
 	}
 }
 
-static void hodp_wr_rdma_read(struct ibv_qp_ex *qp, uint32_t rkey, uint64_t remote_addr)
+static void hodp_wr_rdma_read(struct ibv_qp_ex *qp, uint32_t rkey,
+			      uint64_t remote_addr)
 {
 	hodp_wr_rdma(qp, IBV_WR_RDMA_READ, 0, rkey, remote_addr);
 }
 
-static void hodp_wr_rdma_write(struct ibv_qp_ex *qp, uint32_t rkey, uint64_t remote_addr)
+static void hodp_wr_rdma_write(struct ibv_qp_ex *qp, uint32_t rkey,
+			       uint64_t remote_addr)
 {
 	hodp_wr_rdma(qp, IBV_WR_RDMA_WRITE, 0, rkey, remote_addr);
 }
 
-static void hodp_wr_rdma_write_imm(struct ibv_qp_ex *qp, uint32_t rkey, uint64_t remote_addr,
-				   __be32 imm_data)
+static void hodp_wr_rdma_write_imm(struct ibv_qp_ex *qp, uint32_t rkey,
+				   uint64_t remote_addr, __be32 imm_data)
 {
-	hodp_wr_rdma(qp, IBV_WR_RDMA_WRITE_WITH_IMM, (__force uint32_t)imm_data, rkey,
-		     remote_addr);
+	hodp_wr_rdma(qp, IBV_WR_RDMA_WRITE_WITH_IMM, (__force uint32_t)imm_data,
+		     rkey, remote_addr);
 }
 
-static void hodp_wr_atomic(struct ibv_qp_ex *qp, enum ibv_wr_opcode opcode, uint32_t rkey,
-			   uint64_t remote_addr, uint64_t compare_add, uint64_t swap)
+static void hodp_wr_atomic(struct ibv_qp_ex *qp, enum ibv_wr_opcode opcode,
+			   uint32_t rkey, uint64_t remote_addr,
+			   uint64_t compare_add, uint64_t swap)
 {
 	struct hodp_send_wqe *wqe = hodp_wr_build(qp, opcode, 0);
 
@@ -96,16 +100,19 @@ static void hodp_wr_atomic(struct ibv_qp_ex *qp, enum ibv_wr_opcode opcode, uint
 	}
 }
 
-static void hodp_wr_atomic_cmp_swp(struct ibv_qp_ex *qp, uint32_t rkey, uint64_t remote_addr,
-				   uint64_t compare, uint64_t swap)
+static void hodp_wr_atomic_cmp_swp(struct ibv_qp_ex *qp, uint32_t rkey,
+				   uint64_t remote_addr, uint64_t compare,
+				   uint64_t swap)
 {
-	hodp_wr_atomic(qp, IBV_WR_ATOMIC_CMP_AND_SWP, rkey, remote_addr, compare, swap);
+	hodp_wr_atomic(qp, IBV_WR_ATOMIC_CMP_AND_SWP, rkey, remote_addr,
+		       compare, swap);
 }
 
-static void hodp_wr_atomic_fetch_add(struct ibv_qp_ex *qp, uint32_t rkey, uint64_t remote_addr,
-				     uint64_t add)
+static void hodp_wr_atomic_fetch_add(struct ibv_qp_ex *qp, uint32_t rkey,
+				     uint64_t remote_addr, uint64_t add)
 {
-	hodp_wr_atomic(qp, IBV_WR_ATOMIC_FETCH_AND_ADD, rkey, remote_addr, add, 0);
+	hodp_wr_atomic(qp, IBV_WR_ATOMIC_FETCH_AND_ADD, rkey, remote_addr, add,
+		       0);
 }
 
 static void hodp_wr_send(struct ibv_qp_ex *qp)
@@ -130,8 +137,8 @@ static void hodp_wr_local_inv(struct ibv_qp_ex *qp, uint32_t invalidate_rkey)
 
 /* --- setters: they complete the entry that the last builder began --------- */
 
-static void hodp_wr_set_ud_addr(struct ibv_qp_ex *ibqp, struct ibv_ah *ah, uint32_t remote_qpn,
-				uint32_t remote_qkey)
+static void hodp_wr_set_ud_addr(struct ibv_qp_ex *ibqp, struct ibv_ah *ah,
+				uint32_t remote_qpn, uint32_t remote_qkey)
 {
 	struct hodp_sq *sq = &to_hodp_qp_ex(ibqp)->sq;
 
@@ -171,7 +178,8 @@ static void hodp_wr_set_sge_list(struct ibv_qp_ex *ibqp, size_t num_sge,
 	sq->wqe->send_flags &= ~IBV_SEND_INLINE;
 }
 
-static void hodp_wr_set_sge(struct ibv_qp_ex *qp, uint32_t lkey, uint64_t addr, uint32_t length)
+static void hodp_wr_set_sge(struct ibv_qp_ex *qp, uint32_t lkey, uint64_t addr,
+			    uint32_t length)
 {
 	struct ibv_sge sge = { .addr = addr, .length = length, .lkey = lkey };
 
@@ -209,7 +217,8 @@ static void hodp_wr_set_inline_data_list(struct ibv_qp_ex *ibqp, size_t num_buf,
 	sq->wqe->send_flags |= IBV_SEND_INLINE;
 }
 
-static void hodp_wr_set_inline_data(struct ibv_qp_ex *qp, void *addr, size_t length)
+static void hodp_wr_set_inline_data(struct ibv_qp_ex *qp, void *addr,
+				    size_t length)
 {
 	struct ibv_data_buf buf = { .addr = addr, .length = length };
 

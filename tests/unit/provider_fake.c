@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* The fake kernel and libibverbs; see provider_fake.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "provider_fake.h"
+
+struct fake fake;
+
+static int cmd_fd = -1;
+static off_t file_end;
+static uint32_t next_handle = 1;
+
+static void need(bool ok, const char *what)
+{
+	if (!ok) {
+		perror(what);
+		exit(2);
+	}
+}
+
+ssize_t __real_write(int fd, const void *buf, size_t size);
+ssize_t __wrap_write(int fd, const void *buf, size_t size);
+void *__real_mmap(void *addr, size_t size, int prot, int flags, int fd,
+		  off_t offset);
+void *__wrap_mmap(void *addr, size_t size, int prot, int flags, int fd,
+		  off_t offset);
+int __real_munmap(void *addr, size_t size);
+int __wrap_munmap(void *addr, size_t size);
+
+void *__wrap_mmap(void *addr, size_t size, int prot, int flags, int fd,
+		  off_t offset)
+{
+	void *map = __real_mmap(addr, size, prot, flags, fd, offset);
+
+	if (map != MAP_FAILED)
+		fake.mappings++;
+	return map;
+}
+
+int __wrap_munmap(void *addr, size_t size)
+{
+	fake.mappings--;
+	return __real_munmap(addr, size);
+}
+
+/* The errno that the next command was asked to fail with. */
+static int injected(void)
+{
+	int err = fake.fail;
+
+	fake.fail = 0;
+	return err;
+}
+
+/* Each ring has its place in the file for good: an old one stays mapped. */
+static struct hodp_ring_info make_ring(struct fake_ring *ring, uint32_t stride)
+{
+	struct hodp_ring_info told;
+	off_t at = file_end;
+
+	ring->info = (struct hodp_ring_info){
+		.mmap_offset = at,
+		.mmap_size = HODP_RING_ENTRIES_OFFSET +
+			     (uint64_t)fake.entries * stride,
+		.entries = fake.entries,
+		.stride = stride,
+	};
+	ring->info.mmap_size = (ring->info.mmap_size + 4095) & ~4095ULL;
+	file_end += ring->info.mmap_size;
+	need(!ftruncate(cmd_fd, file_end), "ftruncate");
+	ring->hdr = __real_mmap(NULL, ring->info.mmap_size,
+				PROT_READ | PROT_WRITE, MAP_SHARED, cmd_fd, at);
+	need(ring->hdr != MAP_FAILED, "mmap");
+
+	told = ring->info;
+	if (fake.spoil)
+		fake.spoil(&told);
+	fake.spoil = NULL;
+	return told;
+}
+
+void *fake_at(const struct fake_ring *ring, uint32_t index)
+{
+	return (uint8_t *)ring->hdr + HODP_RING_ENTRIES_OFFSET +
+	       (size_t)(index & (ring->info.entries - 1)) * ring->info.stride;
+}
+
+void fake_consume(struct fake_ring *ring, uint32_t n)
+{
+	__atomic_store_n(&ring->hdr->cons, ring->hdr->cons + n,
+			 __ATOMIC_RELEASE);
+}
+
+void fake_complete(const struct hodp_cqe *cqe)
+{
+	struct hodp_ring_hdr *hdr = fake.cq.hdr;
+
+	need(hdr->prod - __atomic_load_n(&hdr->cons, __ATOMIC_ACQUIRE) <
+		     fake.cq.info.entries,
+	     "the test overruns its CQ");
+	memcpy(fake_at(&fake.cq, hdr->prod), cqe, sizeof(*cqe));
+	__atomic_store_n(&hdr->prod, hdr->prod + 1, __ATOMIC_RELEASE);
+}
+
+void fake_seek(struct fake_ring *kernel, struct hodp_ring *user, uint32_t index)
+{
+	kernel->hdr->prod = index;
+	kernel->hdr->cons = index;
+	user->own = index;
+	user->seen = index;
+}
+
+/* --- doorbells ------------------------------------------------------------- */
+
+ssize_t __wrap_write(int fd, const void *buf, size_t size)
+{
+	/* All three commands begin alike. */
+	const struct ibv_post_send *cmd = buf;
+
+	if (fd != cmd_fd)
+		return __real_write(fd, buf, size);
+	if (fake.interrupt) {
+		fake.interrupt--;
+		errno = EINTR;
+		return -1;
+	}
+	if (fake.bell_error) {
+		errno = fake.bell_error;
+		fake.bell_error = 0;
+		return -1;
+	}
+	if (cmd->hdr.in_words * 4U != size || cmd->hdr.out_words != 1 ||
+	    !cmd->response) {
+		errno = EINVAL;
+		return -1;
+	}
+	__atomic_fetch_add(&fake.bells[cmd->hdr.command], 1, __ATOMIC_RELAXED);
+	fake.handle = cmd->qp_handle;
+	fake.wr_count = cmd->wr_count;
+	if (fake.on_bell)
+		fake.on_bell();
+	return size;
+}
+
+/* --- libibverbs ------------------------------------------------------------ */
+
+void verbs_register_driver(const struct verbs_device_ops *ops)
+{
+	fake.dev_ops = ops;
+}
+
+void *_verbs_init_and_alloc_context(struct ibv_device *device, int fd,
+				    size_t alloc_size,
+				    struct verbs_context *context_offset,
+				    uint32_t driver_id HODP_UNUSED)
+{
+	struct verbs_context *vctx;
+	void *ctx = calloc(1, alloc_size);
+
+	need(ctx, "calloc");
+	vctx = (void *)((char *)ctx + (uintptr_t)context_offset);
+	vctx->context.device = device;
+	vctx->context.cmd_fd = fd;
+	return ctx;
+}
+
+void verbs_uninit_context(struct verbs_context *context HODP_UNUSED)
+{
+}
+
+void verbs_set_ops(struct verbs_context *vctx HODP_UNUSED,
+		   const struct verbs_context_ops *ops)
+{
+	fake.ops = ops;
+}
+
+int ibv_read_ibdev_sysfs_file(char *buf, size_t size,
+			      struct verbs_sysfs_dev *dev HODP_UNUSED,
+			      const char *name, ...)
+{
+	if (strcmp(name, "hca_type") || !fake.hca_type ||
+	    strlen(fake.hca_type) >= size)
+		return -1;
+	strcpy(buf, fake.hca_type);
+	return strlen(buf);
+}
+
+struct ibv_context *fake_open(void)
+{
+	static struct ibv_device device;
+	struct verbs_context *vctx;
+
+	if (cmd_fd < 0)
+		cmd_fd = memfd_create("command fd", MFD_CLOEXEC);
+	need(cmd_fd >= 0, "memfd_create");
+	vctx = fake.dev_ops->alloc_context(&device, cmd_fd, NULL);
+	return vctx ? &vctx->context : NULL;
+}
+
+void fake_close(struct ibv_context *ctx)
+{
+	fake.ops->free_context(ctx);
+}
+
+int ibv_cmd_get_context(struct verbs_context *ctx HODP_UNUSED,
+			struct ibv_get_context *cmd HODP_UNUSED,
+			size_t cmd_size HODP_UNUSED,
+			struct ib_uverbs_get_context_resp *resp,
+			size_t resp_size HODP_UNUSED)
+{
+	struct hodp_cmd_get_context_resp *r =
+		container_of(resp, typeof(*r), ibv_resp);
+	int err = injected();
+
+	if (!err)
+		r->max_inline = FAKE_MAX_INLINE;
+	return err;
+}
+
+int ibv_cmd_alloc_pd(struct ibv_context *ctx, struct ibv_pd *pd,
+		     struct ibv_alloc_pd *cmd HODP_UNUSED,
+		     size_t cmd_size HODP_UNUSED,
+		     struct ib_uverbs_alloc_pd_resp *resp HODP_UNUSED,
+		     size_t size HODP_UNUSED)
+{
+	int err = injected();
+
+	if (err)
+		return err;
+	pd->context = ctx;
+	pd->handle = next_handle++;
+	fake.objects++;
+	return 0;
+}
+
+int ibv_cmd_dealloc_pd(struct ibv_pd *pd HODP_UNUSED)
+{
+	fake.objects--;
+	return 0;
+}
+
+int ibv_cmd_create_cq_ex(
+	struct ibv_context *ctx, const struct ibv_cq_init_attr_ex *attr,
+	struct verbs_cq *cq, struct ibv_create_cq_ex *cmd HODP_UNUSED,
+	size_t cmd_size HODP_UNUSED, struct ib_uverbs_ex_create_cq_resp *resp,
+	size_t resp_size HODP_UNUSED, uint32_t flags HODP_UNUSED)
+{
+	struct hodp_cmd_create_cq_resp *r =
+		container_of(resp, typeof(*r), ibv_resp);
+	int err = injected();
+
+	if (err)
+		return err;
+	cq->cq.context = ctx;
+	cq->cq.handle = next_handle++;
+	cq->cq.cqe = attr->cqe;
+	r->ring = make_ring(&fake.cq, sizeof(struct hodp_cqe));
+	fake.objects++;
+	return 0;
+}
+
+/* Outstanding entries move to a new ring, which begins at an index of its own. */
+int ibv_cmd_resize_cq(struct ibv_cq *cq, int cqe,
+		      struct ibv_resize_cq *cmd HODP_UNUSED,
+		      size_t cmd_size HODP_UNUSED,
+		      struct ib_uverbs_resize_cq_resp *resp,
+		      size_t resp_size HODP_UNUSED)
+{
+	struct hodp_cmd_resize_cq_resp *r =
+		container_of(resp, typeof(*r), ibv_resp);
+	struct fake_ring old = fake.cq;
+	uint32_t i;
+	int err = injected();
+
+	if (err)
+		return err;
+	r->ring = make_ring(&fake.cq, sizeof(struct hodp_cqe));
+	fake.cq.hdr->cons = 1000;
+	fake.cq.hdr->prod = 1000;
+	for (i = old.hdr->cons; i != old.hdr->prod; i++)
+		fake_complete(fake_at(&old, i));
+	cq->cqe = cqe;
+	return 0;
+}
+
+int ibv_cmd_destroy_cq(struct ibv_cq *cq HODP_UNUSED)
+{
+	fake.objects--;
+	return 0;
+}
+
+int ibv_cmd_create_srq(struct ibv_pd *pd, struct ibv_srq *srq,
+		       struct ibv_srq_init_attr *attr,
+		       struct ibv_create_srq *cmd HODP_UNUSED,
+		       size_t cmd_size HODP_UNUSED,
+		       struct ib_uverbs_create_srq_resp *resp,
+		       size_t resp_size HODP_UNUSED)
+{
+	struct hodp_cmd_create_srq_resp *r =
+		container_of(resp, typeof(*r), ibv_resp);
+	int err = injected();
+
+	if (err)
+		return err;
+	srq->context = pd->context;
+	srq->handle = next_handle++;
+	attr->attr.max_sge = FAKE_MAX_SGE;
+	r->ring = make_ring(&fake.srq, hodp_recv_stride(FAKE_MAX_SGE));
+	r->drv_payload.srqn = 4711;
+	fake.objects++;
+	return 0;
+}
+
+int ibv_cmd_modify_srq(struct ibv_srq *srq HODP_UNUSED,
+		       struct ibv_srq_attr *attr HODP_UNUSED,
+		       int mask HODP_UNUSED,
+		       struct ibv_modify_srq *cmd HODP_UNUSED,
+		       size_t cmd_size HODP_UNUSED)
+{
+	return injected();
+}
+
+int ibv_cmd_query_srq(struct ibv_srq *srq HODP_UNUSED,
+		      struct ibv_srq_attr *attr HODP_UNUSED,
+		      struct ibv_query_srq *cmd HODP_UNUSED,
+		      size_t cmd_size HODP_UNUSED)
+{
+	return injected();
+}
+
+int ibv_cmd_destroy_srq(struct ibv_srq *srq HODP_UNUSED)
+{
+	fake.objects--;
+	return 0;
+}
+
+int ibv_cmd_create_qp_ex2(struct ibv_context *ctx, struct verbs_qp *vqp,
+			  struct ibv_qp_init_attr_ex *attr,
+			  struct ibv_create_qp_ex *cmd HODP_UNUSED,
+			  size_t cmd_size HODP_UNUSED,
+			  struct ib_uverbs_ex_create_qp_resp *resp,
+			  size_t resp_size HODP_UNUSED)
+{
+	struct hodp_cmd_create_qp_resp *r =
+		container_of(resp, typeof(*r), ibv_resp);
+	int err = injected();
+
+	if (err)
+		return err;
+	attr->cap.max_send_sge = FAKE_MAX_SGE;
+	attr->cap.max_recv_sge = FAKE_MAX_SGE;
+	if (!attr->srq)
+		r->drv_payload.rq =
+			make_ring(&fake.rq, hodp_recv_stride(FAKE_MAX_SGE));
+	r->drv_payload.sq = make_ring(&fake.sq, sizeof(struct hodp_send_wqe) +
+							FAKE_MAX_INLINE);
+	r->drv_payload.max_inline = FAKE_MAX_INLINE;
+
+	vqp->qp.context = ctx;
+	vqp->qp.pd = attr->pd;
+	vqp->qp.send_cq = attr->send_cq;
+	vqp->qp.recv_cq = attr->recv_cq;
+	vqp->qp.srq = attr->srq;
+	vqp->qp.qp_type = attr->qp_type;
+	vqp->qp.handle = next_handle++;
+	vqp->qp.qp_num = FAKE_QPN;
+	vqp->qp.state = IBV_QPS_RESET;
+	fake.objects++;
+	return 0;
+}
+
+int ibv_cmd_modify_qp(struct ibv_qp *qp HODP_UNUSED, struct ibv_qp_attr *attr,
+		      int mask, struct ibv_modify_qp *cmd HODP_UNUSED,
+		      size_t cmd_size HODP_UNUSED)
+{
+	int err = injected();
+
+	if (!err && mask & IBV_QP_STATE && attr->qp_state == IBV_QPS_RESET) {
+		fake.sq.hdr->prod = 0;
+		fake.sq.hdr->cons = 0;
+		fake.rq.hdr->prod = 0;
+		fake.rq.hdr->cons = 0;
+	}
+	return err;
+}
+
+int ibv_cmd_query_qp(struct ibv_qp *qp HODP_UNUSED,
+		     struct ibv_qp_attr *attr HODP_UNUSED, int mask HODP_UNUSED,
+		     struct ibv_qp_init_attr *init HODP_UNUSED,
+		     struct ibv_query_qp *cmd HODP_UNUSED,
+		     size_t cmd_size HODP_UNUSED)
+{
+	return injected();
+}
+
+int ibv_cmd_destroy_qp(struct ibv_qp *qp HODP_UNUSED)
+{
+	fake.objects--;
+	return 0;
+}
+
+int ibv_cmd_create_ah(struct ibv_pd *pd, struct ibv_ah *ah,
+		      struct ibv_ah_attr *attr HODP_UNUSED,
+		      struct ib_uverbs_create_ah_resp *resp,
+		      size_t resp_size HODP_UNUSED)
+{
+	struct hodp_cmd_create_ah_resp *r =
+		container_of(resp, typeof(*r), ibv_resp);
+	int err = injected();
+
+	if (err)
+		return err;
+	ah->context = pd->context;
+	r->ahn = 5;
+	fake.objects++;
+	return 0;
+}
+
+int ibv_cmd_destroy_ah(struct ibv_ah *ah HODP_UNUSED)
+{
+	fake.objects--;
+	return 0;
+}
+
+int ibv_cmd_reg_mr(struct ibv_pd *pd, void *addr HODP_UNUSED,
+		   size_t length HODP_UNUSED, uint64_t hca_va HODP_UNUSED,
+		   int access HODP_UNUSED, struct verbs_mr *vmr,
+		   struct ibv_reg_mr *cmd HODP_UNUSED,
+		   size_t cmd_size HODP_UNUSED,
+		   struct ib_uverbs_reg_mr_resp *resp HODP_UNUSED,
+		   size_t resp_size HODP_UNUSED)
+{
+	int err = injected();
+
+	if (err)
+		return err;
+	vmr->ibv_mr.context = pd->context;
+	fake.objects++;
+	return 0;
+}
+
+int ibv_cmd_dereg_mr(struct verbs_mr *vmr HODP_UNUSED)
+{
+	fake.objects--;
+	return 0;
+}
+
+/* --- commands that the provider only passes on ----------------------------- */
+
+int ibv_cmd_rereg_mr(struct verbs_mr *vmr HODP_UNUSED,
+		     uint32_t flags HODP_UNUSED, void *addr HODP_UNUSED,
+		     size_t length HODP_UNUSED, uint64_t hca_va HODP_UNUSED,
+		     int access HODP_UNUSED, struct ibv_pd *pd HODP_UNUSED,
+		     struct ibv_rereg_mr *cmd HODP_UNUSED,
+		     size_t cmd_sz HODP_UNUSED,
+		     struct ib_uverbs_rereg_mr_resp *resp HODP_UNUSED,
+		     size_t resp_sz HODP_UNUSED)
+{
+	return injected();
+}
+
+int ibv_cmd_advise_mr(struct ibv_pd *pd HODP_UNUSED,
+		      enum ibv_advise_mr_advice advice HODP_UNUSED,
+		      uint32_t flags HODP_UNUSED,
+		      struct ibv_sge *sg HODP_UNUSED,
+		      uint32_t num_sge HODP_UNUSED)
+{
+	return injected();
+}
+
+int ibv_cmd_attach_mcast(struct ibv_qp *qp HODP_UNUSED,
+			 const union ibv_gid *gid HODP_UNUSED,
+			 uint16_t lid HODP_UNUSED)
+{
+	return injected();
+}
+
+int ibv_cmd_detach_mcast(struct ibv_qp *qp HODP_UNUSED,
+			 const union ibv_gid *gid HODP_UNUSED,
+			 uint16_t lid HODP_UNUSED)
+{
+	return injected();
+}
+
+int ibv_cmd_req_notify_cq(struct ibv_cq *cq HODP_UNUSED,
+			  int solicited HODP_UNUSED)
+{
+	return injected();
+}
+
+int ibv_cmd_query_device_any(struct ibv_context *ctx HODP_UNUSED,
+			     const struct ibv_query_device_ex_input *input
+				     HODP_UNUSED,
+			     struct ibv_device_attr_ex *attr HODP_UNUSED,
+			     size_t attr_size HODP_UNUSED,
+			     struct ib_uverbs_ex_query_device_resp *resp,
+			     size_t *resp_size HODP_UNUSED)
+{
+	resp->base.fw_ver = 1ULL << 32 | 2 << 16 | 3;
+	return injected();
+}
+
+int ibv_cmd_query_port(struct ibv_context *ctx HODP_UNUSED,
+		       uint8_t port HODP_UNUSED,
+		       struct ibv_port_attr *attr HODP_UNUSED,
+		       struct ibv_query_port *cmd HODP_UNUSED,
+		       size_t cmd_size HODP_UNUSED)
+{
+	return injected();
+}

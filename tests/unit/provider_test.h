@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Cases of the provider's unit test, and what they stand on. */
+#ifndef PROVIDER_TEST_H
+#define PROVIDER_TEST_H
+
+#include <stdio.h>
+
+#include "provider_fake.h"
+
+/* The case that runs has failed; it goes on, to show what else is wrong. */
+extern bool test_failed;
+
+#define CHECK(cond)                                                         \
+	do {                                                                \
+		if (!(cond)) {                                              \
+			printf("# %s:%d: %s\n", __FILE__, __LINE__, #cond); \
+			test_failed = true;                                 \
+		}                                                           \
+	} while (0)
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+struct test_case {
+	const char *intent;
+	void (*fn)(void);
+};
+
+extern const struct test_case cq_cases[], life_cases[], race_cases[];
+extern const size_t num_cq_cases, num_life_cases, num_race_cases;
+
+/* Entries of the rings in a rig. */
+#define RIG_ENTRIES 8
+
+/* An open device with one QP, ready to send. */
+struct rig {
+	struct ibv_context *ctx;
+	struct ibv_pd *pd;
+	struct ibv_cq *cq;
+	struct ibv_cq_ex *cqx;
+	struct ibv_qp *qp;
+	struct ibv_qp_ex *qpx;
+	struct ibv_ah *ah;
+};
+
+struct rig rig_up(enum ibv_qp_type type);
+struct rig rig_up_sized(enum ibv_qp_type type, uint32_t entries);
+/* Also checks that nothing is left in the kernel, and nothing mapped. */
+void rig_down(struct rig *rig);
+
+static inline int bells(void)
+{
+	return fake.bells[IB_USER_VERBS_CMD_POST_SEND];
+}
+
+static inline const struct hodp_send_wqe *sent(uint32_t index)
+{
+	return fake_at(&fake.sq, index);
+}
+
+#endif /* PROVIDER_TEST_H */
