@@ -14,8 +14,9 @@
  *   shared receive q.   process      kernel      post_srq_recv, only if asked
  *   completion queue    kernel       process     none
  *
- * A doorbell is the plain uverbs command with no work requests in it.  The
- * kernel asks for receive doorbells with HODP_RING_NEED_DOORBELL in the header:
+ * A doorbell is an ioctl on the context's doorbell file, with the QP number
+ * as its argument; or, for three times the price, the plain uverbs command with
+ * no work requests in it (which is the only one for an SRQ).  The kernel asks for receive doorbells with HODP_RING_NEED_DOORBELL in the header:
  * the producer stores prod, executes a full barrier, and then tests the flag.
  *
  * The kernel trusts nothing in a ring that a process can write: it keeps its
@@ -24,9 +25,14 @@
 #ifndef HMM_ODP_ABI_H
 #define HMM_ODP_ABI_H
 
+#include <linux/ioctl.h>
 #include <linux/types.h>
 
 #define HODP_UVERBS_ABI_VERSION		1
+
+/* On the doorbell file; the argument is the QP number. */
+#define HODP_IOCTL_RING_SEND		_IO(0xd0, 0x00)
+#define HODP_IOCTL_RING_RECV		_IO(0xd0, 0x01)
 
 /* Bits of hodp_ring_hdr.flags, written by the kernel. */
 #define HODP_RING_NEED_DOORBELL		(1U << 0)
@@ -129,7 +135,7 @@ struct hodp_ring_info {
 
 struct hodp_alloc_ucontext_resp {
 	__u32 max_inline;	/* bytes, the largest that a QP can be given */
-	__u32 reserved;
+	__s32 doorbell_fd;	/* close-on-exec; the process closes it */
 };
 
 struct hodp_create_cq_resp {

@@ -344,15 +344,20 @@ static int hodp_engine_enqueue(struct hodp_qp *qp, const struct ib_send_wr *wr,
 	return ret;
 }
 
+void hodp_engine_ring_send(struct hodp_qp *qp)
+{
+	if (hodp_runner_enter(&qp->req))
+		hodp_engine_own_req(&qp->req, HODP_DOORBELL_STEPS);
+}
+
 int hodp_engine_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
 			  const struct ib_send_wr **bad)
 {
 	struct hodp_qp *qp = to_hodp_qp(ibqp);
 	int ret;
 
-	if (likely(!wr)) {
-		if (hodp_runner_enter(&qp->req))
-			hodp_engine_own_req(&qp->req, HODP_DOORBELL_STEPS);
+	if (!wr) {
+		hodp_engine_ring_send(qp);
 		return 0;
 	}
 	if (hodp_queue_is_user(&qp->sq) ||
@@ -366,10 +371,12 @@ int hodp_engine_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
 }
 
 /* There is a receive request: whoever waits for one need not wait longer. */
-static void hodp_engine_recv_posted(struct hodp_qp *qp)
+void hodp_engine_ring_recv(struct hodp_qp *qp)
 {
 	struct hodp_qp *peer;
 
+	/* Pairs with the acquire of prod after rnr_waiter was set. */
+	smp_mb();
 	if (READ_ONCE(qp->state) == IB_QPS_ERR)
 		hodp_runner_kick(&qp->rx);
 	if (!READ_ONCE(qp->rnr_waiter))
@@ -394,9 +401,7 @@ int hodp_engine_post_recv(struct ib_qp *ibqp, const struct ib_recv_wr *wr,
 	}
 	if (wr)
 		ret = hodp_rq_post(&qp->rq, wr, bad);
-	/* Pairs with the acquire of prod after rnr_waiter was set. */
-	smp_mb();
-	hodp_engine_recv_posted(qp);
+	hodp_engine_ring_recv(qp);
 	return ret;
 }
 

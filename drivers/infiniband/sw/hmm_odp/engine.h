@@ -15,8 +15,13 @@ void hodp_engine_flush(void);
 /* Give a QP its runners: before hodp_qp_init() publishes it. */
 void hodp_engine_attach(struct hodp_qp *qp);
 
-/* ib_device_ops.  Without a work request it is a process's doorbell: whatever
- * is mapped is executed before it returns.
+/* A process's doorbells.  Context: process; the caller holds the QP.
+ * Send: whatever is mapped is executed before it returns.
+ */
+void hodp_engine_ring_send(struct hodp_qp *qp);
+void hodp_engine_ring_recv(struct hodp_qp *qp);
+
+/* ib_device_ops.  Without a work request it is a process's doorbell.
  */
 int hodp_engine_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
 			  const struct ib_send_wr **bad);

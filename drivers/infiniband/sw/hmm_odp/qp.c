@@ -100,13 +100,13 @@ void hodp_qp_wait_inbound(struct hodp_qp *qp)
 
 /* ---- references and events ---- */
 
-struct hodp_qp *hodp_qp_get(struct hodp_device *dev, u32 qpn)
+struct hodp_qp *hodp_qp_find(struct xarray *table, unsigned long qpn)
 {
 	struct hodp_qp_handle *h;
 	struct hodp_qp *qp = NULL;
 
 	rcu_read_lock();
-	h = xa_load(&dev->qps, qpn);
+	h = xa_load(table, qpn);
 	if (h && refcount_inc_not_zero(&h->refs))
 		qp = h->qp;
 	rcu_read_unlock();

@@ -242,12 +242,19 @@ void hodp_qp_error(struct hodp_qp *qp, int event);
 /* UD, after a local error: to SQE (IBTA 10.3.1.6).  As hodp_qp_error(). */
 void hodp_qp_sq_error(struct hodp_qp *qp);
 
+/* As hodp_qp_get(), in any table of struct hodp_qp_handle. */
+struct hodp_qp *hodp_qp_find(struct xarray *table, unsigned long qpn);
+
 /**
  * hodp_qp_get - look a QP up by number
  *
  * Context: any.  Return: a reference (hodp_qp_put()), or NULL.
  */
-struct hodp_qp *hodp_qp_get(struct hodp_device *dev, u32 qpn);
+static inline struct hodp_qp *hodp_qp_get(struct hodp_device *dev, u32 qpn)
+{
+	return hodp_qp_find(&dev->qps, qpn);
+}
+
 void hodp_qp_put(struct hodp_qp *qp);
 /* Likewise from a pointer that is known to be alive; false: it is dying. */
 bool hodp_qp_hold(struct hodp_qp *qp);

@@ -15,6 +15,7 @@
 #include "ah.h"
 #include "cq.h"
 #include "device.h"
+#include "doorbell.h"
 #include "engine.h"
 #include "mr.h"
 #include "qp.h"
@@ -25,6 +26,7 @@
 
 struct hodp_ucontext {
 	struct ib_ucontext ibuctx;
+	struct hodp_doorbell *db;
 };
 
 struct hodp_pd {
@@ -102,19 +104,49 @@ static enum rdma_link_layer hodp_verbs_link_layer(struct ib_device *ibdev,
 
 /* ---- contexts and protection domains ---- */
 
+static struct hodp_ucontext *to_hodp_ucontext(struct ib_ucontext *uctx)
+{
+	return container_of(uctx, struct hodp_ucontext, ibuctx);
+}
+
 static int hodp_verbs_alloc_ucontext(struct ib_ucontext *uctx,
 				     struct ib_udata *udata)
 {
 	struct hodp_alloc_ucontext_resp resp = {
 		.max_inline = HODP_MAX_INLINE,
 	};
-	int ret = hodp_verbs_check_udata(udata, sizeof(resp));
+	struct hodp_doorbell *db;
+	struct file *file;
+	int ret;
 
-	return ret ?: ib_respond_udata(udata, resp);
+	ret = hodp_verbs_check_udata(udata, sizeof(resp));
+	if (ret)
+		return ret;
+	db = hodp_doorbell_open(&file);
+	if (IS_ERR(db))
+		return PTR_ERR(db);
+	ret = get_unused_fd_flags(O_CLOEXEC);
+	if (ret < 0)
+		goto err_file;
+	resp.doorbell_fd = ret;
+	ret = ib_respond_udata(udata, resp);
+	if (ret)
+		goto err_fd;
+	fd_install(resp.doorbell_fd, file);
+	to_hodp_ucontext(uctx)->db = db;
+	return 0;
+
+err_fd:
+	put_unused_fd(resp.doorbell_fd);
+err_file:
+	fput(file);
+	hodp_doorbell_close(db);
+	return ret;
 }
 
 static void hodp_verbs_dealloc_ucontext(struct ib_ucontext *uctx)
 {
+	hodp_doorbell_close(to_hodp_ucontext(uctx)->db);
 }
 
 /* The core destroys the objects; mappings keep their pages (see queue.c). */
@@ -296,6 +328,11 @@ static int hodp_verbs_destroy_srq(struct ib_srq *ibsrq, struct ib_udata *udata)
 
 /* ---- queue pairs ---- */
 
+static struct hodp_doorbell *hodp_verbs_doorbell(struct ib_udata *udata)
+{
+	return to_hodp_ucontext(hodp_verbs_uctx(udata))->db;
+}
+
 static int hodp_verbs_create_qp(struct ib_qp *ibqp,
 				struct ib_qp_init_attr *init,
 				struct ib_udata *udata)
@@ -315,9 +352,18 @@ static int hodp_verbs_create_qp(struct ib_qp *ibqp,
 	hodp_queue_info(&qp->sq, &resp.sq);
 	hodp_queue_info(&qp->rq.q, &resp.rq);
 	resp.max_inline = qp->max_inline;
+	ret = hodp_doorbell_add(hodp_verbs_doorbell(udata), qp);
+	if (ret)
+		goto err_qp;
 	ret = ib_respond_udata(udata, resp);
 	if (ret)
-		hodp_qp_destroy(qp);
+		goto err_doorbell;
+	return 0;
+
+err_doorbell:
+	hodp_doorbell_remove(hodp_verbs_doorbell(udata), qp);
+err_qp:
+	hodp_qp_destroy(qp);
 	return ret;
 }
 
@@ -344,9 +390,13 @@ static int hodp_verbs_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 {
 	int ret = ib_no_udata_io(udata);
 
-	if (!ret)
-		hodp_qp_destroy(to_hodp_qp(ibqp));
-	return ret;
+	if (ret)
+		return ret;
+	if (udata)
+		hodp_doorbell_remove(hodp_verbs_doorbell(udata),
+				     to_hodp_qp(ibqp));
+	hodp_qp_destroy(to_hodp_qp(ibqp));
+	return 0;
 }
 
 /* ---- memory regions ---- */
