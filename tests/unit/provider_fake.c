@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The fake kernel and libibverbs; see provider_fake.h. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ static void need(bool ok, const char *what)
 
 ssize_t __real_write(int fd, const void *buf, size_t size);
 ssize_t __wrap_write(int fd, const void *buf, size_t size);
+int __wrap_ioctl(int fd, unsigned long request, unsigned long arg);
 void *__real_mmap(void *addr, size_t size, int prot, int flags, int fd,
 		  off_t offset);
 void *__wrap_mmap(void *addr, size_t size, int prot, int flags, int fd,
@@ -117,34 +119,61 @@ void fake_seek(struct fake_ring *kernel, struct hodp_ring *user, uint32_t index)
 
 /* --- doorbells ------------------------------------------------------------- */
 
+/* The errno that this doorbell was asked to fail with. */
+static int bell_fails(void)
+{
+	int err = fake.bell_error;
+
+	if (fake.interrupt) {
+		fake.interrupt--;
+		return EINTR;
+	}
+	fake.bell_error = 0;
+	return err;
+}
+
+static void bell_rung(enum fake_bell bell, uint32_t object)
+{
+	__atomic_fetch_add(&fake.bells[bell], 1, __ATOMIC_RELAXED);
+	fake.rung = object;
+	if (fake.on_bell)
+		fake.on_bell();
+}
+
 ssize_t __wrap_write(int fd, const void *buf, size_t size)
 {
-	/* All three commands begin alike. */
-	const struct ibv_post_send *cmd = buf;
+	const struct ibv_post_srq_recv *cmd = buf;
 
 	if (fd != cmd_fd)
 		return __real_write(fd, buf, size);
-	if (fake.interrupt) {
-		fake.interrupt--;
-		errno = EINTR;
+	errno = bell_fails();
+	if (errno)
 		return -1;
-	}
-	if (fake.bell_error) {
-		errno = fake.bell_error;
-		fake.bell_error = 0;
-		return -1;
-	}
-	if (cmd->hdr.in_words * 4U != size || cmd->hdr.out_words != 1 ||
-	    !cmd->response) {
+	if (cmd->hdr.command != IB_USER_VERBS_CMD_POST_SRQ_RECV ||
+	    cmd->hdr.in_words * 4U != size || cmd->hdr.out_words != 1 ||
+	    !cmd->response || cmd->wr_count || cmd->sge_count ||
+	    cmd->wqe_size < sizeof(struct ib_uverbs_recv_wr)) {
 		errno = EINVAL;
 		return -1;
 	}
-	__atomic_fetch_add(&fake.bells[cmd->hdr.command], 1, __ATOMIC_RELAXED);
-	fake.handle = cmd->qp_handle;
-	fake.wr_count = cmd->wr_count;
-	if (fake.on_bell)
-		fake.on_bell();
+	bell_rung(FAKE_BELL_SRQ, cmd->srq_handle);
 	return size;
+}
+
+int __wrap_ioctl(int fd, unsigned long request, unsigned long arg)
+{
+	errno = fd == fake.doorbell_fd ? bell_fails() : EBADF;
+	if (errno)
+		return -1;
+	if (request != HODP_IOCTL_RING_SEND &&
+	    request != HODP_IOCTL_RING_RECV) {
+		errno = ENOTTY;
+		return -1;
+	}
+	bell_rung(request == HODP_IOCTL_RING_SEND ? FAKE_BELL_SEND :
+						    FAKE_BELL_RECV,
+		  arg);
+	return 0;
 }
 
 /* --- libibverbs ------------------------------------------------------------ */
@@ -217,9 +246,12 @@ int ibv_cmd_get_context(struct verbs_context *ctx HODP_UNUSED,
 		container_of(resp, typeof(*r), ibv_resp);
 	int err = injected();
 
-	if (!err)
-		r->max_inline = FAKE_MAX_INLINE;
-	return err;
+	if (err)
+		return err;
+	r->max_inline = FAKE_MAX_INLINE;
+	fake.doorbell_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	r->drv_payload.doorbell_fd = fake.doorbell_fd;
+	return 0;
 }
 
 int ibv_cmd_alloc_pd(struct ibv_context *ctx, struct ibv_pd *pd,

@@ -22,6 +22,8 @@ struct fake_ring {
 	struct hodp_ring_hdr *hdr;
 };
 
+enum fake_bell { FAKE_BELL_SEND, FAKE_BELL_RECV, FAKE_BELL_SRQ, FAKE_BELLS };
+
 /**
  * struct fake - what the fake kernel knows and is asked to do
  * @ops: the provider's operations, as it gave them to libibverbs
@@ -31,9 +33,9 @@ struct fake_ring {
  * @fail: errno of the next command
  * @interrupt: so many doorbells return EINTR
  * @bell_error: errno of the next doorbell
- * @bells: doorbells by command number
- * @handle: object of the last doorbell
- * @wr_count: of the last doorbell
+ * @bells: doorbells that were rung
+ * @rung: QP number or SRQ handle of the last one
+ * @doorbell_fd: the file of the context that was made last
  * @hca_type: what sysfs says; NULL: no such attribute
  * @objects: kernel objects alive
  * @mappings: rings that the provider maps
@@ -48,9 +50,9 @@ struct fake {
 	int fail;
 	int interrupt;
 	int bell_error;
-	int bells[64];
-	uint32_t handle;
-	uint32_t wr_count;
+	int bells[FAKE_BELLS];
+	uint32_t rung;
+	int doorbell_fd;
 	const char *hca_type;
 	int objects;
 	int mappings;

@@ -228,11 +228,10 @@ static void with_srq(void)
 	CHECK(fake.ops->post_recv(qp, &wr, &bad) == EINVAL && bad == &wr);
 
 	CHECK(!fake.ops->post_srq_recv(srq, &wr, &bad));
-	CHECK(fake.bells[IB_USER_VERBS_CMD_POST_SRQ_RECV] == 0);
+	CHECK(fake.bells[FAKE_BELL_SRQ] == 0);
 	fake.srq.hdr->flags = HODP_RING_NEED_DOORBELL;
 	CHECK(!fake.ops->post_srq_recv(srq, &wr, &bad));
-	CHECK(fake.bells[IB_USER_VERBS_CMD_POST_SRQ_RECV] == 1 &&
-	      fake.handle == srq->handle);
+	CHECK(fake.bells[FAKE_BELL_SRQ] == 1 && fake.rung == srq->handle);
 	CHECK(fake.srq.hdr->prod == 2);
 	CHECK(((struct hodp_recv_wqe *)fake_at(&fake.srq, 1))->wr_id == 3);
 	fake.bell_error = EIO;

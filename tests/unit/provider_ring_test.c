@@ -6,6 +6,7 @@
  * queues, provider_life_test.c creation and end, provider_race_test.c threads.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,6 +59,7 @@ void rig_down(struct rig *r)
 	CHECK(!fake.ops->dealloc_pd(r->pd));
 	fake_close(r->ctx);
 	CHECK(fake.objects == 0 && fake.mappings == 0);
+	CHECK(fcntl(fake.doorbell_fd, F_GETFD) < 0);
 }
 
 /* --- ibv_post_send --------------------------------------------------------- */
@@ -96,7 +98,7 @@ static void post_list(void)
 	CHECK(!fake.ops->post_send(r.qp, writes(wr, sge, 3), &bad));
 	CHECK(fake.sq.hdr->prod == 3);
 	CHECK(bells() == 1);
-	CHECK(fake.handle == r.qp->handle && fake.wr_count == 0);
+	CHECK(fake.rung == FAKE_QPN);
 	for (i = 0; i < 3; i++) {
 		const struct hodp_send_wqe *wqe = sent(i);
 		const struct hodp_sge *s = (const void *)(wqe + 1);
@@ -463,7 +465,7 @@ static void recv_at(uint32_t index)
 		CHECK(wqe->wr_id == (uint64_t)i && wqe->num_sge == 2);
 		CHECK(!memcmp(wqe + 1, sge, sizeof(sge)));
 	}
-	CHECK(fake.bells[IB_USER_VERBS_CMD_POST_RECV] == 0);
+	CHECK(fake.bells[FAKE_BELL_RECV] == 0);
 	rig_down(&r);
 }
 
@@ -478,11 +480,11 @@ static void recv_bell(void)
 	struct rig r = rig_up(IBV_QPT_RC);
 	struct ibv_recv_wr second = { .wr_id = 2 }, wr = { .next = &second },
 			   *bad = NULL;
-	int *rung = &fake.bells[IB_USER_VERBS_CMD_POST_RECV];
+	int *rung = &fake.bells[FAKE_BELL_RECV];
 
 	fake.rq.hdr->flags = HODP_RING_NEED_DOORBELL;
 	CHECK(!fake.ops->post_recv(r.qp, &wr, &bad));
-	CHECK(*rung == 1 && fake.handle == r.qp->handle && fake.wr_count == 0);
+	CHECK(*rung == 1 && fake.rung == FAKE_QPN);
 	/* For the entries before a bad one, too; not for none. */
 	second.num_sge = -1;
 	CHECK(fake.ops->post_recv(r.qp, &wr, &bad) == EINVAL);

@@ -49,7 +49,7 @@ void rig_down(struct rig *rig);
 
 static inline int bells(void)
 {
-	return fake.bells[IB_USER_VERBS_CMD_POST_SEND];
+	return fake.bells[FAKE_BELL_SEND];
 }
 
 static inline const struct hodp_send_wqe *sent(uint32_t index)

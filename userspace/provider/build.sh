@@ -141,7 +141,7 @@ build_unit_test()
 	up_to_date "$bin" "$t"/provider_* && return
 	(cd "$here" && gcc "${cflags[@]}" -O1 -fno-omit-frame-pointer \
 		-fsanitize=address,undefined -fno-sanitize-recover=undefined \
-		-include "$inc/config.h" -isystem "$inc" -I "$here" -Wl,--wrap=write,--wrap=mmap,--wrap=munmap \
+		-include "$inc/config.h" -isystem "$inc" -I "$here" -Wl,--wrap=write,--wrap=ioctl,--wrap=mmap,--wrap=munmap \
 		-o "$bin.tmp" "${sources[@]}" "$t"/provider_*.c -lpthread)
 	mv "$bin.tmp" "$bin"
 }

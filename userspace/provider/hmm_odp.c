@@ -66,13 +66,14 @@ int hodp_command(struct ibv_context *ctx, const void *cmd, size_t size)
 	return (size_t)n == size ? 0 : EIO;
 }
 
-int hodp_ring_bell(struct ibv_qp *ibqp, unsigned long which)
+int hodp_qp_bell(struct ibv_qp *ibqp, unsigned long which)
 {
 	struct hodp_context *ctx = to_hodp_context(ibqp->context);
 	int ret;
 
 	do
-		ret = ioctl(ctx->doorbell_fd, which, (unsigned long)ibqp->qp_num);
+		ret = ioctl(ctx->doorbell_fd, which,
+			    (unsigned long)ibqp->qp_num);
 	while (ret < 0 && errno == EINTR);
 	return ret < 0 ? errno : 0;
 }

@@ -47,7 +47,7 @@ struct hodp_lock {
  * struct hodp_context - an open device
  * @vctx: libibverbs's part
  * @max_inline: bytes, the largest that a QP can be given (immutable)
- * @doorbell_fd: rings a QP by its number (immutable)
+ * @doorbell_fd: file that rings a QP by its number (immutable)
  */
 struct hodp_context {
 	struct verbs_context vctx;
@@ -279,22 +279,23 @@ int hodp_ring_map(struct ibv_context *ctx, const struct hodp_ring_info *info,
 void hodp_ring_unmap(struct hodp_ring *ring);
 
 /**
- * hodp_ring_bell - ring a QP's doorbell
+ * hodp_qp_bell - ring a QP's doorbell
+ * @ibqp: queue pair
  * @which: HODP_IOCTL_RING_SEND or HODP_IOCTL_RING_RECV
  *
  * Interruption is repeated: a doorbell can be rung twice.
  * Return: 0 or an errno: EINVAL when the device is gone.
  */
-int hodp_ring_bell(struct ibv_qp *ibqp, unsigned long which);
+int hodp_qp_bell(struct ibv_qp *ibqp, unsigned long which);
 
 /**
- * hodp_command - execute a plain uverbs command, the form of a doorbell
+ * hodp_command - execute a plain uverbs command, an SRQ's doorbell
  * @ctx: open device
  * @cmd: the command, its header included
  * @size: bytes of @cmd
  *
  * libibverbs offers these commands only together with work requests in its own
- * format.  Interruption is repeated: a doorbell can be rung twice.
+ * format.  Interruption is repeated here, too.
  *
  * Return: 0 or an errno.
  */
@@ -381,13 +382,16 @@ static inline bool hodp_sq_is_open(const struct hodp_qp *qp)
 	       hodp_ring_exists(&qp->sq.ring);
 }
 
-/**
- * hodp_sq_bell - tell the kernel that the send ring has new entries
- *
- * Return: 0 or an errno.  On failure the entries stay where they are; they run
- * with the next doorbell, if there is one.
+/*
+ * Tell the kernel that the send ring has new entries.  Return: 0 or an errno.
+ * On failure the entries stay where they are; they run with the next doorbell,
+ * if there is one.
  */
-int hodp_sq_bell(struct ibv_qp *ibqp);
+static inline int hodp_sq_bell(struct ibv_qp *ibqp)
+{
+	return hodp_qp_bell(ibqp, HODP_IOCTL_RING_SEND);
+}
+
 int hodp_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
 		   struct ibv_send_wr **bad_wr);
 

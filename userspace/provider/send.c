@@ -173,11 +173,6 @@ static int hodp_send_fill(struct hodp_qp *qp, const struct ibv_send_wr *wr,
 	return 0;
 }
 
-int hodp_sq_bell(struct ibv_qp *ibqp)
-{
-	return hodp_ring_bell(ibqp, HODP_IOCTL_RING_SEND);
-}
-
 int hodp_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
 		   struct ibv_send_wr **bad_wr)
 {

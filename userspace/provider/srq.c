@@ -68,11 +68,6 @@ int hodp_rq_post(struct hodp_rq *rq, struct ibv_recv_wr *wr,
 	return err;
 }
 
-static int hodp_rq_bell(struct ibv_qp *ibqp)
-{
-	return hodp_ring_bell(ibqp, HODP_IOCTL_RING_RECV);
-}
-
 static int hodp_srq_bell(struct ibv_srq *ibsrq)
 {
 	struct ib_uverbs_post_srq_recv_resp resp;
@@ -105,7 +100,7 @@ int hodp_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr,
 	}
 	err = hodp_rq_post(&qp->rq, wr, bad_wr, &bell);
 	if (bell) {
-		bell_err = hodp_rq_bell(ibqp);
+		bell_err = hodp_qp_bell(ibqp, HODP_IOCTL_RING_RECV);
 		if (bell_err) {
 			*bad_wr = first;
 			return bell_err;
