@@ -6,6 +6,8 @@
  * region has its own, kept by the mirror.  Names follow mlx5 where it has the
  * same thing.
  *
+ * page_invalidations are pages, as mlx5's are; page_faults are events.
+ *
  * Invalidations are counted once in a mirror, not once in every region over
  * it: for a region they are those of its whole address space since it was
  * registered.
@@ -23,8 +25,8 @@ static const struct rdma_stat_desc hodp_stats_port[] = {
 	[HODP_CNT_FAULT_PAGES].name = "page_faults_pages",
 	[HODP_CNT_FAULT_ERRORS].name = "page_faults_failed",
 	[HODP_CNT_FAULT_RETRIES].name = "page_faults_retried",
-	[HODP_CNT_INVALIDATIONS].name = "page_invalidations",
-	[HODP_CNT_INVAL_PAGES].name = "page_invalidations_pages",
+	[HODP_CNT_INVALIDATIONS].name = "page_invalidation_events",
+	[HODP_CNT_INVAL_PAGES].name = "page_invalidations",
 	[HODP_CNT_DOWNGRADES].name = "page_downgrades",
 	[HODP_CNT_PREFETCHES].name = "page_prefetch",
 	[HODP_CNT_OPS].name = "operations",
@@ -69,7 +71,7 @@ static int hodp_stats_put_mr(struct sk_buff *msg, const struct hodp_mr *mr)
 
 	if (rdma_nl_stat_hwcounter_entry(msg, "page_faults",
 					 atomic64_read(&s->faults)) ||
-	    rdma_nl_stat_hwcounter_entry(msg, "page_invalidations_pages",
+	    rdma_nl_stat_hwcounter_entry(msg, "page_invalidations",
 					 hodp_mirror_invalidated(mr->mirror) -
 						 mr->inval_base) ||
 	    rdma_nl_stat_hwcounter_entry(msg, "page_prefetch",
@@ -132,7 +134,7 @@ int hodp_stats_fill_res_cq(struct sk_buff *msg, struct ib_cq *ibcq)
 	if (!nest)
 		return -EMSGSIZE;
 	return hodp_stats_end(msg, nest,
-			      rdma_nl_put_driver_u32(msg, "drv_cqn", cq->cqn) ||
+			      rdma_nl_put_driver_u32(msg, "cqn", cq->cqn) ||
 				      rdma_nl_put_driver_u32(msg, "overrun",
 							     cq->overrun));
 }
