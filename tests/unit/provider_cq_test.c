@@ -141,6 +141,32 @@ static void cqx_stop_early(void)
 	rig_down(&r);
 }
 
+static void timestamps(void)
+{
+	struct ibv_cq_init_attr_ex attr = {
+		.cqe = RIG_ENTRIES,
+		.wc_flags = IBV_WC_EX_WITH_COMPLETION_TIMESTAMP,
+	};
+	struct ibv_values_ex now = { .comp_mask = IBV_VALUES_MASK_RAW_CLOCK |
+						  8 };
+	struct hodp_cqe cqe = { .timestamp = 1ULL << 50 };
+	struct ibv_poll_cq_attr poll = {};
+	struct rig r = rig_up(IBV_QPT_RC);
+	struct ibv_cq_ex *cq;
+
+	/* The fake completes into the CQ that was made last. */
+	cq = fake.ops->create_cq_ex(r.ctx, &attr);
+	fake_complete(&cqe);
+	CHECK(!ibv_start_poll(cq, &poll));
+	CHECK(ibv_wc_read_completion_ts(cq) == 1ULL << 50);
+	ibv_end_poll(cq);
+	CHECK(!fake.ops->destroy_cq(ibv_cq_ex_to_cq(cq)));
+	CHECK(!fake.ops->query_rt_values(r.ctx, &now));
+	CHECK(now.comp_mask == IBV_VALUES_MASK_RAW_CLOCK);
+	CHECK(now.raw_clock.tv_nsec > 0);
+	rig_down(&r);
+}
+
 static void resize_keeps(void)
 {
 	struct rig r = rig_up(IBV_QPT_RC);
@@ -212,7 +238,7 @@ static void cq_attrs(void)
 	struct rig r = rig_up(IBV_QPT_RC);
 	struct ibv_cq_ex *cq;
 
-	attr.wc_flags = IBV_WC_EX_WITH_COMPLETION_TIMESTAMP;
+	attr.wc_flags = IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK;
 	CHECK(!fake.ops->create_cq_ex(r.ctx, &attr) && errno == EOPNOTSUPP);
 	attr.wc_flags = 0;
 	attr.comp_mask = IBV_CQ_INIT_ATTR_MASK_FLAGS;
@@ -237,6 +263,7 @@ const struct test_case cq_cases[] = {
 	  cqx_iterate },
 	{ "a batch that ends early keeps what was not looked at",
 	  cqx_stop_early },
+	{ "a completion tells its time on a CQ that asked for it", timestamps },
 	{ "resizing keeps what was not polled, and goes on from the header",
 	  resize_keeps },
 	{ "a CQ whose new ring is unusable says so to every poller",

@@ -10,8 +10,11 @@
  * Entries are read in place: between the acquire of prod and the release of
  * cons nobody else writes them.
  *
- * Not supported: timestamps, overrun without an error.  LIDs, service level
- * and path bits do not exist on RoCE and read as 0.
+ * Timestamps are nanoseconds of the kernel's monotonic clock, taken when the
+ * entry was made (hca_core_clock is 1 GHz).
+ *
+ * Not supported: wall clock timestamps, overrun without an error.  LIDs,
+ * service level and path bits do not exist on RoCE and read as 0.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -191,6 +194,14 @@ static uint8_t hodp_read_dlid_path_bits(struct ibv_cq_ex *ibcq HODP_UNUSED)
 	return 0;
 }
 
+static uint64_t hodp_read_completion_ts(struct ibv_cq_ex *ibcq)
+{
+	return to_hodp_cq_ex(ibcq)->cqe->timestamp;
+}
+
+#define HODP_WC_FLAGS \
+	((uint64_t)IBV_WC_STANDARD_FLAGS | IBV_WC_EX_WITH_COMPLETION_TIMESTAMP)
+
 static void hodp_cq_init_ex(struct ibv_cq_ex *cq, uint64_t wc_flags)
 {
 	cq->start_poll = hodp_start_poll;
@@ -213,6 +224,8 @@ static void hodp_cq_init_ex(struct ibv_cq_ex *cq, uint64_t wc_flags)
 		cq->read_sl = hodp_read_sl;
 	if (wc_flags & IBV_WC_EX_WITH_DLID_PATH_BITS)
 		cq->read_dlid_path_bits = hodp_read_dlid_path_bits;
+	if (wc_flags & IBV_WC_EX_WITH_COMPLETION_TIMESTAMP)
+		cq->read_completion_ts = hodp_read_completion_ts;
 }
 
 /* --- life ----------------------------------------------------------------- */
@@ -222,7 +235,7 @@ static int hodp_cq_check_attr(const struct ibv_cq_init_attr_ex *attr,
 			      bool *single)
 {
 	*single = false;
-	if (attr->wc_flags & ~(uint64_t)IBV_WC_STANDARD_FLAGS)
+	if (attr->wc_flags & ~HODP_WC_FLAGS)
 		return EOPNOTSUPP;
 	if (!check_comp_mask(attr->comp_mask, IBV_CQ_INIT_ATTR_MASK_FLAGS |
 						      IBV_CQ_INIT_ATTR_MASK_PD))
