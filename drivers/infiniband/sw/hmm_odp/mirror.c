@@ -62,55 +62,19 @@
 #include <linux/rculist.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
-#include <linux/spinlock.h>
-#include <linux/swap.h>
+#include "chunk.h"
 #include "dev.h"
-#include "mirror.h"
 #include "trace.h"
 
 #define HODP_WINDOW_SHIFT	30
 #define HODP_WINDOW_SIZE	(1UL << HODP_WINDOW_SHIFT)
-#define HODP_CHUNK_SHIFT	21
-#define HODP_CHUNK_SIZE		(1UL << HODP_CHUNK_SHIFT)
 #define HODP_CHUNKS		(1U << (HODP_WINDOW_SHIFT - HODP_CHUNK_SHIFT))
-#define HODP_CHUNK_ORDER	(HODP_CHUNK_SHIFT - PAGE_SHIFT)
-#define HODP_CHUNK_PAGES	(1U << HODP_CHUNK_ORDER)
-
-/* Low bits of an entry. */
-#define HODP_E_VALID		BIT(0)
-#define HODP_E_WRITE		BIT(1)
-#define HODP_E_DIRTIED_BIT	2
-#define HODP_E_DIRTIED		BIT(HODP_E_DIRTIED_BIT)
-#define HODP_E_FLAGS		(PAGE_SIZE - 1)
 
 /* How long a fault may lose against invalidations before the caller waits. */
 #define HODP_FAULT_TIMEOUT	HZ
 #define HODP_FAULT_TRIES	64
 /* Temporary arrays up to this many pages live on the stack. */
 #define HODP_FAULT_ONSTACK	16
-
-/**
- * struct hodp_chunk - 2 MiB of mirrored addresses
- * @lock: see the invariants
- * @dead: under @lock
- * @huge: the entry of all pages at once, or 0; under @lock
- * @table: small entries, or NULL before the first one; under @lock, and the
- *         memory lives as long as the chunk
- * @npresent: non-zero entries of @table; under @lock
- * @present: their bitmap; under @lock
- * @accessed: jiffies of the last recency hint; racy on purpose
- * @rcu: readers find chunks under RCU
- */
-struct hodp_chunk {
-	rwlock_t lock;
-	bool dead;
-	u16 npresent;
-	unsigned long huge;
-	unsigned long *table;
-	unsigned long accessed;
-	struct rcu_head rcu;
-	DECLARE_BITMAP(present, HODP_CHUNK_PAGES);
-};
 
 /**
  * struct hodp_window - 1 GiB of mirrored addresses
@@ -149,14 +113,6 @@ struct hodp_mirror {
 
 /* ---- chunks ---- */
 
-static void hodp_chunk_free_rcu(struct rcu_head *rcu)
-{
-	struct hodp_chunk *c = container_of(rcu, struct hodp_chunk, rcu);
-
-	kfree(c->table);
-	kfree(c);
-}
-
 static struct hodp_chunk *hodp_chunk_get(struct hodp_window *w,
 					 unsigned long va)
 {
@@ -172,85 +128,13 @@ static int hodp_chunk_make(struct hodp_window *w, unsigned long va)
 
 	if (rcu_access_pointer(*slot))
 		return 0;
-	c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
+	c = hodp_chunk_alloc();
 	if (!c)
 		return -ENOMEM;
-	rwlock_init(&c->lock);
 	/* (B) of the file's head; also publishes the initialised chunk. */
 	if (cmpxchg((struct hodp_chunk __force **)slot, NULL, c))
 		kfree(c);
 	return 0;
-}
-
-/* Entry behind page @idx of @c; NULL: none.  @c->lock held. */
-static unsigned long *hodp_chunk_slot(struct hodp_chunk *c, unsigned int idx)
-{
-	if (c->huge)
-		return &c->huge;
-	if (c->table && c->table[idx])
-		return &c->table[idx];
-	return NULL;
-}
-
-static void hodp_chunk_store(struct hodp_chunk *c, unsigned int idx,
-			     unsigned long entry)
-{
-	unsigned long old = c->table[idx];
-
-	lockdep_assert_held_write(&c->lock);
-	if (!old) {
-		__set_bit(idx, c->present);
-		c->npresent++;
-	} else if ((old & (PAGE_MASK | HODP_E_WRITE)) ==
-		   (entry & (PAGE_MASK | HODP_E_WRITE))) {
-		entry |= old & HODP_E_DIRTIED;
-	}
-	c->table[idx] = entry;
-}
-
-/* Drop pages [first, last] of @c.  Return: pages dropped. */
-static unsigned int hodp_chunk_drop(struct hodp_chunk *c, unsigned int first,
-				    unsigned int last)
-{
-	unsigned int n = 0, idx;
-
-	lockdep_assert_held_write(&c->lock);
-	if (c->huge) {
-		c->huge = 0;
-		return HODP_CHUNK_PAGES;
-	}
-	if (!c->npresent)
-		return 0;
-	idx = first;
-	for_each_set_bit_from(idx, c->present, last + 1) {
-		c->table[idx] = 0;
-		__clear_bit(idx, c->present);
-		n++;
-	}
-	c->npresent -= n;
-	return n;
-}
-
-/* Make pages [first, last] of @c read-only and forget their dirty marks. */
-static unsigned int hodp_chunk_downgrade(struct hodp_chunk *c,
-					 unsigned int first, unsigned int last)
-{
-	const unsigned long bits = HODP_E_WRITE | HODP_E_DIRTIED;
-	unsigned int n = 0, idx;
-
-	lockdep_assert_held_write(&c->lock);
-	if (c->huge) {
-		c->huge &= ~bits;
-		return HODP_CHUNK_PAGES;
-	}
-	if (!c->npresent)
-		return 0;
-	idx = first;
-	for_each_set_bit_from(idx, c->present, last + 1) {
-		c->table[idx] &= ~bits;
-		n++;
-	}
-	return n;
 }
 
 /* ---- invalidation ---- */
@@ -280,7 +164,7 @@ static unsigned int hodp_invalidate_chunk(struct hodp_chunk __rcu **slot,
 		if (whole && !c->dead) {
 			c->dead = true;
 			rcu_assign_pointer(*slot, NULL);
-			call_rcu(&c->rcu, hodp_chunk_free_rcu);
+			hodp_chunk_free(c);
 		}
 	}
 	write_unlock(&c->lock);
@@ -377,7 +261,7 @@ static void hodp_window_destroy(struct hodp_window *w)
 		struct hodp_chunk *c = rcu_dereference_protected(w->chunk[i], 1);
 
 		if (c)
-			call_rcu(&c->rcu, hodp_chunk_free_rcu);
+			hodp_chunk_free(c);
 	}
 	kfree(w);
 }
@@ -467,82 +351,84 @@ static bool hodp_folio_reachable(struct folio *folio)
 	       mapping->host->i_sb->s_magic != SECRETMEM_MAGIC;
 }
 
-static unsigned long hodp_entry_make(unsigned long hmm_pfn)
-{
-	unsigned long entry;
-
-	entry = (unsigned long)page_address(hmm_pfn_to_page(hmm_pfn)) |
-		HODP_E_VALID;
-	return hmm_pfn & HMM_PFN_WRITE ? entry | HODP_E_WRITE : entry;
-}
-
 /*
  * Does one folio back the whole chunk with one permission?  Either HMM says so
  * by its order, or the fault covered the chunk and the pages are consecutive
- * (a large folio that is mapped page by page).  Return the entry of the
- * chunk's first page, or 0.
+ * (a large folio that is mapped page by page).
  */
-static unsigned long hodp_huge_entry(const unsigned long *pfns, unsigned int n,
-				     unsigned int idx)
+static bool hodp_pfns_huge(const unsigned long *pfns, unsigned int n,
+			   unsigned int idx)
 {
 	struct page *page = hmm_pfn_to_page(pfns[0]);
 	unsigned int i;
 
+	if (!(pfns[0] & HMM_PFN_VALID))
+		return false;
 	if (hmm_pfn_to_map_order(pfns[0]) >= HODP_CHUNK_ORDER)
-		return hodp_entry_make(pfns[0]) - ((unsigned long)idx
-						   << PAGE_SHIFT);
+		return true;
 	if (idx || n < HODP_CHUNK_PAGES ||
 	    folio_nr_pages(page_folio(page)) < HODP_CHUNK_PAGES ||
 	    page_folio(page) != page_folio(page + HODP_CHUNK_PAGES - 1))
-		return 0;
+		return false;
 	for (i = 1; i < HODP_CHUNK_PAGES; i++)
 		if (pfns[i] != pfns[0] + i)
-			return 0;
-	return hodp_entry_make(pfns[0]);
+			return false;
+	return true;
 }
 
-/* Store what HMM found for the chunk's pages [idx, idx + n).  Lock held. */
-static int hodp_chunk_fill(struct hodp_chunk *c, const unsigned long *pfns,
-			   unsigned int n, unsigned int idx)
+static unsigned long hodp_pfn_entry(unsigned long pfn)
+{
+	unsigned long entry;
+
+	if (!(pfn & HMM_PFN_VALID))
+		return 0;
+	entry = (unsigned long)page_address(hmm_pfn_to_page(pfn));
+	entry |= HODP_E_VALID;
+	return pfn & HMM_PFN_WRITE ? entry | HODP_E_WRITE : entry;
+}
+
+/* Turn HMM's result into entries, in place.  -EFAULT: memory out of reach. */
+static int hodp_pfns_convert(unsigned long *pfns, unsigned int n)
 {
 	struct folio *seen = NULL;
-	unsigned long huge;
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {
-		struct folio *folio;
+		if (pfns[i] & HMM_PFN_VALID) {
+			struct folio *folio =
+				page_folio(hmm_pfn_to_page(pfns[i]));
 
-		if (!(pfns[i] & HMM_PFN_VALID))
-			continue;
-		folio = page_folio(hmm_pfn_to_page(pfns[i]));
-		if (folio != seen && !hodp_folio_reachable(folio))
-			return -EFAULT;
-		seen = folio;
+			if (folio != seen && !hodp_folio_reachable(folio))
+				return -EFAULT;
+			seen = folio;
+		}
+		pfns[i] = hodp_pfn_entry(pfns[i]);
 	}
+	return 0;
+}
 
-	huge = pfns[0] & HMM_PFN_VALID ? hodp_huge_entry(pfns, n, idx) : 0;
-	if (huge) {
-		if ((c->huge & (PAGE_MASK | HODP_E_WRITE)) ==
-		    (huge & (PAGE_MASK | HODP_E_WRITE)))
-			huge |= c->huge & HODP_E_DIRTIED;
-		else
-			hodp_chunk_drop(c, 0, HODP_CHUNK_PAGES - 1);
-		c->huge = huge;
-		return 0;
-	}
-	c->huge = 0;
-	for (i = 0; i < n; i++)
-		if (pfns[i] & HMM_PFN_VALID)
-			hodp_chunk_store(c, idx + i, hodp_entry_make(pfns[i]));
+/* Store what HMM found for the chunk's pages [idx, idx + n).  Lock held. */
+static int hodp_chunk_take(struct hodp_chunk *c, unsigned long *pfns,
+			   unsigned int n, unsigned int idx, bool huge)
+{
+	int ret;
+
+	ret = hodp_pfns_convert(pfns, n);
+	if (ret)
+		return ret;
+	hodp_chunk_fill(c, pfns, n, idx,
+			huge ? pfns[0] - ((unsigned long)idx << PAGE_SHIFT) :
+			       0);
 	return 0;
 }
 
 /* Commit one chunk's share of a fault.  Return: 0, -EAGAIN (lost a race). */
 static int hodp_chunk_commit(struct hodp_window *w, unsigned long va,
-			     const unsigned long *pfns, unsigned int n,
+			     unsigned long *pfns, unsigned int n,
 			     unsigned long seq)
 {
 	unsigned int idx = (va & (HODP_CHUNK_SIZE - 1)) >> PAGE_SHIFT;
+	bool huge = hodp_pfns_huge(pfns, n, idx);
 	unsigned long *table = NULL;
 	struct hodp_chunk *c;
 	int ret;
@@ -554,8 +440,7 @@ static int hodp_chunk_commit(struct hodp_window *w, unsigned long va,
 	/* A table may be needed: allocate before the lock, free if it was not. */
 	rcu_read_lock();
 	c = hodp_chunk_get(w, va);
-	if (c && !READ_ONCE(c->table) &&
-	    hmm_pfn_to_map_order(pfns[0]) < HODP_CHUNK_ORDER) {
+	if (c && !huge && !READ_ONCE(c->table)) {
 		rcu_read_unlock();
 		table = kcalloc(HODP_CHUNK_PAGES, sizeof(*table),
 				GFP_KERNEL_ACCOUNT);
@@ -575,11 +460,10 @@ static int hodp_chunk_commit(struct hodp_window *w, unsigned long va,
 	}
 	if (c->dead || mmu_interval_read_retry(&w->ni, seq))
 		ret = -EAGAIN;
-	else if (!c->table &&
-		 hmm_pfn_to_map_order(pfns[0]) < HODP_CHUNK_ORDER)
+	else if (!c->table && !huge)
 		ret = -EAGAIN;
 	else
-		ret = hodp_chunk_fill(c, pfns, n, idx);
+		ret = hodp_chunk_take(c, pfns, n, idx, huge);
 	write_unlock(&c->lock);
 out:
 	rcu_read_unlock();
@@ -696,28 +580,6 @@ long hodp_mirror_snapshot(struct hodp_mirror *m, u64 va, u64 len)
 
 /* ---- views ---- */
 
-/* Fill in @v for @va; the chunk's lock is held.  False: not there. */
-static bool hodp_view_fill(struct hodp_view *v, unsigned long va, u64 len,
-			   bool write)
-{
-	unsigned long off = va & (HODP_CHUNK_SIZE - 1);
-	unsigned long *slot = hodp_chunk_slot(v->chunk, off >> PAGE_SHIFT);
-	unsigned long entry, room;
-
-	if (!slot)
-		return false;
-	entry = READ_ONCE(*slot);
-	if (write && !(entry & HODP_E_WRITE))
-		return false;
-	if (slot != &v->chunk->huge)
-		off &= ~PAGE_MASK;
-	room = (slot == &v->chunk->huge ? HODP_CHUNK_SIZE : PAGE_SIZE) - off;
-	v->slot = slot;
-	v->kaddr = (void *)(entry & PAGE_MASK) + off;
-	v->len = min3(len, (u64)room, (u64)HODP_PIECE);
-	return true;
-}
-
 int hodp_mirror_view(struct hodp_mirror *m, u64 va, u64 len, bool write,
 		     const struct hodp_view *other, struct hodp_view *v)
 {
@@ -744,48 +606,4 @@ int hodp_mirror_view(struct hodp_mirror *m, u64 va, u64 len, bool write,
 		return -EAGAIN;
 	}
 	return 0;
-}
-
-bool hodp_mirror_view_next(struct hodp_view *v, u64 len, bool write)
-{
-	unsigned long va = v->va + v->len;
-
-	if (!(va & (HODP_CHUNK_SIZE - 1)) || !hodp_view_fill(v, va, len, write))
-		return false;
-	v->va = va;
-	return true;
-}
-
-void hodp_mirror_wrote(struct hodp_view *v)
-{
-	unsigned long entry = READ_ONCE(*v->slot);
-
-	if (likely(entry & HODP_E_DIRTIED))
-		return;
-	folio_mark_dirty(virt_to_folio((void *)(entry & PAGE_MASK)));
-	/* Readers may race to here: marking twice is harmless. */
-	set_bit(HODP_E_DIRTIED_BIT, v->slot);
-}
-
-/* Tell reclaim, at most once a tick and chunk, that this memory is in use. */
-static void hodp_view_accessed(struct hodp_view *v)
-{
-	struct folio *folio;
-
-	if (READ_ONCE(v->chunk->accessed) == jiffies)
-		return;
-	WRITE_ONCE(v->chunk->accessed, jiffies);
-	folio = virt_to_folio((void *)(READ_ONCE(*v->slot) & PAGE_MASK));
-	if (folio_test_lru(folio))
-		folio_mark_accessed(folio);
-}
-
-void hodp_mirror_unview(struct hodp_view *v)
-{
-	if (!v->chunk)
-		return;
-	hodp_view_accessed(v);
-	if (v->owner)
-		read_unlock(&v->chunk->lock);
-	v->chunk = NULL;
 }

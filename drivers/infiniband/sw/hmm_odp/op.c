@@ -4,8 +4,8 @@
  *
  * A process may rewrite an entry while it is read.  Therefore: copy the header
  * once, never look at the ring's copy again; take the lengths from the copy,
- * check them, and copy what lies behind the header by these; then give the
- * entry back.  Everything later works on struct hodp_op.
+ * check them, and copy what lies behind the header by these.  Everything later
+ * works on struct hodp_op.
  */
 #include <linux/string.h>
 #include "ah.h"
@@ -92,7 +92,8 @@ int hodp_op_fetch(struct hodp_op *op, struct hodp_qp *qp)
 	op->total = 0;
 	op->fault_err = 0;
 	ret = hodp_op_decode(op, qp, slot + 1);
-	hodp_ring_consume(ring);
+	/* Its place is free when it is complete: a queue holds max_send_wr. */
+	hodp_ring_advance(ring);
 	return ret ?: 1;
 }
 

@@ -64,12 +64,24 @@ static inline void *hodp_ring_head(const struct hodp_ring *ring)
 	return hodp_ring_at(ring, ring->own);
 }
 
-/* Consumer: give the entry at @own back.  The release pairs with the
- * producer's acquire of cons: our reads of the entry come before its reuse.
+/* Consumer: go on to the next entry, and keep the place of this one for now. */
+static inline void hodp_ring_advance(struct hodp_ring *ring)
+{
+	ring->own++;
+}
+
+/* Consumer: give back every entry before @own.  The release pairs with the
+ * producer's acquire of cons: our reads of the entries come before their reuse.
  */
+static inline void hodp_ring_release(struct hodp_ring *ring)
+{
+	smp_store_release(&ring->hdr->cons, ring->own);
+}
+
 static inline void hodp_ring_consume(struct hodp_ring *ring)
 {
-	smp_store_release(&ring->hdr->cons, ++ring->own);
+	hodp_ring_advance(ring);
+	hodp_ring_release(ring);
 }
 
 /**
