@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * errors: what is wrong is refused with the status that the InfiniBand
+ * specification has for it, at the right end, and no byte moves.
+ */
+#include "errors.h"
+
+int main(int argc, char **argv)
+{
+	ht_init(argc, argv);
+	errors_remote();
+	errors_local();
+	errors_receive();
+	errors_register();
+	errors_memory();
+	errors_hostile();
+	return ht_run();
+}

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Registrations that must be refused, and those that must not. */
+#include <sys/mman.h>
+
+#include "errors.h"
+
+static struct ht_dev dev;
+static struct ibv_pd *pd;
+
+static void setup(void)
+{
+	ht_open(&dev, ht_opt.dev);
+	pd = ibv_alloc_pd(dev.ctx);
+	ht_true(pd != NULL);
+}
+
+static void odp_only(void)
+{
+	const char *why = ht_mr_missing(&dev, HT_ODP);
+
+	if (why)
+		ht_require(&dev, false, "%s", why);
+}
+
+static void refused(void *p, size_t len, int access, int want, const char *what)
+{
+	struct ibv_mr *mr;
+
+	errno = 0;
+	mr = ibv_reg_mr(pd, p, len, access);
+	ht_check(!mr, "%s: registered", what);
+	if (want)
+		ht_check(errno == want, "%s: errno %d (%s), not %d (%s)", what, errno,
+			 strerror(errno), want, strerror(want));
+	ht_check(errno > 0, "%s: no errno", what);
+}
+
+static void register_flags(const void *arg)
+{
+	const int *odp = arg;
+	struct ht_mem m;
+
+	setup();
+	if (*odp)
+		odp_only();
+	ht_mem_get(&m, HT_ANON, 4 * HT_PAGE, 0);
+	memset(m.p, 1, m.len);
+	refused(m.p, m.len, *odp | IBV_ACCESS_REMOTE_WRITE, EINVAL,
+		"REMOTE_WRITE without LOCAL_WRITE");
+	refused(m.p, m.len, *odp | IBV_ACCESS_REMOTE_ATOMIC, EINVAL,
+		"REMOTE_ATOMIC without LOCAL_WRITE");
+	/* Bits above are optional and masked by the library; 15 is nobody's. */
+	refused(m.p, m.len, *odp | 1 << 15, 0, "an unknown flag");
+	refused(m.p, m.len, *odp | 1 << 19, 0, "an unknown flag");
+	/* Relaxed ordering is optional: it may be ignored, not refused. */
+	{
+		struct ibv_mr *mr = ibv_reg_mr(pd, m.p, m.len, *odp | HT_ACCESS_ALL |
+					       IBV_ACCESS_RELAXED_ORDERING);
+
+		ht_check(mr, "RELAXED_ORDERING, an optional flag: %s", strerror(errno));
+		ht_ok(ibv_dereg_mr(mr));
+	}
+}
+
+static void register_ranges(const void *arg)
+{
+	const int *odp = arg;
+	struct ht_mem m;
+
+	setup();
+	if (*odp)
+		odp_only();
+	ht_mem_get(&m, HT_ANON, 4 * HT_PAGE, 0);
+	memset(m.p, 1, m.len);
+	refused(m.p, SIZE_MAX, *odp | IBV_ACCESS_LOCAL_WRITE, 0,
+		"a length that wraps around");
+	refused(m.p, (size_t)0 - (uintptr_t)m.p, *odp | IBV_ACCESS_LOCAL_WRITE, 0,
+		"a range to the end of the address space");
+	refused((void *)0xffffffff81000000UL, HT_PAGE, *odp | IBV_ACCESS_LOCAL_WRITE, 0,
+		"an address of the kernel's");
+	refused((void *)0xffff888000000000UL, HT_PAGE, *odp | IBV_ACCESS_LOCAL_WRITE, 0,
+		"the kernel's direct map");
+	refused((void *)0x00007ffffffff000UL, 2 * HT_PAGE, *odp | IBV_ACCESS_LOCAL_WRITE, 0,
+		"a range across the end of user space");
+	refused((void *)0x0000900000000000UL, HT_PAGE, *odp | IBV_ACCESS_LOCAL_WRITE, 0,
+		"an address that is not canonical");
+	if (!*odp) {
+		ht_sys(munmap(m.p + HT_PAGE, HT_PAGE));
+		refused(m.p, m.len, IBV_ACCESS_LOCAL_WRITE, EFAULT,
+			"a pinned range with a hole");
+	}
+}
+
+/* iova: the core wants the same place in the page, and no wrap-around. */
+static void register_iova(const void *arg)
+{
+	const int *odp = arg;
+	struct ht_mem m;
+
+	setup();
+	if (*odp)
+		odp_only();
+	ht_mem_get(&m, HT_ANON, 4 * HT_PAGE, 0);
+	memset(m.p, 1, m.len);
+	ht_check(!ibv_reg_mr_iova(pd, m.p, m.len, 0x1001, *odp | HT_ACCESS_ALL),
+		 "an iova at another place in the page");
+	ht_check(!ibv_reg_mr_iova(pd, m.p, m.len, UINT64_MAX - 2 * HT_PAGE + 1,
+				  *odp | HT_ACCESS_ALL),
+		 "an iova range that wraps around");
+	/* Up to the very end is all right. */
+	{
+		struct ibv_mr *mr = ibv_reg_mr_iova(pd, m.p, HT_PAGE,
+						    UINT64_MAX - 2 * HT_PAGE + 1,
+						    *odp | HT_ACCESS_ALL);
+
+		ht_check(mr, "an iova near the end: %s", strerror(errno));
+		ht_ok(ibv_dereg_mr(mr));
+	}
+}
+
+/* ODP registration costs nothing by length: absurd sizes are allowed. */
+static void register_large(const void *arg)
+{
+	struct ht_mr mr;
+	void *p;
+
+	setup();
+	odp_only();
+	for (size_t gib = 1; gib <= 1024; gib *= 4) {
+		p = mmap(NULL, gib * HT_GIB, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		ht_check(p != MAP_FAILED, "mmap of %zu GiB: %s", gib, strerror(errno));
+		if (ht_mr_try(&mr, pd, p, gib * HT_GIB, HT_ODP, HT_ACCESS_ALL))
+			ht_require(&dev, false, "an ODP region of %zu GiB: %s", gib,
+				   strerror(errno));
+		ht_mr_put(&mr);
+		ht_sys(munmap(p, gib * HT_GIB));
+		ht_checked();
+	}
+}
+
+static void register_zero(const void *arg)
+{
+	const int *odp = arg;
+	struct ht_rig r;
+	struct ibv_mr *mr;
+	struct ht_wr w;
+
+	setup();
+	if (*odp)
+		odp_only();
+	ht_rig_get(&r, NULL, 4 * HT_PAGE);
+	ht_fill(r.p[1], r.len, 240, 0);
+	mr = ibv_reg_mr(r.b->pd, r.p[1], 0, *odp | HT_ACCESS_ALL);
+	if (!mr) {
+		ht_check(errno == EINVAL, "a region of 0 bytes: errno %d", errno);
+		return;
+	}
+	/* If it exists then without a single byte in it. */
+	w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, 0, 1, 0);
+	w.rkey = mr->rkey;
+	ht_do_status(r.a, &w, IBV_WC_REM_ACCESS_ERR);
+	ht_check_fill(r.p[1], r.len, 240, 0, "memory of a region of 0 bytes");
+}
+
+/* The implicit region begins at 0, and asks for all of it. */
+static void register_implicit(const void *arg)
+{
+	struct ibv_mr *mr;
+
+	setup();
+	odp_only();
+	if (ht_mr_missing(&dev, HT_ODP_IMPLICIT))
+		ht_require(&dev, false, "%s", ht_mr_missing(&dev, HT_ODP_IMPLICIT));
+	ht_check(!ibv_reg_mr(pd, (void *)HT_PAGE, SIZE_MAX, IBV_ACCESS_ON_DEMAND |
+			     IBV_ACCESS_LOCAL_WRITE), "SIZE_MAX bytes from 4096 on");
+	ht_check(!ibv_reg_mr(pd, NULL, SIZE_MAX, IBV_ACCESS_LOCAL_WRITE),
+		 "the whole address space, pinned");
+	mr = ibv_reg_mr(pd, NULL, SIZE_MAX, IBV_ACCESS_ON_DEMAND | HT_ACCESS_ALL);
+	ht_check(mr, "the whole address space, on demand: %s", strerror(errno));
+	ht_ok(ibv_dereg_mr(mr));
+}
+
+/* Pinned pages of a file that DAX maps would pin the file's blocks. */
+static void register_dax(const void *arg)
+{
+	const enum ht_mem_kind *kind = arg;
+	struct ht_mem m;
+	struct ht_mr mr;
+	int err;
+
+	setup();
+	ht_mem_get(&m, *kind, 4 * HT_PAGE, 0);
+	memset(m.p, 1, m.len);
+	err = ht_mr_try(&mr, pd, m.p, m.len, HT_PINNED, HT_ACCESS_ALL);
+	ht_check(err == EOPNOTSUPP, "pinned registration of %s: %d (%s), not EOPNOTSUPP",
+		 ht_mem_name(*kind), err, strerror(err));
+	odp_only();
+	ht_mr_get(&mr, pd, m.p, m.len, HT_ODP, HT_ACCESS_ALL);
+	ht_mr_put(&mr);
+}
+
+/* Keys are not handed out again at once, and differ from each other. */
+static void register_keys(const void *arg)
+{
+	enum { N = 300 };
+	static uint32_t keys[2 * N];
+	struct ht_mem m;
+	struct ht_mr mr[N];
+
+	setup();
+	ht_mem_get(&m, HT_ANON, HT_PAGE, 0);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < N; i++) {
+			ht_mr_get(&mr[i], pd, m.p, 64, ht_best_mr(&dev), HT_ACCESS_ALL);
+			keys[round * N + i] = mr[i].mr->rkey;
+			ht_eq(mr[i].mr->lkey, mr[i].mr->rkey);
+			ht_true(mr[i].mr->rkey != 0);
+		}
+		for (int i = 0; i < N; i++)
+			ht_mr_put(&mr[i]);
+	}
+	for (int i = 0; i < 2 * N; i++) {
+		for (int k = 0; k < i; k++)
+			ht_check(keys[i] != keys[k], "key 0x%x was given out twice", keys[i]);
+	}
+}
+
+static const int pinned, odp = IBV_ACCESS_ON_DEMAND;
+static const enum ht_mem_kind ext4 = HT_DAX_EXT4, xfs = HT_DAX_XFS;
+
+static const struct ht_case cases[] = {
+	{ "register-flags-pinned", "impossible access flags are EINVAL", register_flags, &pinned },
+	{ "register-flags-odp", "impossible access flags are EINVAL", register_flags, &odp },
+	{ "register-ranges-pinned", "ranges outside of user space are refused", register_ranges, &pinned },
+	{ "register-ranges-odp", "ranges outside of user space are refused", register_ranges, &odp },
+	{ "register-iova-pinned", "impossible iovas are refused", register_iova, &pinned },
+	{ "register-iova-odp", "impossible iovas are refused", register_iova, &odp },
+	{ "register-large", "on-demand regions up to 1 TiB register", register_large },
+	{ "register-zero-pinned", "a region of 0 bytes gives access to nothing", register_zero, &pinned },
+	{ "register-zero-odp", "a region of 0 bytes gives access to nothing", register_zero, &odp },
+	{ "register-implicit", "only (0, SIZE_MAX) on demand is the whole space", register_implicit },
+	{ "register-dax-ext4", "pinning fsdax on ext4 is EOPNOTSUPP, ODP works", register_dax, &ext4 },
+	{ "register-dax-xfs", "pinning fsdax on xfs is EOPNOTSUPP, ODP works", register_dax, &xfs },
+	{ "register-keys", "no key is given out twice in a row", register_keys },
+};
+
+void errors_register(void)
+{
+	ht_add_all(cases, HT_LEN(cases));
+}
