@@ -16,8 +16,9 @@
  *
  * A doorbell is an ioctl on the context's doorbell file, with the QP number
  * as its argument; or, for three times the price, the plain uverbs command with
- * no work requests in it (which is the only one for an SRQ).  The kernel asks for receive doorbells with HODP_RING_NEED_DOORBELL in the header:
- * the producer stores prod, executes a full barrier, and then tests the flag.
+ * no work requests in it (which is the only one for an SRQ).  The kernel asks
+ * for receive doorbells with HODP_RING_NEED_DOORBELL in the header: the
+ * producer stores prod, executes a full barrier, and then tests the flag.
  *
  * The kernel trusts nothing in a ring that a process can write: it keeps its
  * own index, copies an entry once, and validates the copy.
@@ -28,29 +29,29 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define HODP_UVERBS_ABI_VERSION		1
+#define HODP_UVERBS_ABI_VERSION 1
 
 /* On the doorbell file; the argument is the QP number. */
-#define HODP_IOCTL_RING_SEND		_IO(0xd0, 0x00)
-#define HODP_IOCTL_RING_RECV		_IO(0xd0, 0x01)
+#define HODP_IOCTL_RING_SEND _IO(0xd0, 0x00)
+#define HODP_IOCTL_RING_RECV _IO(0xd0, 0x01)
 
 /* Bits of hodp_ring_hdr.flags, written by the kernel. */
-#define HODP_RING_NEED_DOORBELL		(1U << 0)
+#define HODP_RING_NEED_DOORBELL (1U << 0)
 
 struct hodp_ring_hdr {
-	__u32 prod;		/* written by the producer only */
+	__u32 prod; /* written by the producer only */
 	__u32 reserved0[15];
-	__u32 cons;		/* written by the consumer only */
-	__u32 flags;		/* written by the kernel only */
+	__u32 cons; /* written by the consumer only */
+	__u32 flags; /* written by the kernel only */
 	__u32 reserved1[14];
 };
 
 /* Entries begin right behind the header. */
-#define HODP_RING_ENTRIES_OFFSET	128
+#define HODP_RING_ENTRIES_OFFSET 128
 
 struct hodp_sge {
 	__aligned_u64 addr;
-	__u32 length;		/* bytes; 0 is zero bytes, not 2 GiB */
+	__u32 length; /* bytes; 0 is zero bytes, not 2 GiB */
 	__u32 lkey;
 };
 
@@ -60,11 +61,11 @@ struct hodp_sge {
  */
 struct hodp_send_wqe {
 	__aligned_u64 wr_id;
-	__u32 opcode;		/* enum ib_uverbs_wr_opcode */
-	__u32 send_flags;	/* enum ib_uverbs_send_flags */
-	__u32 imm_inv;		/* immediate (big endian) or rkey to invalidate */
+	__u32 opcode; /* enum ib_uverbs_wr_opcode */
+	__u32 send_flags; /* enum ib_uverbs_send_flags */
+	__u32 imm_inv; /* immediate (big endian) or rkey to invalidate */
 	__u32 num_sge;
-	__u32 inline_len;	/* bytes */
+	__u32 inline_len; /* bytes */
 	__u32 reserved;
 	union {
 		struct {
@@ -80,15 +81,15 @@ struct hodp_send_wqe {
 			__u32 reserved;
 		} atomic;
 		struct {
-			__u32 ahn;	/* from hodp_create_ah_resp */
+			__u32 ahn; /* from hodp_create_ah_resp */
 			__u32 dest_qpn;
 			__u32 qkey;
 			__u32 reserved;
 		} ud;
 		/* Kernel consumers only: IB_WR_REG_MR. */
 		struct {
-			__u32 lkey;	/* as alloc_mr gave it: the index counts */
-			__u32 key;	/* the key from now on */
+			__u32 lkey; /* as alloc_mr gave it: the index counts */
+			__u32 key; /* the key from now on */
 			__u32 access;
 			__u32 reserved;
 		} reg;
@@ -104,38 +105,38 @@ struct hodp_recv_wqe {
 };
 
 /* Bits of hodp_cqe.wc_flags. */
-#define HODP_WC_GRH			(1U << 0)
-#define HODP_WC_WITH_IMM		(1U << 1)
-#define HODP_WC_WITH_INV		(1U << 2)
+#define HODP_WC_GRH (1U << 0)
+#define HODP_WC_WITH_IMM (1U << 1)
+#define HODP_WC_WITH_INV (1U << 2)
 
 struct hodp_cqe {
 	__aligned_u64 wr_id;
-	__aligned_u64 timestamp;	/* ns; 0: the CQ has no timestamps */
-	__u32 status;		/* enum ib_wc_status = enum ibv_wc_status */
-	__u32 opcode;		/* enum ib_uverbs_wc_opcode */
+	__aligned_u64 timestamp; /* ns; 0: the CQ has no timestamps */
+	__u32 status; /* enum ib_wc_status = enum ibv_wc_status */
+	__u32 opcode; /* enum ib_uverbs_wc_opcode */
 	__u32 byte_len;
-	__u32 imm_inv;		/* immediate (big endian) or invalidated rkey */
+	__u32 imm_inv; /* immediate (big endian) or invalidated rkey */
 	__u32 qp_num;
 	__u32 src_qp;
 	__u32 wc_flags;
 	__u32 vendor_err;
 	__u16 pkey_index;
-	__u8 network_hdr_type;	/* enum rdma_network_type */
+	__u8 network_hdr_type; /* enum rdma_network_type */
 	__u8 reserved[5];
-	__aligned_u64 kernel;	/* 0 in a ring that a process maps */
+	__aligned_u64 kernel; /* 0 in a ring that a process maps */
 };
 
 /* Where a ring is: mmap(size, offset) on the command fd, read and write. */
 struct hodp_ring_info {
 	__aligned_u64 mmap_offset;
-	__aligned_u64 mmap_size;	/* bytes */
-	__u32 entries;		/* a power of two */
-	__u32 stride;		/* bytes from one entry to the next */
+	__aligned_u64 mmap_size; /* bytes */
+	__u32 entries; /* a power of two */
+	__u32 stride; /* bytes from one entry to the next */
 };
 
 struct hodp_alloc_ucontext_resp {
-	__u32 max_inline;	/* bytes, the largest that a QP can be given */
-	__s32 doorbell_fd;	/* close-on-exec; the process closes it */
+	__u32 max_inline; /* bytes, the largest that a QP can be given */
+	__s32 doorbell_fd; /* close-on-exec; the process closes it */
 };
 
 struct hodp_create_cq_resp {
@@ -156,8 +157,8 @@ struct hodp_create_srq_resp {
 
 struct hodp_create_qp_resp {
 	struct hodp_ring_info sq;
-	struct hodp_ring_info rq;	/* all zero with an SRQ */
-	__u32 max_inline;	/* bytes, granted */
+	struct hodp_ring_info rq; /* all zero with an SRQ */
+	__u32 max_inline; /* bytes, granted */
 	__u32 reserved;
 };
 

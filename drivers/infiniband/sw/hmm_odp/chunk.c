@@ -173,11 +173,12 @@ void hodp_mirror_wrote(struct hodp_view *v)
 /* Tell reclaim, at most once a tick and chunk, that this memory is in use. */
 static void hodp_view_accessed(struct hodp_view *v)
 {
+	unsigned long now = jiffies;
 	struct folio *folio;
 
-	if (READ_ONCE(v->chunk->accessed) == jiffies)
+	if (READ_ONCE(v->chunk->accessed) == now)
 		return;
-	WRITE_ONCE(v->chunk->accessed, jiffies);
+	WRITE_ONCE(v->chunk->accessed, now);
 	folio = virt_to_folio((void *)(READ_ONCE(*v->slot) & PAGE_MASK));
 	if (folio_test_lru(folio))
 		folio_mark_accessed(folio);

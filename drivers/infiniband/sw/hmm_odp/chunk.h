@@ -9,19 +9,20 @@
 #include <linux/bitmap.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
+#include <linux/sizes.h>
 #include <linux/spinlock.h>
 #include "mirror.h"
 
-#define HODP_CHUNK_SHIFT	21
-#define HODP_CHUNK_SIZE		(1UL << HODP_CHUNK_SHIFT)
-#define HODP_CHUNK_ORDER	(HODP_CHUNK_SHIFT - PAGE_SHIFT)
-#define HODP_CHUNK_PAGES	(1U << HODP_CHUNK_ORDER)
+#define HODP_CHUNK_SHIFT 21
+#define HODP_CHUNK_SIZE ((unsigned long)SZ_2M)
+#define HODP_CHUNK_ORDER (HODP_CHUNK_SHIFT - PAGE_SHIFT)
+#define HODP_CHUNK_PAGES (SZ_2M >> PAGE_SHIFT)
 
 /* An entry is a page's kernel address and these bits; 0 is none. */
-#define HODP_E_VALID		BIT(0)
-#define HODP_E_WRITE		BIT(1)
-#define HODP_E_DIRTIED_BIT	2
-#define HODP_E_DIRTIED		BIT(HODP_E_DIRTIED_BIT)
+#define HODP_E_VALID BIT(0)
+#define HODP_E_WRITE BIT(1)
+#define HODP_E_DIRTIED_BIT 2
+#define HODP_E_DIRTIED BIT(HODP_E_DIRTIED_BIT)
 
 /**
  * struct hodp_chunk - 2 MiB of mirrored addresses

@@ -14,11 +14,11 @@ void hodp_complete_send(struct hodp_qp *qp, enum ib_wc_status status);
 
 /* What the completion of a receive says besides its status. */
 struct hodp_recv_info {
-	u32 opcode;		/* enum ib_wc_opcode */
+	u32 opcode; /* enum ib_wc_opcode */
 	u32 byte_len;
 	u32 imm_inv;
 	u32 src_qp;
-	u32 wc_flags;		/* HODP_WC_* */
+	u32 wc_flags; /* HODP_WC_* */
 	u16 pkey_index;
 	u8 net_type;
 	bool solicited;

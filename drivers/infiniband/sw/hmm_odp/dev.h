@@ -45,7 +45,6 @@ enum hodp_counter {
 	HODP_CNT_DOWNGRADES, /* events that made entries read-only */
 	HODP_CNT_PREFETCHES,
 	HODP_CNT_OPS, /* send queue entries executed */
-	HODP_CNT_INLINE_OPS, /* of these, finished inside the doorbell */
 	HODP_CNT_BYTES, /* payload bytes moved */
 	HODP_CNT_RNR, /* receiver-not-ready replies */
 	HODP_CNT_RETRIES, /* peer not reachable, tried again */

@@ -25,19 +25,19 @@
 #include "transport.h"
 
 /* What a doorbell does before it hands over: operations, pieces of 256 KiB. */
-#define HODP_DOORBELL_STEPS	64
+#define HODP_DOORBELL_STEPS 64
 /* What a work item does before it lets other work items have the worker. */
-#define HODP_WORK_STEPS		1024
+#define HODP_WORK_STEPS 1024
 /* Out of memory: try again after this many jiffies. */
-#define HODP_PAUSE		(HZ / 100 + 1)
+#define HODP_PAUSE (HZ / 100 + 1)
 /* A timeout of 0 means for ever: how often to look for the peer. */
-#define HODP_PATIENCE		(HZ / 10)
+#define HODP_PATIENCE (HZ / 10)
 
 /* IBTA table 45: RNR NAK timer field to microseconds. */
 static const u32 hodp_rnr_usecs[32] = {
-	655360, 10,    20,    30,    40,    60,	   80,	  120,
-	160,	240,   320,   480,   640,   960,   1280,  1920,
-	2560,	3840,  5120,  7680,  10240, 15360, 20480, 30720,
+	655360, 10,    20,    30,     40,     60,     80,     120,
+	160,	240,   320,   480,    640,    960,    1280,   1920,
+	2560,	3840,  5120,  7680,   10240,  15360,  20480,  30720,
 	40960,	61440, 81920, 122880, 163840, 245760, 327680, 491520,
 };
 
@@ -53,8 +53,8 @@ static void hodp_engine_sleep(struct hodp_qp *qp, enum hodp_stall why,
 
 static u32 hodp_engine_peer_rnr_timer(struct hodp_qp *qp)
 {
-	struct hodp_qp *peer = hodp_qp_get(hodp_qp_dev(qp),
-					   qp->attr.dest_qp_num);
+	struct hodp_qp *peer =
+		hodp_qp_get(hodp_qp_dev(qp), qp->attr.dest_qp_num);
 	u32 timer = 0;
 
 	if (peer) {
@@ -169,8 +169,8 @@ static void hodp_engine_verdict(struct hodp_qp *qp, enum hodp_verdict verdict)
 		break;
 	case HODP_V_FAULT:
 		qp->stall = HODP_STALL_FAULT;
-		trace_hodp_stall(qp->ibqp.qp_num, HODP_STALL_FAULT,
-				 qp->op.done, qp->op.total);
+		trace_hodp_stall(qp->ibqp.qp_num, HODP_STALL_FAULT, qp->op.done,
+				 qp->op.total);
 		break;
 	case HODP_V_RNR:
 		hodp_engine_rnr(qp);
@@ -360,8 +360,7 @@ int hodp_engine_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
 		hodp_engine_ring_send(qp);
 		return 0;
 	}
-	if (hodp_queue_is_user(&qp->sq) ||
-	    READ_ONCE(qp->state) < IB_QPS_RTS) {
+	if (hodp_queue_is_user(&qp->sq) || READ_ONCE(qp->state) < IB_QPS_RTS) {
 		*bad = wr;
 		return -EINVAL;
 	}

@@ -19,7 +19,7 @@
 #include <linux/slab.h>
 #include "fault.h"
 
-#define HODP_FAULT_PAUSE_MAX	(HZ / 10)
+#define HODP_FAULT_PAUSE_MAX (HZ / 10)
 
 /**
  * struct hodp_fault - one page fault
@@ -36,7 +36,7 @@
 struct hodp_fault {
 	struct delayed_work work;
 	refcount_t refs;
-	spinlock_t lock;
+	spinlock_t lock; /* @runner */
 	struct hodp_runner *runner;
 	struct hodp_mirror *mirror;
 	u64 va;
@@ -152,8 +152,8 @@ void hodp_fault_drop(struct hodp_runner *r)
 int hodp_fault_start(void)
 {
 	/* Each may sleep for long: none may keep another from starting. */
-	hodp_fault_wq = alloc_workqueue("hodp-fault", WQ_UNBOUND,
-					WQ_MAX_ACTIVE);
+	hodp_fault_wq =
+		alloc_workqueue("hodp-fault", WQ_UNBOUND, WQ_MAX_ACTIVE);
 	return hodp_fault_wq ? 0 : -ENOMEM;
 }
 

@@ -19,7 +19,7 @@
 #include "transport.h"
 
 /* Datagrams that may wait at one QP; what comes on top is dropped. */
-#define HODP_RX_QUEUE_MAX	1024
+#define HODP_RX_QUEUE_MAX 1024
 
 static enum hodp_verdict hodp_local_finish(struct hodp_qp *qp,
 					   enum ib_wc_status status)
@@ -156,8 +156,7 @@ static long hodp_local_gather(struct hodp_op *op, struct hodp_dgram *d,
 
 static bool hodp_local_dgram_fits(struct hodp_qp *to, u32 qkey)
 {
-	if (!hodp_qp_is_ud(to) || READ_ONCE(to->dying) ||
-	    to->attr.qkey != qkey)
+	if (!hodp_qp_is_ud(to) || READ_ONCE(to->dying) || to->attr.qkey != qkey)
 		return false;
 	switch (READ_ONCE(to->state)) {
 	case IB_QPS_RTR:

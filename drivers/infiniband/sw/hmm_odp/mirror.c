@@ -66,15 +66,15 @@
 #include "dev.h"
 #include "trace.h"
 
-#define HODP_WINDOW_SHIFT	30
-#define HODP_WINDOW_SIZE	(1UL << HODP_WINDOW_SHIFT)
-#define HODP_CHUNKS		(1U << (HODP_WINDOW_SHIFT - HODP_CHUNK_SHIFT))
+#define HODP_WINDOW_SHIFT 30
+#define HODP_WINDOW_SIZE ((unsigned long)SZ_1G)
+#define HODP_CHUNKS (1U << (HODP_WINDOW_SHIFT - HODP_CHUNK_SHIFT))
 
 /* How long a fault may lose against invalidations before the caller waits. */
-#define HODP_FAULT_TIMEOUT	HZ
-#define HODP_FAULT_TRIES	64
+#define HODP_FAULT_TIMEOUT HZ
+#define HODP_FAULT_TRIES 64
 /* Temporary arrays up to this many pages live on the stack. */
-#define HODP_FAULT_ONSTACK	16
+#define HODP_FAULT_ONSTACK 16
 
 /**
  * struct hodp_window - 1 GiB of mirrored addresses
@@ -107,7 +107,7 @@ struct hodp_mirror {
 	refcount_t refs;
 	struct list_head link;
 	struct xarray windows;
-	struct mutex window_lock;
+	struct mutex window_lock; /* making windows */
 	atomic64_t dropped;
 };
 
@@ -258,7 +258,8 @@ static void hodp_window_destroy(struct hodp_window *w)
 
 	mmu_interval_notifier_remove(&w->ni);
 	for (i = 0; i < HODP_CHUNKS; i++) {
-		struct hodp_chunk *c = rcu_dereference_protected(w->chunk[i], 1);
+		struct hodp_chunk *c =
+			rcu_dereference_protected(w->chunk[i], 1);
 
 		if (c)
 			hodp_chunk_free(c);
@@ -479,8 +480,8 @@ static int hodp_mirror_commit(struct hodp_window *w,
 	unsigned int done = 0;
 
 	while (va < range->end) {
-		unsigned long stop = min((va | (HODP_CHUNK_SIZE - 1)) + 1,
-					 range->end);
+		unsigned long stop =
+			min((va | (HODP_CHUNK_SIZE - 1)) + 1, range->end);
 		unsigned int n = (stop - va) >> PAGE_SHIFT;
 		int ret;
 

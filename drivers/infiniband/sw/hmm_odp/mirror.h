@@ -13,9 +13,9 @@ struct hodp_mirror;
 struct hodp_chunk;
 
 /* The most that is copied under a chunk's lock: what an invalidation waits. */
-#define HODP_PIECE		16384
+#define HODP_PIECE 16384
 /* The most that one fault brings in: bounds the temporary array. */
-#define HODP_FAULT_MAX		(4UL << 20)
+#define HODP_FAULT_MAX (4UL << 20)
 
 /**
  * struct hodp_view - a look at mirrored memory, holding a chunk's read lock

@@ -26,9 +26,9 @@
 #include "mr.h"
 #include "span.h"
 
-#define HODP_ACCESS_SUPPORTED                                              \
-	(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE |                  \
-	 IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_ATOMIC |                 \
+#define HODP_ACCESS_SUPPORTED                              \
+	(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE |  \
+	 IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_ATOMIC | \
 	 IB_ACCESS_ON_DEMAND | IB_ACCESS_HUGETLB | IB_ACCESS_OPTIONAL)
 
 static struct workqueue_struct *hodp_prefetch_wq;
@@ -85,8 +85,8 @@ static struct hodp_mr *hodp_mr_find(struct hodp_device *dev, u32 key)
 
 	rcu_read_lock();
 	mr = xa_load(&dev->mrs, key >> 8);
-	if (mr && (READ_ONCE(mr->key) != key ||
-		   !refcount_inc_not_zero(&mr->refs)))
+	if (mr &&
+	    (READ_ONCE(mr->key) != key || !refcount_inc_not_zero(&mr->refs)))
 		mr = NULL;
 	rcu_read_unlock();
 	return mr;
@@ -156,7 +156,8 @@ static void hodp_mr_fill_table(struct hodp_mr *mr)
 	struct sg_page_iter it;
 
 	for_each_sgtable_page(&mr->umem->sgt_append.sgt, &it, 0)
-		mr->table[mr->table_len++] = page_address(sg_page_iter_page(&it));
+		mr->table[mr->table_len++] =
+			page_address(sg_page_iter_page(&it));
 }
 
 static int hodp_mr_init_pinned(struct hodp_mr *mr, u64 start, u64 length,
@@ -169,8 +170,8 @@ static int hodp_mr_init_pinned(struct hodp_mr *mr, u64 start, u64 length,
 	if (IS_ERR(umem))
 		return PTR_ERR(umem);
 	mr->table_max = ib_umem_num_pages(umem);
-	mr->table = kvcalloc(mr->table_max, sizeof(*mr->table),
-			     GFP_KERNEL_ACCOUNT);
+	mr->table =
+		kvcalloc(mr->table_max, sizeof(*mr->table), GFP_KERNEL_ACCOUNT);
 	if (!mr->table) {
 		ib_umem_release(umem);
 		return -ENOMEM;
@@ -261,13 +262,12 @@ struct ib_mr *hodp_mr_rereg(struct ib_mr *ibmr, int flags, u64 start,
 	if (!(flags & IB_MR_REREG_ACCESS))
 		access = mr->access;
 	if (!(flags & IB_MR_REREG_TRANS)) {
-		if (mr->mirror) {
+		if (mr->mirror)
 			start = mr->va;
-		} else if (mr->umem) {
+		else if (mr->umem)
 			start = mr->umem->address;
-		} else {
+		else
 			return ERR_PTR(-EINVAL);
-		}
 		length = mr->length;
 		iova = mr->iova;
 	}
@@ -445,7 +445,8 @@ static int hodp_prefetch_run(const struct hodp_prefetch *p)
 
 static void hodp_prefetch_work(struct work_struct *work)
 {
-	struct hodp_prefetch *p = container_of(work, struct hodp_prefetch, work);
+	struct hodp_prefetch *p =
+		container_of(work, struct hodp_prefetch, work);
 
 	/* Advice: nobody waits for a result, and a later access reports it. */
 	hodp_prefetch_run(p);

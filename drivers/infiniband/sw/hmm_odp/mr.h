@@ -22,9 +22,9 @@ struct hodp_mr_stats {
 
 /* What lies behind a region's addresses. */
 enum hodp_mr_kind {
-	HODP_MR_ODP,		/* a mirror; IOVA + (va - iova) is a user VA */
-	HODP_MR_TABLE,		/* kernel address of each page: pinned, or REG_MR */
-	HODP_MR_DMA,		/* the address is a kernel address already */
+	HODP_MR_ODP, /* a mirror; IOVA + (va - iova) is a user VA */
+	HODP_MR_TABLE, /* kernel address of each page: pinned, or REG_MR */
+	HODP_MR_DMA, /* the address is a kernel address already */
 };
 
 /**

@@ -12,10 +12,10 @@
 #include "op.h"
 #include "qp.h"
 
-#define HODP_SEND_FLAGS                                                    \
-	(IB_SEND_FENCE | IB_SEND_SIGNALED | IB_SEND_SOLICITED |            \
+#define HODP_SEND_FLAGS                                         \
+	(IB_SEND_FENCE | IB_SEND_SIGNALED | IB_SEND_SOLICITED | \
 	 IB_SEND_INLINE | IB_SEND_IP_CSUM)
-#define HODP_UD_MAX	4096
+#define HODP_UD_MAX 4096
 
 static int hodp_op_copy_inline(struct hodp_op *op, const struct hodp_qp *qp,
 			       const void *tail)

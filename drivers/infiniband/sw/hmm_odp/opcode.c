@@ -6,8 +6,8 @@
 #endif
 #include "opcode.h"
 
-#define HODP_SENDS	(HODP_OP_SEND | HODP_OP_INLINE)
-#define HODP_WRITES	(HODP_OP_WRITE | HODP_OP_INLINE)
+#define HODP_SENDS (HODP_OP_SEND | HODP_OP_INLINE)
+#define HODP_WRITES (HODP_OP_WRITE | HODP_OP_INLINE)
 
 static const struct hodp_opcode hodp_opcodes[] = {
 	[IB_WR_SEND] = {

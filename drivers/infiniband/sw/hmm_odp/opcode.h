@@ -9,21 +9,21 @@
 
 /* What an operation does; bits of hodp_opcode.flags. */
 enum {
-	HODP_OP_SEND	= 1 << 0,	/* consumes a receive, data to it */
-	HODP_OP_WRITE	= 1 << 1,	/* data to remote memory */
-	HODP_OP_READ	= 1 << 2,	/* data from remote memory */
-	HODP_OP_ATOMIC	= 1 << 3,	/* 8 bytes come back */
-	HODP_OP_IMM	= 1 << 4,	/* carries immediate data */
-	HODP_OP_INV	= 1 << 5,	/* invalidates a key at the peer */
-	HODP_OP_LOCAL	= 1 << 6,	/* never leaves the device */
-	HODP_OP_INLINE	= 1 << 7,	/* the payload may be inline */
-	HODP_OP_KERNEL	= 1 << 8,	/* kernel consumers only */
+	HODP_OP_SEND = 1 << 0, /* consumes a receive, data to it */
+	HODP_OP_WRITE = 1 << 1, /* data to remote memory */
+	HODP_OP_READ = 1 << 2, /* data from remote memory */
+	HODP_OP_ATOMIC = 1 << 3, /* 8 bytes come back */
+	HODP_OP_IMM = 1 << 4, /* carries immediate data */
+	HODP_OP_INV = 1 << 5, /* invalidates a key at the peer */
+	HODP_OP_LOCAL = 1 << 6, /* never leaves the device */
+	HODP_OP_INLINE = 1 << 7, /* the payload may be inline */
+	HODP_OP_KERNEL = 1 << 8, /* kernel consumers only */
 };
 
 /* QP types that may post it; bits of hodp_opcode.qps. */
 enum {
-	HODP_QPS_RC	= 1 << 0,
-	HODP_QPS_UD	= 1 << 1,	/* UD and GSI */
+	HODP_QPS_RC = 1 << 0,
+	HODP_QPS_UD = 1 << 1, /* UD and GSI */
 };
 
 /**

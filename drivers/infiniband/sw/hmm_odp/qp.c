@@ -340,8 +340,8 @@ static int hodp_qp_init_queues(struct hodp_qp *qp, struct ib_qp_cap *cap,
 	/* All of an entry's room can hold SGEs or inline data. */
 	tail = stride - sizeof(struct hodp_send_wqe);
 	qp->max_send_wr = qp->sq.ring.mask + 1;
-	qp->max_send_sge = min_t(u32, tail / sizeof(struct hodp_sge),
-				 HODP_MAX_SGE);
+	qp->max_send_sge =
+		min_t(u32, tail / sizeof(struct hodp_sge), HODP_MAX_SGE);
 	qp->max_inline = min_t(u32, tail, HODP_MAX_INLINE);
 	cap->max_send_wr = qp->max_send_wr;
 	cap->max_send_sge = qp->max_send_sge;

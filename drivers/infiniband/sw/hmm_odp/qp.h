@@ -42,9 +42,9 @@ struct hodp_runner {
 /* Why a requester does not go on by itself. */
 enum hodp_stall {
 	HODP_RUN = 0,
-	HODP_STALL_FAULT,	/* until the fault job kicks it */
-	HODP_STALL_RNR,		/* until the RNR timer or a posted receive */
-	HODP_STALL_TIMEOUT,	/* until the transport timer */
+	HODP_STALL_FAULT, /* until the fault job kicks it */
+	HODP_STALL_RNR, /* until the RNR timer or a posted receive */
+	HODP_STALL_TIMEOUT, /* until the transport timer */
 };
 
 /**
@@ -141,8 +141,8 @@ struct hodp_qp {
 	struct hodp_qp_handle *handle;
 	struct completion gone;
 
-	struct mutex modify_lock;
-	spinlock_t lock;
+	struct mutex modify_lock; /* transitions */
+	spinlock_t lock; /* @state, @attr */
 	enum ib_qp_state state;
 	bool dying;
 	bool comm_est;
@@ -150,7 +150,7 @@ struct hodp_qp {
 	struct ib_qp_attr attr;
 	const struct hodp_transport *transport;
 
-	spinlock_t sq_lock;
+	spinlock_t sq_lock; /* kernel posting */
 	struct hodp_queue sq;
 	bool sq_sig_all;
 	u32 max_inline;
@@ -172,12 +172,12 @@ struct hodp_qp {
 	unsigned long wake;
 	struct delayed_work timer;
 
-	spinlock_t in_lock;
+	spinlock_t in_lock; /* @in_busy */
 	bool in_busy;
 	bool rnr_waiter;
 	struct hodp_inbound in;
 
-	spinlock_t rx_lock;
+	spinlock_t rx_lock; /* @rx_list */
 	struct list_head rx_list;
 	u32 rx_len;
 	struct hodp_dgram *rx_cur;

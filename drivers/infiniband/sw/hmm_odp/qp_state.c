@@ -38,8 +38,8 @@ static int hodp_qp_check_attr(struct hodp_qp *qp, const struct ib_qp_attr *attr,
 	     ~(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE |
 	       IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_ATOMIC)))
 		return -EINVAL;
-	if ((mask & IB_QP_PATH_MTU) && (attr->path_mtu < IB_MTU_256 ||
-					attr->path_mtu > IB_MTU_4096))
+	if ((mask & IB_QP_PATH_MTU) &&
+	    (attr->path_mtu < IB_MTU_256 || attr->path_mtu > IB_MTU_4096))
 		return -EINVAL;
 	if ((mask & IB_QP_MAX_QP_RD_ATOMIC) &&
 	    attr->max_rd_atomic > HODP_MAX_RD_ATOM)

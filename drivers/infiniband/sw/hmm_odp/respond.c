@@ -21,7 +21,7 @@
 #include "fault.h"
 #include "respond.h"
 
-#define HODP_RESPOND_PIECE	(256 * 1024)
+#define HODP_RESPOND_PIECE (256 * 1024)
 
 /* A memory error on the responder's side: what the requester is told. */
 static enum hodp_reply hodp_respond_nak(struct hodp_qp *qp, int err)
@@ -91,8 +91,7 @@ static int hodp_respond_bind_remote(struct hodp_qp *qp,
 
 	sgl->num = 0;
 	ret = hodp_mr_span(hodp_qp_dev(qp), qp->ibqp.pd, req->rkey, req->addr,
-			   req->total, req->row->remote_access,
-			   &sgl->span[0]);
+			   req->total, req->row->remote_access, &sgl->span[0]);
 	if (ret)
 		return ret;
 	sgl->num = 1;

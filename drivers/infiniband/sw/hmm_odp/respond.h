@@ -38,13 +38,13 @@ struct hodp_request {
 /* The reply: what goes into an AETH, or what the transport has to do first. */
 enum hodp_reply {
 	HODP_R_ACK,
-	HODP_R_MORE,		/* bounded piece done; call again */
-	HODP_R_MISS,		/* fault in @miss, call again */
-	HODP_R_RNR,		/* receiver not ready */
-	HODP_R_INV_REQ,		/* NAK invalid request */
-	HODP_R_REM_ACCESS,	/* NAK remote access error */
-	HODP_R_REM_OP,		/* NAK remote operational error */
-	HODP_R_LOCAL,		/* the requester's own memory is poisoned */
+	HODP_R_MORE, /* bounded piece done; call again */
+	HODP_R_MISS, /* fault in @miss, call again */
+	HODP_R_RNR, /* receiver not ready */
+	HODP_R_INV_REQ, /* NAK invalid request */
+	HODP_R_REM_ACCESS, /* NAK remote access error */
+	HODP_R_REM_OP, /* NAK remote operational error */
+	HODP_R_LOCAL, /* the requester's own memory is poisoned */
 };
 
 /**

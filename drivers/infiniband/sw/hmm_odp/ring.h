@@ -53,6 +53,7 @@ static inline void *hodp_ring_at(const struct hodp_ring *ring, u32 index)
  */
 static inline int hodp_ring_pending(const struct hodp_ring *ring)
 {
+	/* Pairs with the producer's release in hodp_ring_produce(). */
 	u32 n = smp_load_acquire(&ring->hdr->prod) - ring->own;
 
 	return likely(n <= ring->mask + 1) ? (int)n : -EPROTO;
@@ -70,11 +71,12 @@ static inline void hodp_ring_advance(struct hodp_ring *ring)
 	ring->own++;
 }
 
-/* Consumer: give back every entry before @own.  The release pairs with the
- * producer's acquire of cons: our reads of the entries come before their reuse.
- */
+/* Consumer: give back every entry before @own. */
 static inline void hodp_ring_release(struct hodp_ring *ring)
 {
+	/* Our reads of the entries come before their reuse: pairs with the
+	 * producer's acquire in hodp_ring_room().
+	 */
 	smp_store_release(&ring->hdr->cons, ring->own);
 }
 
@@ -93,17 +95,19 @@ static inline void hodp_ring_consume(struct hodp_ring *ring)
  */
 static inline int hodp_ring_room(const struct hodp_ring *ring)
 {
+	/* Pairs with the consumer's release in hodp_ring_release(). */
 	u32 used = ring->own - smp_load_acquire(&ring->hdr->cons);
 
 	return likely(used <= ring->mask + 1) ? (int)(ring->mask + 1 - used) :
 						-EPROTO;
 }
 
-/* Producer: publish the entry at @own.  The release pairs with the consumer's
- * acquire of prod: the entry's bytes come before the index.
- */
+/* Producer: publish the entry at @own. */
 static inline void hodp_ring_produce(struct hodp_ring *ring)
 {
+	/* The entry's bytes come before the index: pairs with the consumer's
+	 * acquire in hodp_ring_pending().
+	 */
 	smp_store_release(&ring->hdr->prod, ++ring->own);
 }
 

@@ -38,11 +38,6 @@ struct hodp_look {
 	struct hodp_view view;
 };
 
-static bool hodp_span_is_odp(const struct hodp_span *span)
-{
-	return span->mr && span->mr->kind == HODP_MR_ODP;
-}
-
 void hodp_span_kernel(struct hodp_span *span, void *addr, u64 len)
 {
 	span->mr = NULL;
@@ -101,8 +96,8 @@ static int hodp_look_open(struct hodp_look *l, u64 len,
 		return 0;
 	}
 	if (span->mr->kind == HODP_MR_TABLE) {
-		l->kaddr = span->mr->table[va >> PAGE_SHIFT] +
-			   offset_in_page(va);
+		l->kaddr =
+			span->mr->table[va >> PAGE_SHIFT] + offset_in_page(va);
 		l->len = min_t(u64, len, PAGE_SIZE - offset_in_page(va));
 		return 0;
 	}

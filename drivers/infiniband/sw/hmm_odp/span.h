@@ -78,7 +78,7 @@ long hodp_sgl_copy(struct hodp_sgl *dst, struct hodp_sgl *src, u64 len,
 
 /* What an atomic operation is to do (IBTA 9.4.5). */
 struct hodp_atomic {
-	bool cmp_swap;		/* else fetch-and-add */
+	bool cmp_swap; /* else fetch-and-add */
 	u64 compare_add;
 	u64 swap;
 };

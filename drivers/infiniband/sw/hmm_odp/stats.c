@@ -30,7 +30,6 @@ static const struct rdma_stat_desc hodp_stats_port[] = {
 	[HODP_CNT_DOWNGRADES].name = "page_downgrades",
 	[HODP_CNT_PREFETCHES].name = "page_prefetch",
 	[HODP_CNT_OPS].name = "operations",
-	[HODP_CNT_INLINE_OPS].name = "operations_in_doorbell",
 	[HODP_CNT_BYTES].name = "payload_bytes",
 	[HODP_CNT_RNR].name = "rnr_naks",
 	[HODP_CNT_RETRIES].name = "transport_retries",

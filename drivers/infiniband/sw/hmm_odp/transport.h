@@ -7,12 +7,12 @@ struct hodp_qp;
 
 /* What became of an operation. */
 enum hodp_verdict {
-	HODP_V_DONE,		/* it was completed; take the next one */
-	HODP_V_MORE,		/* a bounded piece was done; call again */
-	HODP_V_FAULT,		/* a fault was begun for the runner */
-	HODP_V_RNR,		/* no receive request; wait and try again */
-	HODP_V_TIMEOUT,		/* the peer does not answer; likewise */
-	HODP_V_PAUSE,		/* out of memory; try again soon */
+	HODP_V_DONE, /* it was completed; take the next one */
+	HODP_V_MORE, /* a bounded piece was done; call again */
+	HODP_V_FAULT, /* a fault was begun for the runner */
+	HODP_V_RNR, /* no receive request; wait and try again */
+	HODP_V_TIMEOUT, /* the peer does not answer; likewise */
+	HODP_V_PAUSE, /* out of memory; try again soon */
 };
 
 /**
