@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* What layer 0 of the module takes from the kernel, for user space. */
+#ifndef KERNEL_SHIM_H
+#define KERNEL_SHIM_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <rdma/ib_user_ioctl_verbs.h>
+#include <rdma/ib_user_verbs.h>
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+#define smp_load_acquire(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define smp_store_release(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
+
+/* The kernel's own names for the numbers of the user interface. */
+#define IB_WR_RDMA_WRITE IB_UVERBS_WR_RDMA_WRITE
+#define IB_WR_RDMA_WRITE_WITH_IMM IB_UVERBS_WR_RDMA_WRITE_WITH_IMM
+#define IB_WR_SEND IB_UVERBS_WR_SEND
+#define IB_WR_SEND_WITH_IMM IB_UVERBS_WR_SEND_WITH_IMM
+#define IB_WR_SEND_WITH_INV IB_UVERBS_WR_SEND_WITH_INV
+#define IB_WR_RDMA_READ IB_UVERBS_WR_RDMA_READ
+#define IB_WR_ATOMIC_CMP_AND_SWP IB_UVERBS_WR_ATOMIC_CMP_AND_SWP
+#define IB_WR_ATOMIC_FETCH_AND_ADD IB_UVERBS_WR_ATOMIC_FETCH_AND_ADD
+#define IB_WR_LOCAL_INV IB_UVERBS_WR_LOCAL_INV
+#define IB_WR_REG_MR 0x20
+
+#define IB_WC_SEND IB_UVERBS_WC_SEND
+#define IB_WC_RDMA_WRITE IB_UVERBS_WC_RDMA_WRITE
+#define IB_WC_RDMA_READ IB_UVERBS_WC_RDMA_READ
+#define IB_WC_COMP_SWAP IB_UVERBS_WC_COMP_SWAP
+#define IB_WC_FETCH_ADD IB_UVERBS_WC_FETCH_ADD
+#define IB_WC_LOCAL_INV IB_UVERBS_WC_LOCAL_INV
+#define IB_WC_REG_MR (IB_UVERBS_WC_ATOMIC_WRITE + 1)
+#define IB_WC_RECV 128
+#define IB_WC_RECV_RDMA_WITH_IMM 129
+
+#define IB_ACCESS_REMOTE_WRITE IB_UVERBS_ACCESS_REMOTE_WRITE
+#define IB_ACCESS_REMOTE_READ IB_UVERBS_ACCESS_REMOTE_READ
+#define IB_ACCESS_REMOTE_ATOMIC IB_UVERBS_ACCESS_REMOTE_ATOMIC
+
+#endif /* KERNEL_SHIM_H */

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Unit test of the module's layer 0, ring.h and opcode.c, in user space under
+ * ASan and UBSan: index arithmetic across 2^32, hostile indexes, a producer
+ * and a consumer on two threads, and the opcode table's own consistency.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel_shim.h"
+#include "opcode.h"
+#include "ring.h"
+
+#define ENTRIES 8
+#define STRIDE 64
+
+static bool failed;
+
+#define CHECK(cond)                                                         \
+	do {                                                                \
+		if (!(cond)) {                                              \
+			printf("# %s:%d: %s\n", __FILE__, __LINE__, #cond); \
+			failed = true;                                      \
+		}                                                           \
+	} while (0)
+
+struct rings {
+	struct hodp_ring_hdr hdr;
+	uint8_t entry[ENTRIES * STRIDE];
+	struct hodp_ring prod, cons;
+};
+
+/* Both sides of a ring whose indexes stand at @start; exact-size memory. */
+static struct rings *rings_new(uint32_t start)
+{
+	struct rings *r = calloc(1, sizeof(*r));
+	struct hodp_ring side = { .mask = ENTRIES - 1, .stride = STRIDE };
+
+	if (!r)
+		abort();
+	side.hdr = &r->hdr;
+	side.entries = r->entry;
+	side.own = start;
+	r->prod = side;
+	r->cons = side;
+	r->hdr.prod = start;
+	r->hdr.cons = start;
+	return r;
+}
+
+static void test_wrap(void)
+{
+	struct rings *r = rings_new(UINT32_MAX - 3);
+	uint32_t put = 0, got = 0;
+
+	for (int round = 0; round < 5; round++) {
+		while (hodp_ring_room(&r->prod) > 0) {
+			memset(hodp_ring_head(&r->prod), (int)put++, STRIDE);
+			hodp_ring_produce(&r->prod);
+		}
+		CHECK(hodp_ring_pending(&r->cons) == ENTRIES);
+		while (hodp_ring_pending(&r->cons) > 0) {
+			uint8_t *e = hodp_ring_head(&r->cons);
+
+			CHECK(e[0] == (uint8_t)got && e[STRIDE - 1] == (uint8_t)got);
+			got++;
+			hodp_ring_consume(&r->cons);
+		}
+	}
+	CHECK(put == 5 * ENTRIES && got == put);
+	CHECK(r->hdr.prod == UINT32_MAX - 3 + put);
+	free(r);
+}
+
+static void test_full(void)
+{
+	struct rings *r = rings_new(0);
+
+	for (int i = 0; i < ENTRIES; i++) {
+		CHECK(hodp_ring_room(&r->prod) == ENTRIES - i);
+		hodp_ring_produce(&r->prod);
+	}
+	CHECK(hodp_ring_room(&r->prod) == 0);
+	hodp_ring_advance(&r->cons);
+	CHECK(hodp_ring_room(&r->prod) == 0);
+	CHECK(hodp_ring_pending(&r->cons) == ENTRIES - 1);
+	hodp_ring_release(&r->cons);
+	CHECK(hodp_ring_room(&r->prod) == 1);
+	free(r);
+}
+
+/* Every value that the other side can store, near and far from the truth. */
+static void test_hostile(void)
+{
+	static const uint32_t off[] = { 0, 1, 7, 8, 9, 100, 1U << 31, UINT32_MAX };
+	static const uint32_t start[] = { 0, 5, UINT32_MAX, UINT32_MAX - 7 };
+
+	for (size_t s = 0; s < ARRAY_SIZE(start); s++)
+		for (size_t i = 0; i < ARRAY_SIZE(off); i++) {
+			struct rings *r = rings_new(start[s]);
+			bool possible = off[i] <= ENTRIES;
+			int n;
+
+			r->hdr.prod = start[s] + off[i];
+			n = hodp_ring_pending(&r->cons);
+			CHECK(n == (possible ? (int)off[i] : -EPROTO));
+			r->hdr.cons = start[s] - off[i];
+			n = hodp_ring_room(&r->prod);
+			CHECK(n == (possible ? (int)(ENTRIES - off[i]) : -EPROTO));
+			/* Whatever the index, the entry lies inside. */
+			memset(hodp_ring_at(&r->cons, r->hdr.prod), 1, STRIDE);
+			free(r);
+		}
+}
+
+#define MANY 200000
+
+static void *produce(void *arg)
+{
+	struct rings *r = arg;
+
+	for (uint32_t i = 0; i < MANY; i++) {
+		uint32_t *e;
+
+		while (hodp_ring_room(&r->prod) == 0)
+			sched_yield();
+		e = hodp_ring_head(&r->prod);
+		for (int w = 0; w < STRIDE / 4; w++)
+			e[w] = i * 2654435761U + (uint32_t)w;
+		hodp_ring_produce(&r->prod);
+	}
+	return NULL;
+}
+
+static void test_threads(void)
+{
+	struct rings *r = rings_new(UINT32_MAX - MANY / 2);
+	uint32_t bad = 0;
+	pthread_t t;
+
+	if (pthread_create(&t, NULL, produce, r))
+		abort();
+	for (uint32_t i = 0; i < MANY; i++) {
+		const uint32_t *e;
+
+		while (hodp_ring_pending(&r->cons) == 0)
+			sched_yield();
+		e = hodp_ring_head(&r->cons);
+		for (int w = 0; w < STRIDE / 4; w++)
+			bad += e[w] != i * 2654435761U + (uint32_t)w;
+		hodp_ring_consume(&r->cons);
+	}
+	pthread_join(t, NULL);
+	CHECK(bad == 0);
+	CHECK(hodp_ring_pending(&r->cons) == 0);
+	free(r);
+}
+
+static void check_row(u32 opcode, const struct hodp_opcode *row)
+{
+	const u16 kinds = HODP_OP_SEND | HODP_OP_WRITE | HODP_OP_READ |
+			  HODP_OP_ATOMIC | HODP_OP_LOCAL;
+	bool remote = row->flags & (HODP_OP_WRITE | HODP_OP_READ | HODP_OP_ATOMIC);
+	bool receives = row->flags & (HODP_OP_SEND | HODP_OP_IMM);
+
+	if (__builtin_popcount(row->flags & kinds) != 1 || !row->qps ||
+	    !!row->remote_access != remote || !!row->recv_wc != receives) {
+		printf("# opcode %u (%s) contradicts itself\n", opcode, row->name);
+		failed = true;
+	}
+}
+
+static void test_opcodes(void)
+{
+	static const u32 known[] = {
+		IB_WR_RDMA_WRITE, IB_WR_RDMA_WRITE_WITH_IMM, IB_WR_SEND,
+		IB_WR_SEND_WITH_IMM, IB_WR_RDMA_READ, IB_WR_ATOMIC_CMP_AND_SWP,
+		IB_WR_ATOMIC_FETCH_AND_ADD, IB_WR_LOCAL_INV,
+		IB_WR_SEND_WITH_INV, IB_WR_REG_MR,
+	};
+	size_t n = 0;
+
+	for (u32 op = 0; op < 1000; op++)
+		if (hodp_opcode_row(op)) {
+			check_row(op, hodp_opcode_row(op));
+			n++;
+		}
+	CHECK(n == ARRAY_SIZE(known));
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		CHECK(hodp_opcode_row(known[i]));
+	CHECK(!hodp_opcode_row(UINT32_MAX) && !hodp_opcode_row(1U << 31));
+	CHECK(hodp_opcode_row(IB_WR_REG_MR)->flags & HODP_OP_KERNEL);
+	CHECK(hodp_opcode_row(IB_WR_RDMA_READ)->remote_access == IB_ACCESS_REMOTE_READ);
+	CHECK(!(hodp_opcode_row(IB_WR_RDMA_READ)->flags & HODP_OP_INLINE));
+}
+
+int main(void)
+{
+	static const struct {
+		const char *intent;
+		void (*fn)(void);
+	} cases[] = {
+		{ "a ring goes on across 2^32", test_wrap },
+		{ "a full ring has no room until an entry is released", test_full },
+		{ "an impossible index is -EPROTO, an entry stays inside", test_hostile },
+		{ "two threads hand over every byte in order", test_threads },
+		{ "each opcode's row is consistent, unknown ones have none", test_opcodes },
+	};
+	bool any = false;
+
+	printf("1..%zu\n", ARRAY_SIZE(cases));
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		failed = false;
+		cases[i].fn();
+		printf("%sok %zu - %s\n", failed ? "not " : "", i + 1, cases[i].intent);
+		any |= failed;
+	}
+	return any;
+}
