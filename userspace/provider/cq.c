@@ -367,7 +367,11 @@ void hodp_cq_forget_qp(struct ibv_cq *ibcq, uint32_t qp_num)
 
 	hodp_lock(&cq->lock);
 	if (hodp_ring_exists(ring)) {
-		from = ring->own + hodp_ring_ready(ring, UINT32_MAX);
+		from = hodp_ring_ready(ring, UINT32_MAX);
+		/* More than fit: somebody scribbled; do not walk 2^32 of them. */
+		if (from > ring->mask + 1)
+			from = ring->mask + 1;
+		from += ring->own;
 		for (to = from; from != ring->own;) {
 			cqe = hodp_ring_at(ring, --from);
 			if (cqe->qp_num == qp_num)

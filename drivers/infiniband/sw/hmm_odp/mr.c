@@ -20,6 +20,7 @@
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 #include <linux/workqueue.h>
 #include <rdma/ib_umem.h>
 #include <rdma/ib_verbs.h>
@@ -135,7 +136,9 @@ static int hodp_mr_check_user(u64 start, u64 length, u64 iova, int access)
 	if (!length || check_add_overflow(start, length - 1, &end) ||
 	    check_add_overflow(iova, length - 1, &end))
 		return -EINVAL;
-	return 0;
+	return access_ok((void __user *)(unsigned long)start, length) ?
+		       0 :
+		       -EFAULT;
 }
 
 static int hodp_mr_init_odp(struct hodp_mr *mr, u64 start)

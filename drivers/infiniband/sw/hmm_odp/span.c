@@ -281,7 +281,8 @@ int hodp_span_atomic(const struct hodp_span *span,
 		miss->va = span->va;
 		miss->len = span->len;
 		miss->write = true;
-		miss->source = false;
+		/* The old value comes from there: the responder's side. */
+		miss->source = true;
 	}
 	return ret;
 }
