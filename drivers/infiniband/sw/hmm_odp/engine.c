@@ -48,7 +48,7 @@ static void hodp_engine_sleep(struct hodp_qp *qp, enum hodp_stall why,
 {
 	qp->stall = why;
 	trace_hodp_stall(qp->ibqp.qp_num, why, qp->op.done, qp->op.total);
-	mod_delayed_work(system_wq, &qp->timer, delay);
+	hodp_qp_wake_later(qp, delay);
 }
 
 static u32 hodp_engine_peer_rnr_timer(struct hodp_qp *qp)

@@ -80,6 +80,11 @@ void hodp_qp_wake(struct hodp_qp *qp)
 	hodp_runner_kick(&qp->req);
 }
 
+void hodp_qp_wake_later(struct hodp_qp *qp, unsigned long delay)
+{
+	mod_delayed_work(hodp_qp_wq, &qp->timer, delay);
+}
+
 void hodp_qp_own(struct hodp_runner *r)
 {
 	struct hodp_qp *qp = r->qp;

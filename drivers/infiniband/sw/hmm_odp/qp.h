@@ -301,8 +301,9 @@ void hodp_runner_kick(struct hodp_runner *r);
 /* Pass the ownership on to the workqueue. */
 void hodp_runner_handoff(struct hodp_runner *r);
 
-/* A timed stall of the requester is over. */
+/* A timed stall of the requester is over: now, or in @delay jiffies. */
 void hodp_qp_wake(struct hodp_qp *qp);
+void hodp_qp_wake_later(struct hodp_qp *qp, unsigned long delay);
 
 /* The workqueue of all runners: module init (-ENOMEM) and exit. */
 int hodp_qp_start(void);
