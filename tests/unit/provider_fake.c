@@ -10,6 +10,23 @@
 
 #include "provider_fake.h"
 
+/* What later versions of libibverbs take in addition; see core.h. */
+#if IBVERBS_PABI_VERSION >= 57
+#define FD_ARR struct ibv_fd_arr *fds HODP_UNUSED,
+#else
+#define FD_ARR
+#endif
+#if IBVERBS_PABI_VERSION >= 59
+#define CQ_PROV struct verbs_create_cq_prov_attr *prov HODP_UNUSED,
+#else
+#define CQ_PROV
+#endif
+#if IBVERBS_PABI_VERSION >= 64
+#define QP_LINK , struct ibv_command_buffer *link HODP_UNUSED
+#else
+#define QP_LINK
+#endif
+
 struct fake fake;
 
 static int cmd_fd = -1;
@@ -239,7 +256,7 @@ void fake_close(struct ibv_context *ctx)
 int ibv_cmd_get_context(struct verbs_context *ctx HODP_UNUSED,
 			struct ibv_get_context *cmd HODP_UNUSED,
 			size_t cmd_size HODP_UNUSED,
-			struct ib_uverbs_get_context_resp *resp,
+			FD_ARR struct ib_uverbs_get_context_resp *resp,
 			size_t resp_size HODP_UNUSED)
 {
 	struct hodp_cmd_get_context_resp *r =
@@ -278,7 +295,7 @@ int ibv_cmd_dealloc_pd(struct ibv_pd *pd HODP_UNUSED)
 
 int ibv_cmd_create_cq_ex(
 	struct ibv_context *ctx, const struct ibv_cq_init_attr_ex *attr,
-	struct verbs_cq *cq, struct ibv_create_cq_ex *cmd HODP_UNUSED,
+	CQ_PROV struct verbs_cq *cq, struct ibv_create_cq_ex *cmd HODP_UNUSED,
 	size_t cmd_size HODP_UNUSED, struct ib_uverbs_ex_create_cq_resp *resp,
 	size_t resp_size HODP_UNUSED, uint32_t flags HODP_UNUSED)
 {
@@ -376,7 +393,7 @@ int ibv_cmd_create_qp_ex2(struct ibv_context *ctx, struct verbs_qp *vqp,
 			  struct ibv_create_qp_ex *cmd HODP_UNUSED,
 			  size_t cmd_size HODP_UNUSED,
 			  struct ib_uverbs_ex_create_qp_resp *resp,
-			  size_t resp_size HODP_UNUSED)
+			  size_t resp_size HODP_UNUSED QP_LINK)
 {
 	struct hodp_cmd_create_qp_resp *r =
 		container_of(resp, typeof(*r), ibv_resp);

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core.h"
 #include "hmm_odp.h"
 
 /* The numbers in a CQE are the kernel's, and reach the application as such. */
@@ -270,8 +271,8 @@ struct ibv_cq_ex *hodp_create_cq_ex(struct ibv_context *ctx,
 		goto fail;
 	}
 
-	err = ibv_cmd_create_cq_ex(ctx, attr, &cq->vcq, NULL, 0, &resp.ibv_resp,
-				   sizeof(resp), 0);
+	err = hodp_core_create_cq_ex(ctx, attr, &cq->vcq, NULL, 0,
+				     &resp.ibv_resp, sizeof(resp), 0);
 	if (err)
 		goto free_cq;
 	err = hodp_ring_map(ctx, &resp.ring, sizeof(struct hodp_cqe),

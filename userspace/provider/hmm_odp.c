@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "core.h"
 #include "hmm_odp.h"
 
 int hodp_ring_map(struct ibv_context *ctx, const struct hodp_ring_info *info,
@@ -373,8 +374,8 @@ static struct verbs_context *hodp_alloc_context(struct ibv_device *ibdev,
 	if (!ctx)
 		return NULL;
 
-	err = ibv_cmd_get_context(&ctx->vctx, &cmd, sizeof(cmd), &resp.ibv_resp,
-				  sizeof(resp));
+	err = hodp_core_get_context(&ctx->vctx, &cmd, sizeof(cmd),
+				    &resp.ibv_resp, sizeof(resp));
 	if (err) {
 		verbs_uninit_context(&ctx->vctx);
 		free(ctx);

@@ -9,6 +9,7 @@
  *   send.c     ibv_post_send()
  *   wr.c       ibv_wr_*()
  *   ring.h     one ring; hmm_odp-abi.h the answers of the kernel
+ *   core.h     versions of libibverbs
  *
  * Nothing here calls the kernel on the data path but for the send doorbell,
  * the receive doorbell where the kernel asks for it, and arming a CQ.

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core.h"
 #include "hmm_odp.h"
 
 static size_t hodp_send_stride(uint32_t max_sge, uint32_t max_inline)
@@ -90,8 +91,8 @@ struct ibv_qp *hodp_create_qp_ex(struct ibv_context *ctx,
 		goto fail;
 	}
 
-	err = ibv_cmd_create_qp_ex2(ctx, &qp->vqp, attr, &cmd, sizeof(cmd),
-				    &resp.ibv_resp, sizeof(resp));
+	err = hodp_core_create_qp_ex2(ctx, &qp->vqp, attr, &cmd, sizeof(cmd),
+				      &resp.ibv_resp, sizeof(resp));
 	if (err)
 		goto free_qp;
 	attr->cap.max_inline_data = resp.drv_payload.max_inline;
