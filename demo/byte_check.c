@@ -31,9 +31,9 @@ static const char *const op_names[OPS] = { "write", "read", "send", "add" };
 struct transfer {
 	enum op op;
 	size_t from, to, length;
-	bool drop;	/* the pages of "to", beforehand */
-	uint64_t seed;	/* of the pattern; what is added */
-	uint64_t old;	/* what an atomic must find */
+	bool drop; /* the pages of "to", beforehand */
+	uint64_t seed; /* of the pattern; what is added */
+	uint64_t old; /* what an atomic must find */
 };
 
 struct tally {

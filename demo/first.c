@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* first DEVICE FILE: RDMA WRITE a line straight into a file; nothing is pinned. */
+/* first DEVICE FILE: RDMA WRITE a line straight into a file; no page is pinned. */
 #include <err.h>
 #include <fcntl.h>
 #include <infiniband/verbs.h>

@@ -82,12 +82,16 @@ def listening(port):
 def two_sided(server, client, port=PERFTEST_PORT, timeout=30):
     """Run both sides of a test on this machine.
 
+    Both spin while they wait, so each gets a CPU of its own: on one they would
+    change places at each tick of the scheduler only.
     Returns (None, client's output), or (why it failed, all output)."""
     def start(command):
-        return subprocess.Popen(list(map(str, command)), text=True, errors="replace",
+        cpu = len(sides) % os.cpu_count()
+        return subprocess.Popen(list(map(str, ("taskset", "-c", cpu, *command))), text=True, errors="replace",
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
-    sides = [start(server)]
+    sides = []
+    sides.append(start(server))
     try:
         wait_for("server", lambda: listening(port) or sides[0].poll() is not None)
         if sides[0].poll() is None:
@@ -249,6 +253,10 @@ class Demo:
                 row = run_json(self.programs / "byte_check", device, memory, transfers, SEED, timeout=90)
                 rows.append(row)
                 self.note(f"{device} {memory}: {row['right']} of {row['transfers']} right")
+        counters = self.raw["counters"] = {}
+        for device in self.devices:
+            got = json.loads(run("rdma", "-j", "statistic", "show", "link", f"{device}/1") or "[]")
+            counters[device] = got[0] if got else {}
 
     def first_program(self):
         """the first program of the README, on a DAX file"""

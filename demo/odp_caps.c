@@ -222,8 +222,8 @@ static void try_page_cache(void)
 		report_refused(what);
 	} else {
 		/* The first one makes the page known to the device. */
-		pair_rdma(&pair, IBV_WR_RDMA_WRITE, src, src_mr,
-			  (uintptr_t)dst, mr->rkey, 4 * KIB);
+		pair_rdma(&pair, IBV_WR_RDMA_WRITE, src, src_mr, (uintptr_t)dst,
+			  mr->rkey, 4 * KIB);
 		need(!fsync(fd), "fsync");
 		fill_pattern(src, sizeof(got), 77);
 		int status = pair_rdma(&pair, IBV_WR_RDMA_WRITE, src, src_mr,
@@ -269,12 +269,11 @@ static void print_capabilities(const char *device)
 {
 	const struct ibv_odp_caps *odp = &pair.attr.odp_caps;
 
-	printf("{\"device\": \"%s\",\n \"gid_index\": %d,\n \"mtu\": %d", device,
-	       pair.gid_index, 128 << pair.port.active_mtu);
+	printf("{\"device\": \"%s\",\n \"gid_index\": %d,\n \"mtu\": %d",
+	       device, pair.gid_index, 128 << pair.port.active_mtu);
 	printf(",\n \"explicit\": %s,\n \"implicit\": %s",
 	       odp->general_caps & IBV_ODP_SUPPORT ? "true" : "false",
-	       odp->general_caps & IBV_ODP_SUPPORT_IMPLICIT ? "true" :
-							      "false");
+	       odp->general_caps & IBV_ODP_SUPPORT_IMPLICIT ? "true" : "false");
 	print_transport("rc", odp->per_transport_caps.rc_odp_caps);
 	print_transport("uc", odp->per_transport_caps.uc_odp_caps);
 	print_transport("ud", odp->per_transport_caps.ud_odp_caps);

@@ -27,8 +27,8 @@ struct pair {
 	int gid_index;
 };
 
-#define PAIR_ACCESS                                                          \
-	(IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE |                  \
+#define PAIR_ACCESS                                         \
+	(IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | \
 	 IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC)
 #define PAIR_ODP (PAIR_ACCESS | IBV_ACCESS_ON_DEMAND)
 

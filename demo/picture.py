@@ -9,6 +9,8 @@ logarithmic axis, a line between them is the ratio); what works at all.
 import math
 from xml.sax.saxutils import escape
 
+import words
+
 WIDTH, MARGIN = 1240, 40
 INK, FAINT, GRID, PAPER = "#1f2933", "#66727f", "#e3e8ed", "#ffffff"
 COLOURS = ("#0b6e99", "#d9730d", "#6b7280")
@@ -24,10 +26,10 @@ class Canvas:
     def __init__(self):
         self.items = []
 
-    def text(self, x, y, words, size=13, colour=INK, anchor="start", bold=False):
+    def text(self, x, y, text, size=13, colour=INK, anchor="start", bold=False):
         weight = ' font-weight="bold"' if bold else ""
         self.items.append(f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}" '
-                          f'text-anchor="{anchor}"{weight}>{escape(words)}</text>')
+                          f'text-anchor="{anchor}"{weight}>{escape(text)}</text>')
 
     def rect(self, x, y, width, height, colour, radius=0):
         self.items.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
@@ -95,7 +97,7 @@ def draw_dots(canvas, rows, devices, title, unit, x, y, width):
     top, bottom = y + 34, y + 34 + sum(20 * sum(r["size"] == s for r in rows) + 12 for s in sizes)
     for mark in marks:
         canvas.line(at(mark), top - 6, at(mark), bottom - 8)
-        canvas.text(at(mark), top - 12, f"{mark:g}", 11, FAINT, "middle")
+        canvas.text(at(mark), top - 12, f"{mark:,.0f}" if mark >= 1 else f"{mark:g}", 11, FAINT, "middle")
     canvas.text(right + 62, top - 12, "ratio", 11, FAINT, "end")
     y = top
     for size in sizes:
@@ -110,15 +112,14 @@ def draw_dots(canvas, rows, devices, title, unit, x, y, width):
             for device, value in reversed(found):
                 canvas.dot(at(value), y + 8, COLOURS[devices.index(device) % 3])
             if "ratio" in row:
-                canvas.text(right + 62, y + 12, f"{row['ratio']:.2f}" if row["ratio"] < 10 else f"{row['ratio']:.0f}",
-                            12, INK, "end")
+                canvas.text(right + 62, y + 12, words.ratio(row["ratio"]), 12, INK, "end")
             y += 20
         y += 12
     canvas.text(left, y + 6, unit, 11, FAINT)
     return y + 34
 
 
-def draw_matrix(canvas, report, title, rows, words, x, y, width):
+def draw_matrix(canvas, report, title, rows, names, x, y, width):
     canvas.text(x, y, title, 16, bold=True)
     columns = [x + width - 122 * (len(report.devices) - i) for i in range(len(report.devices))]
     for device, at in zip(report.devices, columns):
@@ -128,7 +129,7 @@ def draw_matrix(canvas, report, title, rows, words, x, y, width):
         canvas.text(x, y + 15, row["what"], 12)
         for (_, c), at in zip(row["cells"].items(), columns):
             canvas.rect(at + 2, y + 1, 114, 19, MARK_COLOURS[c["mark"]], 3)
-            canvas.text(at + 59, y + 15, words[c["mark"]], 11, INK if c["mark"] == "unsupported" else PAPER,
+            canvas.text(at + 59, y + 15, names[c["mark"]], 11, INK if c["mark"] == "unsupported" else PAPER,
                         "middle", bold=True)
         y += 23
     return y + 20

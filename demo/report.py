@@ -20,21 +20,11 @@ import pathlib
 import sys
 
 import picture
+import words
 
 SUBJECTS = ("hodp0",)
 MARKS = {"ok": "ok", "wrong": "WRONG", "unsupported": "not supported", "failed": "FAILED"}
 TEXT_WIDTH = 52  # of a cell on the terminal; report.md has it whole
-KIB, MIB = 1024, 1024 * 1024
-
-
-def size_words(size):
-    if size >= MIB:
-        return f"{size // MIB} MiB"
-    return f"{size // KIB} KiB" if size >= KIB else f"{size} B"
-
-
-def number(value):
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def cell(mark, text="", **more):
@@ -74,14 +64,14 @@ class Report:
     def capabilities(self, rows):
         caps = self.raw.get("capabilities", {})
 
-        def words(c, key):
+        def listed(c, key):
             if key == "general":
                 return ", ".join(k for k in ("explicit", "implicit") if c[k]) or "none"
             return " ".join(c[key]) or "none"
 
         for key, what in (("general", "registration"), ("rc", "RC"), ("uc", "UC"), ("ud", "UD"), ("xrc", "XRC")):
             # What a device says of itself is no verdict.
-            self.add(rows, what, {d: cell("ok", words(c, key)) for d, c in caps.items()})
+            self.add(rows, what, {d: cell("ok", listed(c, key)) for d, c in caps.items()})
 
     def tries(self, rows):
         caps = self.raw.get("capabilities", {})
@@ -118,10 +108,10 @@ class Report:
                     if r and r["error"]:
                         cells[device] = cell("failed", r["error"])
                     elif r:
-                        cells[device] = cell("ok", f"{number(r['value'])} {r['unit']}", value=r["value"])
+                        cells[device] = cell("ok", f"{words.number(r['value'])} {r['unit']}", value=r["value"])
                 values = [cells.get(d, {}).get("value") for d in self.devices]
                 more = {"ratio": values[0] / values[1]} if len(values) == 2 and all(values) else {}
-                self.add(rows, f"{size_words(size)}, {memory}", cells, size=size, memory=memory, **more)
+                self.add(rows, f"{words.size(size)}, {memory}", cells, size=size, memory=memory, **more)
 
     def latency(self, rows):
         self.perftest(rows, "ib_write_lat", ("pinned", "ODP", "DAX file"))
@@ -159,6 +149,10 @@ class Report:
             transfers = next((r["transfers"] for r in got if r["memory"] == memory), 0)
             self.add(rows, f"{transfers:,} random {'ODP' if memory == 'odp' else 'pinned'} transfers", cells,
                      memory=memory)
+        faults = {d: c.get("page_faults") for d, c in self.raw.get("counters", {}).items()}
+        self.add(rows, "page faults that the device has counted", {
+            d: cell("unsupported", "no such counter") if n is None else cell("ok" if n else "failed", f"{n:,}")
+            for d, n in faults.items()})
         self.add(rows, "the README's first program", {
             r["device"]: cell("ok" if r["right"] else "wrong", "the line is in the file" if r["right"] else
                               "success, but another line in the file") for r in self.raw.get("first", [])})
@@ -196,7 +190,7 @@ class Report:
                     mark = "" if c["mark"] == "ok" else MARKS[c["mark"]]
                     line.append(": ".join(filter(None, (mark, c["text"]))) or "ok")
                 if both:
-                    line.append(f"{row['ratio']:.2f}" if "ratio" in row else "")
+                    line.append(words.ratio(row["ratio"]) if "ratio" in row else "")
                 yield line
 
     def text(self):

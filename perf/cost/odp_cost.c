@@ -37,7 +37,7 @@
 #include <unistd.h>
 
 #define WARM_UP 20
-#define BATCH 256	/* polls before we look at the clock */
+#define BATCH 256 /* polls before we look at the clock */
 #define TIMEOUT_NS (10 * 1000000000ULL)
 
 static const size_t sizes[] = { 8, 4096, 65536, 1048576 };
@@ -73,8 +73,8 @@ static uint64_t median(uint64_t *low, uint64_t *high)
 static void sample(int i, uint64_t begin, uint64_t end)
 {
 	if (i >= 0)
-		samples[i] = end - begin < clock_cost ?
-				     0 : end - begin - clock_cost;
+		samples[i] =
+			end - begin < clock_cost ? 0 : end - begin - clock_cost;
 }
 
 static void row_head(const char *op, const char *memory, size_t size)
@@ -91,7 +91,8 @@ static void row(const char *op, const char *memory, size_t size, size_t wrong)
 
 	row_head(op, memory, size);
 	printf("\"median\": %lu, \"p10\": %lu, \"p90\": %lu, \"n\": %d, "
-	       "\"wrong\": %zu}", mid, low, high, iterations, wrong);
+	       "\"wrong\": %zu}",
+	       mid, low, high, iterations, wrong);
 	fprintf(table, "%12lu %12lu %12lu", mid, low, high);
 	if (wrong)
 		fprintf(table, "  WRONG: %zu bytes", wrong);
@@ -247,7 +248,8 @@ static void measure_process_vm_writev(size_t size)
 		uint64_t begin = now_ns();
 
 		need(process_vm_writev(getpid(), &from, 1, &to, 1, 0) ==
-			     (ssize_t)size, "process_vm_writev");
+			     (ssize_t)size,
+		     "process_vm_writev");
 		sample(i, begin, now_ns());
 	}
 	fill_pattern(local, size, size);
