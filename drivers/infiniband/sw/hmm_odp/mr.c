@@ -105,7 +105,7 @@ int hodp_mr_span(struct hodp_device *dev, const struct ib_pd *pd, u32 key,
 		ret = -EXDEV;
 	else if (unlikely(!READ_ONCE(mr->valid)))
 		ret = -EINVAL;
-	else if (unlikely((mr->access & access) != access))
+	else if (unlikely((READ_ONCE(mr->access) & access) != access))
 		ret = -EACCES;
 	else if (unlikely(addr < mr->iova || len > mr->length ||
 			  addr - mr->iova > mr->length - len))
@@ -249,9 +249,19 @@ int hodp_mr_dereg(struct ib_mr *ibmr)
 	return 0;
 }
 
+/* Can the region get these rights without another look at its memory? */
+static bool hodp_mr_access_fits(const struct hodp_mr *mr, int access)
+{
+	if ((mr->access ^ access) & IB_ACCESS_ON_DEMAND)
+		return false;
+	return !mr->umem || mr->umem->writable || !ib_access_writable(access);
+}
+
 /*
- * Always by a new region with new keys: the old one keeps working until the
- * core has destroyed it, and no operation ever sees half a change.
+ * Rights and PD change in place: the keys stay, and an operation that has
+ * passed its checks ends under the old ones.  Another translation makes a new
+ * region with new keys: the old one works until the core has destroyed it, and
+ * no operation ever sees half a change.
  */
 struct ib_mr *hodp_mr_rereg(struct ib_mr *ibmr, int flags, u64 start,
 			    u64 length, u64 iova, int access, struct ib_pd *pd)
@@ -264,6 +274,12 @@ struct ib_mr *hodp_mr_rereg(struct ib_mr *ibmr, int flags, u64 start,
 		pd = ibmr->pd;
 	if (!(flags & IB_MR_REREG_ACCESS))
 		access = mr->access;
+	if (access & ~HODP_ACCESS_SUPPORTED)
+		return ERR_PTR(-EOPNOTSUPP);
+	if (!(flags & IB_MR_REREG_TRANS) && hodp_mr_access_fits(mr, access)) {
+		WRITE_ONCE(mr->access, access);
+		return NULL;
+	}
 	if (!(flags & IB_MR_REREG_TRANS)) {
 		if (mr->mirror)
 			start = mr->va;

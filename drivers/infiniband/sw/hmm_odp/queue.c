@@ -2,17 +2,20 @@
 /*
  * Queue memory (layer 2).
  *
- * Model: a ring is one vmalloc_user() area: the header, then the entries.  For
- * a process it is also an entry of its context's mmap table, and then the core
- * counts who needs it: the object holds one reference until
- * hodp_queue_free(), an mmap() in progress another.  A mapping itself holds
- * the *pages*, not the area, so a process that still looks at a ring whose
- * object is gone sees pages that nobody writes any more.
+ * Model: a ring is a run of single pages, mapped into one vmap() area: the
+ * header, then the entries.  For a process it is also an entry of its context's
+ * mmap table, and then the core counts who needs it: the object holds one
+ * reference until hodp_queue_free(), an mmap() in progress another.  A mapping
+ * itself holds the *pages*, not the area, so a process that still looks at a
+ * ring whose object is gone sees pages that nobody writes any more.
+ *
+ * The pages are charged to the memory cgroup of whoever creates the queue: a
+ * process can ask for very many large ones (vmalloc_user() would not charge).
  *
  * Whatever is mapped is hostile; ring.h says how the kernel's side lives with
- * that.  An area is zeroed before it is published, so it leaks nothing.
+ * that.  Pages are zeroed before they are published, so they leak nothing.
  *
- * Not supported: huge pages, and charging the memory to a cgroup.
+ * Not supported: huge pages.
  */
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -31,8 +34,33 @@ to_hodp_queue_mem(struct rdma_user_mmap_entry *entry)
 
 static void hodp_queue_mem_free(struct hodp_queue_mem *mem)
 {
-	vfree(mem->vaddr);
+	size_t i;
+
+	vunmap(mem->vaddr);
+	for (i = 0; i < mem->npages; i++)
+		__free_page(mem->pages[i]);
+	kvfree(mem->pages);
 	kfree(mem);
+}
+
+/* Pages and their area.  What was allocated before a failure stays in @mem. */
+static int hodp_queue_mem_fill(struct hodp_queue_mem *mem)
+{
+	size_t n = mem->size >> PAGE_SHIFT;
+
+	mem->pages = kvcalloc(n, sizeof(*mem->pages), GFP_KERNEL_ACCOUNT);
+	if (!mem->pages)
+		return -ENOMEM;
+	while (mem->npages < n) {
+		struct page *page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+
+		if (!page)
+			return -ENOMEM;
+		mem->pages[mem->npages++] = page;
+	}
+	/* VM_USERMAP: remap_vmalloc_range() may hand it out. */
+	mem->vaddr = vmap(mem->pages, n, VM_MAP | VM_USERMAP, PAGE_KERNEL);
+	return mem->vaddr ? 0 : -ENOMEM;
 }
 
 /* Bytes of a ring, whole pages; 0 where they do not fit into a size_t. */
@@ -65,11 +93,9 @@ int hodp_queue_alloc(struct hodp_queue *q, u32 entries, u32 stride,
 	if (!mem)
 		return -ENOMEM;
 	mem->size = size;
-	mem->vaddr = vmalloc_user(size);
-	if (!mem->vaddr) {
-		ret = -ENOMEM;
+	ret = hodp_queue_mem_fill(mem);
+	if (ret)
 		goto err_free;
-	}
 	if (uctx) {
 		ret = rdma_user_mmap_entry_insert(uctx, &mem->entry, size);
 		if (ret)

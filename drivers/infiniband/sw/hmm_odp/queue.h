@@ -4,7 +4,7 @@
  *
  * A queue that a process maps belongs to an rdma_user_mmap_entry: the pages
  * live until both the object and the last mapping are gone.  A kernel
- * consumer's queue is plain vmalloc memory.
+ * consumer's queue is the same without the mapping.
  */
 #ifndef HODP_QUEUE_H
 #define HODP_QUEUE_H
@@ -15,12 +15,15 @@
 /**
  * struct hodp_queue_mem - the memory of one ring
  * @entry: handle of the mapping; ref counted by the core
- * @vaddr: vmalloc_user() memory
+ * @pages, @npages: the pages
+ * @vaddr: all of them in one area
  * @size: bytes, whole pages
  * @mapped: @entry is live, hodp_queue_free() only drops the reference
  */
 struct hodp_queue_mem {
 	struct rdma_user_mmap_entry entry;
+	struct page **pages;
+	size_t npages;
 	void *vaddr;
 	size_t size;
 	bool mapped;
