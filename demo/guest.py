@@ -25,6 +25,10 @@ ITERATIONS = {
     "ib_write_lat": {8: 200, 4 * KIB: 200, 64 * KIB: 50, MIB: 10},
     "ib_write_bw": {8: 500, 4 * KIB: 300, 64 * KIB: 100, MIB: 10},
 }
+# Both sides of ib_write_lat spin. Where they, or a kernel worker and they, have
+# to share a CPU, a latency is the scheduler's slice, of 2 to 4 ms: no property
+# of the device. Such a row is measured again, on either device alike.
+SLICE_US, SLICE_SIZES, SLICE_TRIES, SLICE_BUDGET = 1500, (8, 4 * KIB, 64 * KIB), 3, 12
 NETDEVS = {"hodp0": ("hmm_odp", "hodp-net0"), "rxe0": ("rxe", "hodp-net1")}
 DAX = pathlib.Path("/mnt/dax")
 TRANSFERS, CONTROL, SEED = 1000, 200, 2026
@@ -124,6 +128,7 @@ class Demo:
     def __init__(self, programs, out, devices):
         self.programs, self.out, self.devices = pathlib.Path(programs), out, devices
         self.gids = {}
+        self.again = SLICE_BUDGET
         self.raw = {"kernel": platform.release(), "cpus": os.cpu_count(), "devices": devices, "steps": []}
 
     def save(self):
@@ -194,6 +199,20 @@ class Demo:
                 else:
                     row |= {"unit": "MiB/s", "value": found["BW_average"], "messages": found["MsgRate"] * 1e6}
         row["error"] = error
+        return row
+
+    def perftest_row(self, device, test, memory, size):
+        """The best of up to SLICE_TRIES runs; almost always of one."""
+        row = self.perftest_one(device, test, memory, size)
+        tries = 1
+        while (test == "ib_write_lat" and size in SLICE_SIZES and not row["error"] and row["value"] > SLICE_US
+               and tries < SLICE_TRIES and self.again):
+            self.again -= 1
+            tries += 1
+            other = self.perftest_one(device, test, memory, size)
+            if other["error"] or other["value"] < row["value"]:
+                row = other
+        row["tries"] = tries
         self.raw.setdefault("perftest", []).append(row)
         return row
 
@@ -202,7 +221,7 @@ class Demo:
             for memory in memories:
                 words = []
                 for device in self.devices:
-                    row = self.perftest_one(device, test, memory, size)
+                    row = self.perftest_row(device, test, memory, size)
                     words.append(f"{device} " + (row["error"] or f"{row['value']:g} {row['unit']}"))
                 self.note(f"{size:>8} B {memory:8} " + ", ".join(words))
 
@@ -222,7 +241,7 @@ class Demo:
         for i in (0, 1):
             (DAX / f"perftest{i}").write_bytes(bytes(4 * MIB))
         for device in self.devices:
-            row = self.perftest_one(device, "ib_write_lat", "DAX file, pinned", 4 * KIB)
+            row = self.perftest_row(device, "ib_write_lat", "DAX file, pinned", 4 * KIB)
             self.note(f"{device} pinned: " + (row["error"] or "registered, though nobody may pin it"))
         for test in ITERATIONS:
             self.perftest(test, ("DAX file",))
