@@ -287,6 +287,7 @@ void hodp_device_query(const struct hodp_device *dev,
 		.sys_image_guid = dev->ibdev.node_guid,
 		.max_mr_size = U64_MAX,
 		.page_size_cap = PAGE_MASK,
+		.vendor_id = HODP_VENDOR_ID,
 		.max_qp = HODP_MAX_QP,
 		.max_qp_wr = HODP_MAX_QP_WR,
 		.device_cap_flags =

@@ -9,6 +9,11 @@
 #define HODP_VERSION "0.1.0"
 #define HODP_FW_VER (0ULL << 32 | 1 << 16 | 0)
 
+/* An OUI that no vendor can have: the locally administered bit is set.  Zero
+ * is what consumers take for a device that does not tell.
+ */
+#define HODP_VENDOR_ID 0x02484d
+
 /**
  * hodp_device_add - make a device on a netdev and register it
  * @name: of the new device

@@ -16,6 +16,13 @@
 #include "qp.h"
 #include "trace.h"
 
+/* What a QP can grant.  Consumers pass a region's rights, too, which say
+ * nothing here: they are accepted, as other devices do, and not kept.
+ */
+#define HODP_QP_ACCESS                                    \
+	(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE | \
+	 IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_ATOMIC)
+
 static int hodp_qp_check_av(struct hodp_qp *qp, const struct rdma_ah_attr *av)
 {
 	if (av->type != RDMA_AH_ATTR_TYPE_ROCE ||
@@ -34,9 +41,7 @@ static int hodp_qp_check_attr(struct hodp_qp *qp, const struct ib_qp_attr *attr,
 	if ((mask & IB_QP_PKEY_INDEX) && attr->pkey_index)
 		return -EINVAL;
 	if ((mask & IB_QP_ACCESS_FLAGS) &&
-	    (attr->qp_access_flags &
-	     ~(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE |
-	       IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_ATOMIC)))
+	    (attr->qp_access_flags & ~IB_ACCESS_SUPPORTED))
 		return -EINVAL;
 	if ((mask & IB_QP_PATH_MTU) &&
 	    (attr->path_mtu < IB_MTU_256 || attr->path_mtu > IB_MTU_4096))
@@ -67,7 +72,7 @@ static void hodp_qp_store_attr(struct hodp_qp *qp,
 	struct ib_qp_attr *a = &qp->attr;
 
 	if (mask & IB_QP_ACCESS_FLAGS)
-		a->qp_access_flags = attr->qp_access_flags;
+		a->qp_access_flags = attr->qp_access_flags & HODP_QP_ACCESS;
 	if (mask & IB_QP_PKEY_INDEX)
 		a->pkey_index = attr->pkey_index;
 	if (mask & IB_QP_PORT)
@@ -125,6 +130,7 @@ static void hodp_qp_reset(struct hodp_qp *qp)
 	qp->attr.port_num = HODP_PORT;
 	qp->comm_est = false;
 	qp->last_wqe = false;
+	qp->rnr_waiter = false;
 	atomic_set(&qp->rx.kicks, 0);
 	atomic_set(&qp->req.kicks, 0);
 }
