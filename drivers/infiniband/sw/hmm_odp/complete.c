@@ -77,8 +77,10 @@ void hodp_complete_recv(struct hodp_qp *qp, struct hodp_inbound *in,
 			   info->solicited || status != IB_WC_SUCCESS);
 }
 
-void hodp_complete_flush_send(struct hodp_qp *qp)
+bool hodp_complete_flush_send(struct hodp_qp *qp)
 {
+	u32 left = qp->sq.ring.mask + 1;
+
 	hodp_fault_drop(&qp->req);
 	qp->stall = HODP_RUN;
 	/* Entries that are not valid are flushed like the others. */
@@ -86,7 +88,11 @@ void hodp_complete_flush_send(struct hodp_qp *qp)
 		if (!qp->op.active)
 			break; /* the ring's index is corrupt */
 		hodp_complete_send(qp, IB_WC_WR_FLUSH_ERR);
+		/* A process may go on posting for ever. */
+		if (!left-- || READ_ONCE(qp->dying))
+			return false;
 	}
+	return true;
 }
 
 static void hodp_complete_flush_one(struct hodp_qp *qp, struct hodp_inbound *in)
@@ -112,29 +118,42 @@ static bool hodp_complete_flush_inbound(struct hodp_qp *qp)
 	return true;
 }
 
-void hodp_complete_flush_recv(struct hodp_qp *qp)
+/* The QP's own receive queue, a ring's length at a time. */
+static bool hodp_complete_flush_rq(struct hodp_qp *qp)
+{
+	struct hodp_inbound *in = &qp->rx_in;
+	u32 left = qp->rq.q.ring.mask + 1;
+
+	/* Receives posted from now on are flushed by a doorbell. */
+	hodp_rq_want_doorbell(&qp->rq, true);
+	for (;;) {
+		int ret = hodp_rq_pop(&qp->rq, &in->recv);
+
+		if (!ret || ret == -EPROTO)
+			return true;
+		/* A bad entry (-EINVAL) is flushed like the others. */
+		in->active = true;
+		hodp_complete_flush_one(qp, in);
+		if (!left-- || READ_ONCE(qp->dying))
+			return false;
+	}
+}
+
+bool hodp_complete_flush_recv(struct hodp_qp *qp)
 {
 	bool raise;
 
 	hodp_fault_drop(&qp->rx);
 	if (!hodp_complete_flush_inbound(qp))
-		return;
+		return true;
 	hodp_complete_flush_one(qp, &qp->rx_in);
-	if (!qp->srq) {
-		struct hodp_inbound *in = &qp->rx_in;
-
-		/* Receives posted from now on are flushed by a doorbell. */
-		hodp_rq_want_doorbell(&qp->rq, true);
-		while (hodp_rq_pop(&qp->rq, &in->recv) > 0) {
-			in->active = true;
-			hodp_complete_flush_one(qp, in);
-		}
-		return;
-	}
+	if (!qp->srq)
+		return hodp_complete_flush_rq(qp);
 	spin_lock(&qp->lock);
 	raise = !qp->last_wqe;
 	qp->last_wqe = true;
 	spin_unlock(&qp->lock);
 	if (raise)
 		hodp_qp_event(qp, IB_EVENT_QP_LAST_WQE_REACHED);
+	return true;
 }

@@ -34,8 +34,14 @@ void hodp_complete_recv(struct hodp_qp *qp, struct hodp_inbound *in,
 			enum ib_wc_status status,
 			const struct hodp_recv_info *info);
 
-/* Flush what the queues hold; the caller owns qp->req, qp->rx. */
-void hodp_complete_flush_send(struct hodp_qp *qp);
-void hodp_complete_flush_recv(struct hodp_qp *qp);
+/**
+ * hodp_complete_flush_send - flush what the send queue holds
+ * @qp: the caller owns qp->req (for the receive queue: qp->rx)
+ *
+ * Bounded by the queue's size, because a process can post without end.
+ * Return: false: come back, there may be more.
+ */
+bool hodp_complete_flush_send(struct hodp_qp *qp);
+bool hodp_complete_flush_recv(struct hodp_qp *qp);
 
 #endif /* HODP_COMPLETE_H */

@@ -68,37 +68,51 @@ void hodp_cq_destroy(struct hodp_cq *cq)
 	ida_free(&to_hodp_device(cq->ibcq.device)->cqns, cq->cqn);
 }
 
-/* Copy what is outstanding in @from to the beginning of the empty @to. */
-static int hodp_cq_move(struct hodp_ring *to, const struct hodp_ring *from)
-{
-	int room = hodp_ring_room(from);
-	u32 n, i;
+/* Entries that are copied with the lock held, and interrupts off. */
+#define HODP_CQ_MOVE_BATCH 1024
 
-	if (room < 0)
-		return room;
-	n = from->mask + 1 - room;
+/*
+ * Copy the next of the entries that are outstanding in @from, those from
+ * @first on, behind what @to has already.  Return: 0: all of them are there;
+ * 1: more are left; -EINVAL, -EPROTO as hodp_cq_swap().
+ */
+static int hodp_cq_move(struct hodp_ring *to, const struct hodp_ring *from,
+			u32 first)
+{
+	u32 n = from->own - first, batch;
+
+	if (n > from->mask + 1)
+		return -EPROTO;
 	if (n > to->mask + 1)
 		return -EINVAL;
-	for (i = 0; i < n; i++) {
+	batch = min_t(u32, n - to->own, HODP_CQ_MOVE_BATCH);
+	while (batch--) {
 		memcpy(hodp_ring_at(to, to->own),
-		       hodp_ring_at(from, from->own - n + i), to->stride);
+		       hodp_ring_at(from, first + to->own), to->stride);
 		hodp_ring_produce(to);
 	}
-	return 0;
+	return to->own != n;
 }
 
 int hodp_cq_swap(struct hodp_cq *cq, struct hodp_queue *q)
 {
 	unsigned long flags;
+	u32 first;
 	int ret;
 
-	spin_lock_irqsave(&cq->lock, flags);
-	ret = hodp_cq_move(&q->ring, &cq->q.ring);
-	if (!ret) {
-		swap(cq->q, *q);
-		cq->ibcq.cqe = cq->q.ring.mask + 1;
-	}
-	spin_unlock_irqrestore(&cq->lock, flags);
+	/* The process does not poll meanwhile: where it stands is the start. */
+	/* Pairs with the process's release store of cons. */
+	first = smp_load_acquire(&cq->q.ring.hdr->cons);
+	do {
+		spin_lock_irqsave(&cq->lock, flags);
+		ret = hodp_cq_move(&q->ring, &cq->q.ring, first);
+		if (!ret) {
+			swap(cq->q, *q);
+			cq->ibcq.cqe = cq->q.ring.mask + 1;
+		}
+		spin_unlock_irqrestore(&cq->lock, flags);
+		cond_resched();
+	} while (ret > 0);
 	return ret;
 }
 

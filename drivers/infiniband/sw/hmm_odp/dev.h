@@ -15,6 +15,8 @@
 #include <rdma/ib_verbs.h>
 
 /* The limits are counts, where SZ_ says nothing of bytes. */
+struct hodp_mirrors;
+
 #define HODP_PORT 1
 #define HODP_GID_TABLE_LEN 1024
 #define HODP_MAX_SGE 32
@@ -66,9 +68,8 @@ struct hodp_counters {
  * @cqns, @srqns: numbers in use; under their own locks
  * @next_qpn, @next_mr, @next_ah: cyclic allocation; under the xarray's lock
  * @next_key: low byte of the next memory key
- * @mirror_lock: guards @mirrors
- * @mirrors: struct hodp_mirror of every mm with an on-demand MR here
- * @counters: per CPU, summed by stats.c
+ * @mirrors: what the mirrors share, and may outlive the device with
+ * @counters: the same as @mirrors->counters, summed by stats.c
  * @link: in the module's device list, under its lock (device.c)
  * @ndev, @ndev_tracker: the netdev and the reference to it; NULL once the
  *        device is gone; under the module's lock
@@ -86,8 +87,7 @@ struct hodp_device {
 	u32 next_mr;
 	u32 next_ah;
 	atomic_t next_key;
-	struct mutex mirror_lock; /* see above */
-	struct list_head mirrors;
+	struct hodp_mirrors *mirrors;
 	struct hodp_counters __percpu *counters;
 	struct list_head link;
 	struct net_device *ndev;

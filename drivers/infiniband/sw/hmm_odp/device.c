@@ -34,7 +34,7 @@
 #include <rdma/ib_mad.h>
 #include <rdma/ib_user_verbs.h>
 #include "device.h"
-#include "engine.h"
+#include "mirror.h"
 #include "verbs.h"
 
 static DEFINE_MUTEX(hodp_devices_lock);
@@ -120,8 +120,6 @@ static void hodp_device_init(struct hodp_device *dev,
 	xa_init_flags(&dev->ahs, XA_FLAGS_ALLOC | XA_FLAGS_LOCK_IRQ);
 	ida_init(&dev->cqns);
 	ida_init(&dev->srqns);
-	mutex_init(&dev->mirror_lock);
-	INIT_LIST_HEAD(&dev->mirrors);
 	INIT_LIST_HEAD(&dev->link);
 
 	ib_set_device_ops(ibdev, &hodp_ops);
@@ -150,11 +148,12 @@ int hodp_device_add(const char *name, struct net_device *ndev)
 		return -ENOMEM;
 	hodp_device_init(dev, ndev);
 
-	dev->counters = alloc_percpu(struct hodp_counters);
-	if (!dev->counters) {
+	dev->mirrors = hodp_mirrors_alloc();
+	if (!dev->mirrors) {
 		ret = -ENOMEM;
 		goto err_dealloc;
 	}
+	dev->counters = dev->mirrors->counters;
 	ret = hodp_device_claim(dev, ndev);
 	if (ret)
 		goto err_dealloc;
@@ -178,15 +177,14 @@ void hodp_device_dealloc(struct ib_device *ibdev)
 {
 	struct hodp_device *dev = to_hodp_device(ibdev);
 
-	hodp_engine_flush();
 	WARN_ON(!xa_empty(&dev->qps));
 	WARN_ON(!xa_empty(&dev->mrs));
 	WARN_ON(!xa_empty(&dev->ahs));
 	WARN_ON(!ida_is_empty(&dev->cqns));
 	WARN_ON(!ida_is_empty(&dev->srqns));
-	WARN_ON(!list_empty(&dev->mirrors));
-	free_percpu(dev->counters);
-	mutex_destroy(&dev->mirror_lock);
+	/* A page fault that still sleeps keeps its mirror, and this with it. */
+	if (dev->mirrors)
+		hodp_mirrors_put(dev->mirrors);
 
 	mutex_lock(&hodp_devices_lock);
 	if (dev->ndev) {

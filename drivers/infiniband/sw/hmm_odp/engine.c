@@ -112,8 +112,11 @@ static bool hodp_engine_stalled(struct hodp_qp *qp)
 		qp->op.fault_err = err;
 		break;
 	case HODP_STALL_RNR:
+		if (!xchg(&qp->wake, 0))
+			return true;
+		break;
 	case HODP_STALL_TIMEOUT:
-		if (!test_and_clear_bit(0, &qp->wake))
+		if (!test_and_clear_bit(HODP_WAKE_TIMER, &qp->wake))
 			return true;
 		break;
 	}
@@ -150,7 +153,7 @@ static bool hodp_engine_fetch(struct hodp_qp *qp)
 		return false;
 	}
 	hodp_count(hodp_qp_dev(qp), HODP_CNT_OPS, 1);
-	clear_bit(0, &qp->wake);
+	WRITE_ONCE(qp->wake, 0);
 	qp->rnr_left = qp->attr.rnr_retry;
 	qp->retry_left = qp->attr.retry_cnt;
 	if (ret < 0)
@@ -184,9 +187,12 @@ static void hodp_engine_verdict(struct hodp_qp *qp, enum hodp_verdict verdict)
 	}
 }
 
-/* May the requester go on with an operation in this state? */
-static bool hodp_engine_may_send(struct hodp_qp *qp)
+/* May the requester go on with an operation in this state?  @more: it may not,
+ * but is not through with flushing.
+ */
+static bool hodp_engine_may_send(struct hodp_qp *qp, bool *more)
 {
+	*more = false;
 	switch (READ_ONCE(qp->state)) {
 	case IB_QPS_RTS:
 		qp->drained = false;
@@ -202,7 +208,7 @@ static bool hodp_engine_may_send(struct hodp_qp *qp)
 		return false;
 	case IB_QPS_ERR:
 	case IB_QPS_SQE:
-		hodp_complete_flush_send(qp);
+		*more = !hodp_complete_flush_send(qp);
 		return false;
 	default:
 		return false;
@@ -210,9 +216,11 @@ static bool hodp_engine_may_send(struct hodp_qp *qp)
 }
 
 /* Return: false: nothing to do now; true: the steps were used up. */
-static bool hodp_engine_requester(struct hodp_qp *qp, int steps)
+static bool hodp_engine_requester(struct hodp_qp *qp, int *steps)
 {
-	while (!READ_ONCE(qp->dying) && hodp_engine_may_send(qp) &&
+	bool more = false;
+
+	while (!READ_ONCE(qp->dying) && hodp_engine_may_send(qp, &more) &&
 	       !hodp_engine_stalled(qp)) {
 		if (!qp->op.active && !hodp_engine_fetch(qp)) {
 			/* A corrupt ring has just failed the QP: flush it. */
@@ -222,10 +230,10 @@ static bool hodp_engine_requester(struct hodp_qp *qp, int steps)
 		}
 		if (qp->op.active)
 			hodp_engine_verdict(qp, qp->transport->execute(qp));
-		if (!--steps)
+		if (--*steps <= 0)
 			return true;
 	}
-	return false;
+	return more;
 }
 
 /* The owner's loop: until nobody kicked meanwhile, or hand over. */
@@ -235,7 +243,7 @@ static void hodp_engine_own_req(struct hodp_runner *r, int steps)
 
 	do {
 		seen = atomic_read(&r->kicks);
-		if (hodp_engine_requester(r->qp, steps)) {
+		if (hodp_engine_requester(r->qp, &steps)) {
 			hodp_runner_handoff(r);
 			return;
 		}
@@ -263,7 +271,9 @@ static void hodp_engine_timer(struct work_struct *work)
 	struct hodp_qp *qp =
 		container_of(to_delayed_work(work), struct hodp_qp, timer);
 
-	hodp_qp_wake(qp);
+	hodp_qp_wake(qp, HODP_WAKE_TIMER);
+	if (hodp_qp_is_ud(qp))
+		hodp_runner_kick(&qp->rx);
 }
 
 /* ---- the receiver ---- */
@@ -280,7 +290,8 @@ static void hodp_engine_receiver(struct hodp_qp *qp)
 		hodp_respond_dgrams(qp);
 		break;
 	case IB_QPS_ERR:
-		hodp_complete_flush_recv(qp);
+		if (!hodp_complete_flush_recv(qp))
+			hodp_runner_kick(&qp->rx);
 		break;
 	default:
 		break;
@@ -383,7 +394,9 @@ void hodp_engine_ring_recv(struct hodp_qp *qp)
 	peer = hodp_qp_get(hodp_qp_dev(qp), qp->attr.dest_qp_num);
 	if (!peer)
 		return;
-	hodp_qp_wake(peer);
+	/* Only one's own peer: numbers are anybody's. */
+	if (peer->attr.dest_qp_num == qp->ibqp.qp_num)
+		hodp_qp_wake(peer, HODP_WAKE_RECV);
 	hodp_qp_put(peer);
 }
 
@@ -439,12 +452,6 @@ err_fault:
 err_mr:
 	hodp_mr_stop();
 	return ret;
-}
-
-void hodp_engine_flush(void)
-{
-	hodp_mr_flush();
-	hodp_fault_flush();
 }
 
 void hodp_engine_stop(void)

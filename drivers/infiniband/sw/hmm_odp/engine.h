@@ -9,9 +9,6 @@
 int hodp_engine_start(void);
 void hodp_engine_stop(void);
 
-/* Before a device's memory goes: wait for what outlives QPs and MRs. */
-void hodp_engine_flush(void);
-
 /* Give a QP its runners: before hodp_qp_init() publishes it. */
 void hodp_engine_attach(struct hodp_qp *qp);
 

@@ -12,18 +12,27 @@
  * set under @lock the QP is alive, so the work item can take a reference to it
  * there.
  *
+ * A fault in flight holds the module, and no device: a link can be deleted, and
+ * the module says that it is in use, while somebody's handler sleeps.
+ *
  * Transient failures (-EBUSY: invalidations won every race; -ENOMEM; -EINTR)
  * are tried again with growing pauses for as long as somebody waits.
  */
+#include <linux/module.h>
 #include <linux/refcount.h>
 #include <linux/slab.h>
 #include "fault.h"
 
 #define HODP_FAULT_PAUSE_MAX (HZ / 10)
+/* Faults of one mirror that run at a time: the rest of the workers is for
+ * other processes.
+ */
+#define HODP_FAULT_RUNNING_MAX 32
 
 /**
  * struct hodp_fault - one page fault
  * @work: does it
+ * @wait: in the mirror's gate while it has no place
  * @refs: see above
  * @lock: guards @runner
  * @runner: who waits, or NULL
@@ -35,6 +44,7 @@
  */
 struct hodp_fault {
 	struct delayed_work work;
+	struct list_head wait;
 	refcount_t refs;
 	spinlock_t lock; /* @runner */
 	struct hodp_runner *runner;
@@ -72,39 +82,97 @@ static bool hodp_fault_is_transient(long ret)
 	return ret == -EBUSY || ret == -ENOMEM || ret == -EINTR;
 }
 
+/* Try again later, if somebody still waits. */
+static bool hodp_fault_again(struct hodp_fault *f)
+{
+	bool again;
+
+	spin_lock(&f->lock);
+	again = f->runner;
+	if (again) {
+		hodp_count(hodp_qp_dev(f->runner->qp), HODP_CNT_FAULT_RETRIES,
+			   1);
+		f->pause = min(f->pause * 2 + 1, HODP_FAULT_PAUSE_MAX);
+		/* Under the lock: hodp_fault_drop() expedites it. */
+		queue_delayed_work(hodp_fault_wq, &f->work, f->pause);
+	}
+	spin_unlock(&f->lock);
+	return again;
+}
+
+/* Give the place at the gate to the next that waits. */
+static void hodp_fault_pass(struct hodp_gate *gate)
+{
+	struct hodp_fault *next;
+
+	spin_lock(&gate->lock);
+	next = list_first_entry_or_null(&gate->waiting, struct hodp_fault,
+					wait);
+	if (next)
+		list_del(&next->wait);
+	else
+		gate->running--;
+	spin_unlock(&gate->lock);
+	if (next)
+		queue_delayed_work(hodp_fault_wq, &next->work, 0);
+}
+
+static void hodp_fault_tell(struct hodp_fault *f, long ret)
+{
+	struct hodp_qp *qp = hodp_fault_waiter(f);
+	struct hodp_runner *r = READ_ONCE(f->runner);
+
+	if (!qp)
+		return;
+	if (ret < 0)
+		hodp_count(hodp_qp_dev(qp), HODP_CNT_FAULT_ERRORS, 1);
+	f->err = min(ret, 0L);
+	/* Pairs with the acquire in hodp_fault_finish(). */
+	smp_store_release(&f->done, true);
+	if (r)
+		r->run(r);
+	hodp_qp_put(qp);
+}
+
 static void hodp_fault_work(struct work_struct *work)
 {
 	struct hodp_fault *f =
 		container_of(to_delayed_work(work), struct hodp_fault, work);
-	long ret = hodp_mirror_fault(f->mirror, f->va, f->len, f->write);
-	struct hodp_qp *qp = hodp_fault_waiter(f);
+	long ret = -EFAULT;
 
-	if (qp && hodp_fault_is_transient(ret)) {
-		hodp_count(hodp_qp_dev(qp), HODP_CNT_FAULT_RETRIES, 1);
-		f->pause = min(f->pause * 2 + 1, HODP_FAULT_PAUSE_MAX);
-		queue_delayed_work(hodp_fault_wq, &f->work, f->pause);
-		hodp_qp_put(qp);
+	/* Nobody waits: there is nothing to do but to go. */
+	if (READ_ONCE(f->runner))
+		ret = hodp_mirror_fault(f->mirror, f->va, f->len, f->write);
+	if (hodp_fault_is_transient(ret) && hodp_fault_again(f))
 		return;
-	}
-	if (qp) {
-		struct hodp_runner *r = READ_ONCE(f->runner);
-
-		if (ret < 0)
-			hodp_count(hodp_qp_dev(qp), HODP_CNT_FAULT_ERRORS, 1);
-		f->err = min(ret, 0L);
-		/* Pairs with the acquire in hodp_fault_finish(). */
-		smp_store_release(&f->done, true);
-		if (r)
-			r->run(r);
-		hodp_qp_put(qp);
-	}
+	hodp_fault_pass(hodp_mirror_gate(f->mirror));
+	hodp_fault_tell(f, ret);
 	hodp_mirror_put(f->mirror);
 	hodp_fault_put(f);
+	/* Module exit waits for the workqueue, hence for what is left of us. */
+	module_put(THIS_MODULE);
+}
+
+/* Start @f, or let it wait for its mirror's other faults. */
+static void hodp_fault_enqueue(struct hodp_fault *f)
+{
+	struct hodp_gate *gate = hodp_mirror_gate(f->mirror);
+	bool run;
+
+	spin_lock(&gate->lock);
+	run = gate->running < HODP_FAULT_RUNNING_MAX;
+	if (run)
+		gate->running++;
+	else
+		list_add_tail(&f->wait, &gate->waiting);
+	spin_unlock(&gate->lock);
+	if (run)
+		queue_delayed_work(hodp_fault_wq, &f->work, 0);
 }
 
 int hodp_fault_begin(struct hodp_runner *r, const struct hodp_miss *miss)
 {
-	struct hodp_fault *f = kzalloc(sizeof(*f), GFP_KERNEL);
+	struct hodp_fault *f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
 
 	if (!f)
 		return -ENOMEM;
@@ -118,7 +186,8 @@ int hodp_fault_begin(struct hodp_runner *r, const struct hodp_miss *miss)
 	f->write = miss->write;
 	atomic64_inc(&miss->mr->stats.faults);
 	r->fault = f;
-	queue_delayed_work(hodp_fault_wq, &f->work, 0);
+	__module_get(THIS_MODULE);
+	hodp_fault_enqueue(f);
 	return 0;
 }
 
@@ -145,6 +214,9 @@ void hodp_fault_drop(struct hodp_runner *r)
 	spin_lock(&f->lock);
 	WRITE_ONCE(f->runner, NULL);
 	spin_unlock(&f->lock);
+	/* Between two tries: let it go now. */
+	if (cancel_delayed_work(&f->work))
+		queue_delayed_work(hodp_fault_wq, &f->work, 0);
 	r->fault = NULL;
 	hodp_fault_put(f);
 }
@@ -160,9 +232,4 @@ int hodp_fault_start(void)
 void hodp_fault_stop(void)
 {
 	destroy_workqueue(hodp_fault_wq);
-}
-
-void hodp_fault_flush(void)
-{
-	flush_workqueue(hodp_fault_wq);
 }

@@ -8,8 +8,6 @@
 /* The workqueue of all faults: module init (-ENOMEM) and exit. */
 int hodp_fault_start(void);
 void hodp_fault_stop(void);
-/* Wait for faults that nobody waits for any more: before a device goes. */
-void hodp_fault_flush(void);
 
 /**
  * hodp_fault_begin - bring in what an operation missed
@@ -25,8 +23,7 @@ int hodp_fault_begin(struct hodp_runner *r, const struct hodp_miss *miss);
  * hodp_fault_finish - collect the result
  * @r: runner that the caller owns
  *
- * Return: 0 (or there was no fault), -EINPROGRESS, -EFAULT, -EPERM,
- * -EHWPOISON.
+ * Return: 0 (or there was no fault), -EINPROGRESS, -EFAULT, -EPERM.
  */
 int hodp_fault_finish(struct hodp_runner *r);
 

@@ -18,8 +18,10 @@
 #include "respond.h"
 #include "transport.h"
 
-/* Datagrams that may wait at one QP; what comes on top is dropped. */
-#define HODP_RX_QUEUE_MAX 1024
+/* Datagrams that may wait at one QP, at most as many as it can receive; what
+ * comes on top is dropped.
+ */
+#define HODP_RX_QUEUE_MAX 1024U
 
 static enum hodp_verdict hodp_local_finish(struct hodp_qp *qp,
 					   enum ib_wc_status status)
@@ -123,10 +125,7 @@ static enum hodp_verdict hodp_local_rc(struct hodp_qp *qp)
 	verdict = hodp_local_piece(qp, peer, &status);
 	hodp_qp_leave(peer);
 	hodp_qp_put(peer);
-	if (verdict == HODP_V_DONE)
-		return hodp_local_finish(qp, status);
-	hodp_op_unbind(&qp->op);
-	return verdict;
+	return verdict == HODP_V_DONE ? hodp_local_finish(qp, status) : verdict;
 }
 
 /* ---- datagrams ---- */
@@ -154,19 +153,29 @@ static long hodp_local_gather(struct hodp_op *op, struct hodp_dgram *d,
 	return 0;
 }
 
-static bool hodp_local_dgram_fits(struct hodp_qp *to, u32 qkey)
+static u32 hodp_local_rx_max(const struct hodp_qp *to)
 {
-	if (!hodp_qp_is_ud(to) || READ_ONCE(to->dying) || to->attr.qkey != qkey)
-		return false;
-	switch (READ_ONCE(to->state)) {
-	case IB_QPS_RTR:
-	case IB_QPS_RTS:
-	case IB_QPS_SQD:
-	case IB_QPS_SQE:
-		return READ_ONCE(to->rx_len) < HODP_RX_QUEUE_MAX;
-	default:
-		return false;
+	return min(to->srq ? to->srq->max_wr : to->max_recv_wr,
+		   HODP_RX_QUEUE_MAX);
+}
+
+/* Queue @d, unless @to does not take it.  A QP that is reset or destroyed
+ * changes its state first and empties the list under the same lock later.
+ */
+static bool hodp_local_enqueue(struct hodp_qp *to, u32 qkey,
+			       struct hodp_dgram *d)
+{
+	bool fits;
+
+	spin_lock(&to->rx_lock);
+	fits = hodp_qp_is_ud(to) && hodp_qp_receives(to) &&
+	       to->attr.qkey == qkey && to->rx_len < hodp_local_rx_max(to);
+	if (fits) {
+		list_add_tail(&d->link, &to->rx_list);
+		to->rx_len++;
 	}
+	spin_unlock(&to->rx_lock);
+	return fits;
 }
 
 /* Queue @d at its destination, or drop it. */
@@ -178,16 +187,12 @@ static void hodp_local_deliver(struct hodp_qp *qp, struct hodp_dgram *d)
 	/* IBTA 10.2.5: a controlled Q_Key stands for the QP's own. */
 	u32 qkey = wqe->ud.qkey & BIT(31) ? qp->attr.qkey : wqe->ud.qkey;
 
-	if (!to || !hodp_local_dgram_fits(to, qkey)) {
-		hodp_count(dev, HODP_CNT_UD_DROPS, 1);
-		kfree(d);
-	} else {
-		spin_lock(&to->rx_lock);
-		list_add_tail(&d->link, &to->rx_list);
-		to->rx_len++;
-		spin_unlock(&to->rx_lock);
+	if (to && hodp_local_enqueue(to, qkey, d)) {
 		/* At once, like the doorbell: what is mapped needs no worker. */
 		to->rx.run(&to->rx);
+	} else {
+		hodp_count(dev, HODP_CNT_UD_DROPS, 1);
+		kfree(d);
 	}
 	if (to)
 		hodp_qp_put(to);
@@ -211,7 +216,6 @@ static void hodp_local_describe(struct hodp_qp *qp, const struct hodp_av *av,
 static enum hodp_verdict hodp_local_ud(struct hodp_qp *qp)
 {
 	struct hodp_op *op = &qp->op;
-	enum hodp_verdict verdict;
 	struct hodp_miss miss;
 	struct hodp_dgram *d;
 	struct hodp_av av;
@@ -219,7 +223,7 @@ static enum hodp_verdict hodp_local_ud(struct hodp_qp *qp)
 
 	if (!hodp_ah_copy(hodp_qp_dev(qp), op->wqe.ud.ahn, qp->ibqp.pd, &av))
 		return hodp_local_finish(qp, IB_WC_LOC_QP_OP_ERR);
-	d = kzalloc(struct_size(d, data, op->total), GFP_KERNEL);
+	d = kzalloc(struct_size(d, data, op->total), GFP_KERNEL_ACCOUNT);
 	if (!d)
 		return HODP_V_PAUSE;
 	ret = hodp_local_gather(op, d, &miss);
@@ -233,15 +237,13 @@ static enum hodp_verdict hodp_local_ud(struct hodp_qp *qp)
 		return hodp_local_finish(qp, IB_WC_LOC_QP_OP_ERR);
 	/* Gathering is always from the requester's side. */
 	op->fault_local = true;
-	verdict = hodp_fault_begin(&qp->req, &miss) ? HODP_V_PAUSE :
-						      HODP_V_FAULT;
-	hodp_op_unbind(op);
-	return verdict;
+	return hodp_fault_begin(&qp->req, &miss) ? HODP_V_PAUSE : HODP_V_FAULT;
 }
 
 static enum hodp_verdict hodp_local_execute(struct hodp_qp *qp)
 {
 	struct hodp_op *op = &qp->op;
+	enum hodp_verdict verdict;
 
 	if (unlikely(op->fault_err && op->fault_local))
 		return hodp_local_finish(qp, op->fault_err == -EHWPOISON ?
@@ -249,7 +251,11 @@ static enum hodp_verdict hodp_local_execute(struct hodp_qp *qp)
 						     IB_WC_LOC_PROT_ERR);
 	if (!op->bound && unlikely(hodp_op_bind(op, qp)))
 		return hodp_local_finish(qp, IB_WC_LOC_PROT_ERR);
-	return hodp_qp_is_ud(qp) ? hodp_local_ud(qp) : hodp_local_rc(qp);
+	verdict = hodp_qp_is_ud(qp) ? hodp_local_ud(qp) : hodp_local_rc(qp);
+	/* Dereg waits for spans: none is kept while nothing is copied. */
+	if (verdict != HODP_V_DONE)
+		hodp_op_unbind(op);
+	return verdict;
 }
 
 const struct hodp_transport hodp_local_transport = {

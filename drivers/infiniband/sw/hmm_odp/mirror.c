@@ -8,7 +8,8 @@
  *   window  1 GiB of addresses with one interval notifier, made when first
  *           touched; it lives as long as the mirror
  *   chunk   2 MiB of a window: either one huge entry or a page table of small
- *           ones; made by the first fault, freed when all of it was dropped
+ *           ones; made by the first fault, freed when it is empty and its
+ *           addresses were unmapped, or all of it was dropped
  *   entry   kernel address of a page in the direct map | HODP_E_* bits; 0 none
  *   view    a reader's hold on a chunk for one bounded copy
  *
@@ -58,6 +59,7 @@
  */
 #include <linux/hmm.h>
 #include <linux/magic.h>
+#include <linux/memcontrol.h>
 #include <linux/mmu_notifier.h>
 #include <linux/rculist.h>
 #include <linux/sched/mm.h>
@@ -92,24 +94,32 @@ struct hodp_window {
 
 /**
  * struct hodp_mirror - an address space as one device sees it
- * @dev: device (immutable)
+ * @shared: the device's (immutable)
  * @mm: address space, grabbed (immutable)
  * @refs: MRs and running faults
- * @link: in hodp_device.mirrors, under hodp_device.mirror_lock
+ * @link: in @shared->list, under its lock
+ * @gate: running faults
  * @windows: address >> HODP_WINDOW_SHIFT -> window; looked up without a lock,
  *           because windows go only with the mirror
  * @window_lock: serialises making a window
  * @dropped: entries that invalidations dropped
  */
 struct hodp_mirror {
-	struct hodp_device *dev;
+	struct hodp_mirrors *shared;
 	struct mm_struct *mm;
 	refcount_t refs;
 	struct list_head link;
 	struct xarray windows;
 	struct mutex window_lock; /* making windows */
 	atomic64_t dropped;
+	struct hodp_gate gate;
 };
+
+static void hodp_mirror_count(struct hodp_mirror *m, enum hodp_counter which,
+			      u64 n)
+{
+	this_cpu_add(m->shared->counters->v[which], n);
+}
 
 /* ---- chunks ---- */
 
@@ -126,8 +136,10 @@ static int hodp_chunk_make(struct hodp_window *w, unsigned long va)
 		&w->chunk[(va - w->base) >> HODP_CHUNK_SHIFT];
 	struct hodp_chunk *c;
 
-	if (rcu_access_pointer(*slot))
+	if (rcu_access_pointer(*slot)) {
+		smp_mb(); /* (B) likewise: the chunk may be another's, just made */
 		return 0;
+	}
 	c = hodp_chunk_alloc();
 	if (!c)
 		return -ENOMEM;
@@ -139,19 +151,22 @@ static int hodp_chunk_make(struct hodp_window *w, unsigned long va)
 
 /* ---- invalidation ---- */
 
-static bool hodp_event_downgrades(const struct mmu_notifier_range *range)
+static bool hodp_event_downgrades(enum mmu_notifier_event event)
 {
-	return range->event == MMU_NOTIFY_PROTECTION_PAGE ||
-	       range->event == MMU_NOTIFY_SOFT_DIRTY;
+	return event == MMU_NOTIFY_PROTECTION_PAGE ||
+	       event == MMU_NOTIFY_SOFT_DIRTY;
 }
 
 /* One chunk of an invalidation.  Return: pages dropped or downgraded. */
 static unsigned int hodp_invalidate_chunk(struct hodp_chunk __rcu **slot,
 					  unsigned int first, unsigned int last,
-					  bool downgrade)
+					  enum mmu_notifier_event event)
 {
 	struct hodp_chunk *c = rcu_dereference(*slot);
-	bool whole = first == 0 && last == HODP_CHUNK_PAGES - 1;
+	bool downgrade = hodp_event_downgrades(event);
+	/* Addresses that go are not coming back soon; pages alone may. */
+	bool free = event == MMU_NOTIFY_UNMAP || event == MMU_NOTIFY_RELEASE ||
+		    (first == 0 && last == HODP_CHUNK_PAGES - 1);
 	unsigned int n;
 
 	if (!c)
@@ -161,7 +176,7 @@ static unsigned int hodp_invalidate_chunk(struct hodp_chunk __rcu **slot,
 		n = hodp_chunk_downgrade(c, first, last);
 	} else {
 		n = hodp_chunk_drop(c, first, last);
-		if (whole && !c->dead) {
+		if (free && !c->dead && !c->huge && !c->npresent) {
 			c->dead = true;
 			rcu_assign_pointer(*slot, NULL);
 			hodp_chunk_free(c);
@@ -177,7 +192,7 @@ static bool hodp_mirror_invalidate(struct mmu_interval_notifier *ni,
 {
 	struct hodp_window *w = container_of(ni, struct hodp_window, ni);
 	struct hodp_mirror *m = w->mirror;
-	bool downgrade = hodp_event_downgrades(range);
+	bool downgrade = hodp_event_downgrades(range->event);
 	unsigned long va, end, n = 0;
 
 	mmu_interval_set_seq(ni, cur_seq);
@@ -193,7 +208,7 @@ static bool hodp_mirror_invalidate(struct mmu_interval_notifier *ni,
 			&w->chunk[(va - w->base) >> HODP_CHUNK_SHIFT],
 			(va & (HODP_CHUNK_SIZE - 1)) >> PAGE_SHIFT,
 			(stop & (HODP_CHUNK_SIZE - 1)) >> PAGE_SHIFT,
-			downgrade);
+			range->event);
 		if (stop == end)
 			break;
 		va = stop + 1;
@@ -204,11 +219,11 @@ static bool hodp_mirror_invalidate(struct mmu_interval_notifier *ni,
 		return true;
 	trace_hodp_invalidate(range->start, range->end, range->event, n);
 	if (downgrade) {
-		hodp_count(m->dev, HODP_CNT_DOWNGRADES, 1);
+		hodp_mirror_count(m, HODP_CNT_DOWNGRADES, 1);
 		return true;
 	}
-	hodp_count(m->dev, HODP_CNT_INVALIDATIONS, 1);
-	hodp_count(m->dev, HODP_CNT_INVAL_PAGES, n);
+	hodp_mirror_count(m, HODP_CNT_INVALIDATIONS, 1);
+	hodp_mirror_count(m, HODP_CNT_INVAL_PAGES, n);
 	atomic64_add(n, &m->dropped);
 	return true;
 }
@@ -219,31 +234,77 @@ static const struct mmu_interval_notifier_ops hodp_mirror_ops = {
 
 /* ---- mirrors and windows ---- */
 
-struct hodp_mirror *hodp_mirror_get(struct hodp_device *dev)
+struct hodp_mirrors *hodp_mirrors_alloc(void)
 {
-	struct mm_struct *mm = current->mm;
-	struct hodp_mirror *m;
+	struct hodp_mirrors *ms = kzalloc(sizeof(*ms), GFP_KERNEL);
 
-	mutex_lock(&dev->mirror_lock);
-	list_for_each_entry(m, &dev->mirrors, link)
-		if (m->mm == mm && refcount_inc_not_zero(&m->refs))
-			goto out;
-
-	m = kzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
-	if (!m) {
-		m = ERR_PTR(-ENOMEM);
-		goto out;
+	if (!ms)
+		return NULL;
+	ms->counters = alloc_percpu(struct hodp_counters);
+	if (!ms->counters) {
+		kfree(ms);
+		return NULL;
 	}
-	m->dev = dev;
-	m->mm = mm;
-	mmgrab(mm);
+	refcount_set(&ms->refs, 1);
+	mutex_init(&ms->lock);
+	INIT_LIST_HEAD(&ms->list);
+	return ms;
+}
+
+void hodp_mirrors_put(struct hodp_mirrors *ms)
+{
+	if (!refcount_dec_and_test(&ms->refs))
+		return;
+	free_percpu(ms->counters);
+	kfree(ms);
+}
+
+/* A mirror of the calling process, in nobody's list yet. */
+static struct hodp_mirror *hodp_mirror_new(struct hodp_mirrors *ms)
+{
+	struct hodp_mirror *m = kzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
+
+	if (!m)
+		return NULL;
+	refcount_inc(&ms->refs);
+	m->shared = ms;
+	m->mm = current->mm;
+	mmgrab(m->mm);
 	refcount_set(&m->refs, 1);
 	xa_init(&m->windows);
 	mutex_init(&m->window_lock);
-	list_add(&m->link, &dev->mirrors);
-out:
-	mutex_unlock(&dev->mirror_lock);
+	spin_lock_init(&m->gate.lock);
+	INIT_LIST_HEAD(&m->gate.waiting);
 	return m;
+}
+
+struct hodp_mirror *hodp_mirror_get(struct hodp_device *dev)
+{
+	struct hodp_mirrors *ms = dev->mirrors;
+	struct hodp_mirror *m;
+
+	mutex_lock(&ms->lock);
+	list_for_each_entry(m, &ms->list, link)
+		if (m->mm == current->mm && refcount_inc_not_zero(&m->refs))
+			goto out;
+	m = hodp_mirror_new(ms);
+	if (m)
+		list_add(&m->link, &ms->list);
+	else
+		m = ERR_PTR(-ENOMEM);
+out:
+	mutex_unlock(&ms->lock);
+	return m;
+}
+
+struct hodp_gate *hodp_mirror_gate(struct hodp_mirror *m)
+{
+	return &m->gate;
+}
+
+bool hodp_mirror_is_current(const struct hodp_mirror *m)
+{
+	return m->mm == current->mm;
 }
 
 struct hodp_mirror *hodp_mirror_ref(struct hodp_mirror *m)
@@ -275,13 +336,14 @@ void hodp_mirror_put(struct hodp_mirror *m)
 	might_sleep();
 	if (!refcount_dec_and_test(&m->refs))
 		return;
-	mutex_lock(&m->dev->mirror_lock);
+	mutex_lock(&m->shared->lock);
 	list_del(&m->link);
-	mutex_unlock(&m->dev->mirror_lock);
+	mutex_unlock(&m->shared->lock);
 	xa_for_each(&m->windows, i, w)
 		hodp_window_destroy(w);
 	xa_destroy(&m->windows);
 	mmdrop(m->mm);
+	hodp_mirrors_put(m->shared);
 	kfree(m);
 }
 
@@ -352,29 +414,40 @@ static bool hodp_folio_reachable(struct folio *folio)
 	       mapping->host->i_sb->s_magic != SECRETMEM_MAGIC;
 }
 
-/*
- * Does one folio back the whole chunk with one permission?  Either HMM says so
- * by its order, or the fault covered the chunk and the pages are consecutive
- * (a large folio that is mapped page by page).
- */
-static bool hodp_pfns_huge(const unsigned long *pfns, unsigned int n,
-			   unsigned int idx)
+static bool hodp_pfns_any(const unsigned long *pfns, unsigned int n)
 {
-	struct page *page = hmm_pfn_to_page(pfns[0]);
+	while (n--)
+		if (pfns[n] & HMM_PFN_VALID)
+			return true;
+	return false;
+}
+
+/* HMM says that one page table entry maps the whole chunk. */
+static bool hodp_pfns_one_map(const unsigned long *pfns)
+{
+	return (pfns[0] & HMM_PFN_VALID) &&
+	       hmm_pfn_to_map_order(pfns[0]) >= HODP_CHUNK_ORDER;
+}
+
+/*
+ * One folio that is mapped page by page backs the whole chunk with one
+ * permission.  Looks at the folio: the chunk's lock is held after the retry
+ * check.
+ */
+static bool hodp_pfns_one_folio(const unsigned long *pfns, unsigned int n,
+				unsigned int idx)
+{
+	struct page *page;
 	unsigned int i;
 
-	if (!(pfns[0] & HMM_PFN_VALID))
-		return false;
-	if (hmm_pfn_to_map_order(pfns[0]) >= HODP_CHUNK_ORDER)
-		return true;
-	if (idx || n < HODP_CHUNK_PAGES ||
-	    folio_nr_pages(page_folio(page)) < HODP_CHUNK_PAGES ||
-	    page_folio(page) != page_folio(page + HODP_CHUNK_PAGES - 1))
+	if (idx || n < HODP_CHUNK_PAGES || !(pfns[0] & HMM_PFN_VALID))
 		return false;
 	for (i = 1; i < HODP_CHUNK_PAGES; i++)
 		if (pfns[i] != pfns[0] + i)
 			return false;
-	return true;
+	page = hmm_pfn_to_page(pfns[0]);
+	return folio_nr_pages(page_folio(page)) >= HODP_CHUNK_PAGES &&
+	       page_folio(page) == page_folio(page + HODP_CHUNK_PAGES - 1);
 }
 
 static unsigned long hodp_pfn_entry(unsigned long pfn)
@@ -410,8 +483,10 @@ static int hodp_pfns_convert(unsigned long *pfns, unsigned int n)
 
 /* Store what HMM found for the chunk's pages [idx, idx + n).  Lock held. */
 static int hodp_chunk_take(struct hodp_chunk *c, unsigned long *pfns,
-			   unsigned int n, unsigned int idx, bool huge)
+			   unsigned int n, unsigned int idx)
 {
+	bool huge = hodp_pfns_one_map(pfns) ||
+		    hodp_pfns_one_folio(pfns, n, idx);
 	int ret;
 
 	ret = hodp_pfns_convert(pfns, n);
@@ -429,11 +504,14 @@ static int hodp_chunk_commit(struct hodp_window *w, unsigned long va,
 			     unsigned long seq)
 {
 	unsigned int idx = (va & (HODP_CHUNK_SIZE - 1)) >> PAGE_SHIFT;
-	bool huge = hodp_pfns_huge(pfns, n, idx);
+	bool huge = hodp_pfns_one_map(pfns);
 	unsigned long *table = NULL;
 	struct hodp_chunk *c;
 	int ret;
 
+	/* Nothing to remember is no reason for memory. */
+	if (!hodp_pfns_any(pfns, n))
+		return 0;
 	ret = hodp_chunk_make(w, va);
 	if (ret)
 		return ret;
@@ -464,7 +542,7 @@ static int hodp_chunk_commit(struct hodp_window *w, unsigned long va,
 	else if (!c->table && !huge)
 		ret = -EAGAIN;
 	else
-		ret = hodp_chunk_take(c, pfns, n, idx, huge);
+		ret = hodp_chunk_take(c, pfns, n, idx);
 	write_unlock(&c->lock);
 out:
 	rcu_read_unlock();
@@ -514,9 +592,11 @@ static int hodp_mirror_fault_range(struct hodp_window *w,
 	return ret == -EAGAIN ? -EBUSY : ret;
 }
 
-/* Fault, or only look at, [va, va + len) cut to a window and a maximum. */
-static long hodp_mirror_bring(struct hodp_mirror *m, u64 va, u64 len,
-			      unsigned long flags)
+/* Fault, or only look at, [va, va + len) cut to a window and a maximum.  The
+ * mm is held, and its memory cgroup is charged.
+ */
+static long hodp_mirror_bring_charged(struct hodp_mirror *m, u64 va, u64 len,
+				      unsigned long flags)
 {
 	unsigned long onstack[HODP_FAULT_ONSTACK];
 	struct hmm_range range = { .default_flags = flags };
@@ -524,18 +604,11 @@ static long hodp_mirror_bring(struct hodp_mirror *m, u64 va, u64 len,
 	unsigned long npages;
 	long ret;
 
-	might_sleep();
-	if (!mmget_not_zero(m->mm))
+	if (va >= m->mm->task_size)
 		return -EFAULT;
-	if (va >= m->mm->task_size) {
-		ret = -EFAULT;
-		goto out_mm;
-	}
 	w = hodp_window_make(m, va);
-	if (IS_ERR(w)) {
-		ret = PTR_ERR(w);
-		goto out_mm;
-	}
+	if (IS_ERR(w))
+		return PTR_ERR(w);
 	len = min3(len, (u64)HODP_FAULT_MAX,
 		   (u64)(w->base + HODP_WINDOW_SIZE - va));
 	range.notifier = &w->ni;
@@ -545,22 +618,37 @@ static long hodp_mirror_bring(struct hodp_mirror *m, u64 va, u64 len,
 	range.hmm_pfns = onstack;
 	if (npages > HODP_FAULT_ONSTACK) {
 		range.hmm_pfns = kvmalloc_array(npages, sizeof(*range.hmm_pfns),
-						GFP_KERNEL);
-		if (!range.hmm_pfns) {
-			ret = -ENOMEM;
-			goto out_mm;
-		}
+						GFP_KERNEL_ACCOUNT);
+		if (!range.hmm_pfns)
+			return -ENOMEM;
 	}
 	ret = hodp_mirror_fault_range(w, &range);
 	trace_hodp_fault(va, len, flags & HMM_PFN_REQ_WRITE, (int)ret);
 	if (!ret) {
 		ret = len;
-		hodp_count(m->dev, HODP_CNT_FAULTS, 1);
-		hodp_count(m->dev, HODP_CNT_FAULT_PAGES, npages);
+		hodp_mirror_count(m, HODP_CNT_FAULTS, 1);
+		hodp_mirror_count(m, HODP_CNT_FAULT_PAGES, npages);
 	}
 	if (range.hmm_pfns != onstack)
 		kvfree(range.hmm_pfns);
-out_mm:
+	return ret;
+}
+
+static long hodp_mirror_bring(struct hodp_mirror *m, u64 va, u64 len,
+			      unsigned long flags)
+{
+	struct mem_cgroup *memcg, *old;
+	long ret;
+
+	might_sleep();
+	if (!mmget_not_zero(m->mm))
+		return -EFAULT;
+	/* We may be a kworker: what the mirror needs is its process's. */
+	memcg = get_mem_cgroup_from_mm(m->mm);
+	old = set_active_memcg(memcg);
+	ret = hodp_mirror_bring_charged(m, va, len, flags);
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
 	mmput(m->mm);
 	return ret;
 }

@@ -6,16 +6,59 @@
 #ifndef HODP_MIRROR_H
 #define HODP_MIRROR_H
 
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 
 struct hodp_device;
 struct hodp_mirror;
 struct hodp_chunk;
+struct hodp_counters;
 
 /* The most that is copied under a chunk's lock: what an invalidation waits. */
 #define HODP_PIECE 16384
 /* The most that one fault brings in: bounds the temporary array. */
 #define HODP_FAULT_MAX (4UL << 20)
+
+/**
+ * struct hodp_mirrors - what the mirrors of a device share
+ * @refs: the device, and each mirror
+ * @lock: guards @list
+ * @list: struct hodp_mirror of every mm with an on-demand MR here
+ * @counters: per CPU
+ */
+struct hodp_mirrors {
+	refcount_t refs;
+	struct mutex lock; /* @list */
+	struct list_head list;
+	struct hodp_counters __percpu *counters;
+};
+
+/* A device's, with one reference; NULL: no memory. */
+struct hodp_mirrors *hodp_mirrors_alloc(void);
+void hodp_mirrors_put(struct hodp_mirrors *ms);
+
+/**
+ * struct hodp_gate - how many faults of one mirror run at a time
+ *
+ * Each of them may sleep without end; the workers are everybody's.
+ *
+ * @lock: guards the rest
+ * @running: faults with a place
+ * @waiting: faults without one (fault.c)
+ */
+struct hodp_gate {
+	spinlock_t lock; /* @running, @waiting */
+	unsigned int running;
+	struct list_head waiting;
+};
+
+struct hodp_gate *hodp_mirror_gate(struct hodp_mirror *m);
+
+/* Is this the calling process's? */
+bool hodp_mirror_is_current(const struct hodp_mirror *m);
 
 /**
  * struct hodp_view - a look at mirrored memory, holding a chunk's read lock
@@ -65,9 +108,8 @@ u64 hodp_mirror_invalidated(const struct hodp_mirror *m);
  * a file system or a userfaultfd handler for as long as these take.
  * Return: bytes from @va that were committed, or
  *   -EFAULT  nothing mapped there, or not readable, or memory that the
- *            kernel's direct map does not reach, or the process is gone
+ *            kernel's direct map does not reach, or it is poisoned, or the process is gone
  *   -EPERM   not writable
- *   -EHWPOISON the page is poisoned
  *   -EBUSY, -ENOMEM, -EINTR: transient, try again later
  */
 long hodp_mirror_fault(struct hodp_mirror *m, u64 va, u64 len, bool write);

@@ -17,7 +17,9 @@
  * the key unfindable, then waits for the spans: bounded, because an operation
  * that waits for a page fault holds no spans.
  */
+#include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -31,6 +33,9 @@
 	(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE |  \
 	 IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_ATOMIC | \
 	 IB_ACCESS_ON_DEMAND | IB_ACCESS_HUGETLB | IB_ACCESS_OPTIONAL)
+
+/* How often a prefetch loses against invalidations before it lets be. */
+#define HODP_PREFETCH_TRIES 10
 
 static struct workqueue_struct *hodp_prefetch_wq;
 
@@ -51,6 +56,7 @@ static int hodp_mr_publish(struct hodp_mr *mr, struct ib_pd *pd)
 	mr->ibmr.device = pd->device;
 	refcount_set(&mr->refs, 1);
 	init_completion(&mr->gone);
+	rwlock_init(&mr->use);
 	/* Reserve the index first: the key must be there when it is found. */
 	ret = xa_alloc_cyclic_irq(&dev->mrs, &index, NULL,
 				  XA_LIMIT(1, HODP_MAX_MR), &dev->next_mr,
@@ -101,10 +107,13 @@ int hodp_mr_span(struct hodp_device *dev, const struct ib_pd *pd, u32 key,
 
 	if (unlikely(!mr))
 		return -EINVAL;
-	if (unlikely(mr->ibmr.pd != pd))
-		ret = -EXDEV;
-	else if (unlikely(!READ_ONCE(mr->valid)))
+	span->gen = READ_ONCE(mr->gen);
+	/* Pairs with the release in hodp_mr_fast_reg(): the fields below. */
+	if (unlikely(!smp_load_acquire(&mr->valid) ||
+		     READ_ONCE(mr->key) != key))
 		ret = -EINVAL;
+	else if (unlikely(READ_ONCE(mr->ibmr.pd) != pd))
+		ret = -EXDEV;
 	else if (unlikely((READ_ONCE(mr->access) & access) != access))
 		ret = -EACCES;
 	else if (unlikely(addr < mr->iova || len > mr->length ||
@@ -180,6 +189,7 @@ static int hodp_mr_init_pinned(struct hodp_mr *mr, u64 start, u64 length,
 		return -ENOMEM;
 	}
 	mr->umem = umem;
+	mr->page_shift = PAGE_SHIFT;
 	mr->va = ib_umem_offset(umem);
 	hodp_mr_fill_table(mr);
 	return 0;
@@ -280,6 +290,11 @@ struct ib_mr *hodp_mr_rereg(struct ib_mr *ibmr, int flags, u64 start,
 		WRITE_ONCE(mr->access, access);
 		return NULL;
 	}
+	/* A forked child would get its own memory under the parent's name. */
+	if (!(flags & IB_MR_REREG_TRANS) &&
+	    !(mr->mirror ? hodp_mirror_is_current(mr->mirror) :
+			   mr->umem && mr->umem->owning_mm == current->mm))
+		return ERR_PTR(-EINVAL);
 	if (!(flags & IB_MR_REREG_TRANS)) {
 		if (mr->mirror)
 			start = mr->va;
@@ -358,6 +373,13 @@ int hodp_mr_map_sg(struct ib_mr *ibmr, struct scatterlist *sg, int nents,
 	return ib_sg_to_pages(ibmr, sg, nents, offset, hodp_mr_set_page);
 }
 
+/* A kernel consumer's region that work requests may map and invalidate. */
+static bool hodp_mr_is_fast(const struct hodp_mr *mr, const struct ib_pd *pd)
+{
+	return mr->ibmr.pd == pd && mr->kind == HODP_MR_TABLE && !mr->umem;
+}
+
+/* The index of @lkey counts: consumers change the rest before they post. */
 int hodp_mr_fast_reg(struct hodp_device *dev, struct ib_pd *pd, u32 lkey,
 		     u32 key, int access)
 {
@@ -366,21 +388,25 @@ int hodp_mr_fast_reg(struct hodp_device *dev, struct ib_pd *pd, u32 lkey,
 
 	if (!mr)
 		return -EINVAL;
-	if (mr->ibmr.pd == pd && mr->kind == HODP_MR_TABLE && !mr->umem &&
-	    !mr->valid && key >> 8 == lkey >> 8) {
+	write_lock(&mr->use);
+	if (hodp_mr_is_fast(mr, pd) && !mr->valid && key >> 8 == lkey >> 8) {
 		mr->access = access;
 		mr->iova = mr->ibmr.iova;
 		mr->length = mr->ibmr.length;
+		mr->page_shift = ilog2(mr->ibmr.page_size);
 		mr->va = mr->ibmr.iova & (mr->ibmr.page_size - 1);
 		WRITE_ONCE(mr->key, key);
-		/* Pairs with nothing but order of work requests in one QP. */
+		WRITE_ONCE(mr->gen, mr->gen + 1);
+		/* Pairs with the acquire in hodp_mr_span(). */
 		smp_store_release(&mr->valid, true);
 		ret = 0;
 	}
+	write_unlock(&mr->use);
 	hodp_mr_put(mr);
 	return ret;
 }
 
+/* On return no copy through the region runs, nor will: see hodp_mr.use. */
 int hodp_mr_invalidate(struct hodp_device *dev, struct ib_pd *pd, u32 key)
 {
 	struct hodp_mr *mr = hodp_mr_find(dev, key);
@@ -388,10 +414,13 @@ int hodp_mr_invalidate(struct hodp_device *dev, struct ib_pd *pd, u32 key)
 
 	if (!mr)
 		return -EINVAL;
-	if (mr->ibmr.pd == pd && mr->kind == HODP_MR_TABLE && !mr->umem) {
+	write_lock(&mr->use);
+	if (hodp_mr_is_fast(mr, pd) && mr->key == key) {
 		WRITE_ONCE(mr->valid, false);
+		WRITE_ONCE(mr->gen, mr->gen + 1);
 		ret = 0;
 	}
+	write_unlock(&mr->use);
 	hodp_mr_put(mr);
 	return ret;
 }
@@ -446,16 +475,18 @@ static int hodp_prefetch_run(const struct hodp_prefetch *p)
 
 	for (i = 0; i < p->num; i++) {
 		const struct hodp_prefetch_range *r = &p->range[i];
+		int tries = HODP_PREFETCH_TRIES;
 		u64 at = 0;
 
 		while (at < r->len) {
 			long n = hodp_prefetch_step(p, r, at);
 
 			cond_resched();
-			if (n == -EBUSY)
+			/* Invalidations win every race: it is only advice. */
+			if (n == -EBUSY && --tries)
 				continue;
 			if (n < 0)
-				return n;
+				return n == -EBUSY ? 0 : n;
 			at += n;
 		}
 	}
@@ -470,6 +501,8 @@ static void hodp_prefetch_work(struct work_struct *work)
 	/* Advice: nobody waits for a result, and a later access reports it. */
 	hodp_prefetch_run(p);
 	hodp_prefetch_free(p);
+	/* As in fault.c: module exit waits for the workqueue. */
+	module_put(THIS_MODULE);
 }
 
 static int hodp_prefetch_add(struct hodp_prefetch *p, struct ib_pd *pd,
@@ -520,6 +553,7 @@ int hodp_mr_advise(struct ib_pd *pd, enum ib_uverbs_advise_mr_advice advice,
 		ret = hodp_prefetch_add(p, pd, &sge[i]);
 	hodp_count(to_hodp_device(pd->device), HODP_CNT_PREFETCHES, 1);
 	if (!ret && !wait) {
+		__module_get(THIS_MODULE);
 		queue_work(hodp_prefetch_wq, &p->work);
 		return 0;
 	}
@@ -538,9 +572,4 @@ int hodp_mr_start(void)
 void hodp_mr_stop(void)
 {
 	destroy_workqueue(hodp_prefetch_wq);
-}
-
-void hodp_mr_flush(void)
-{
-	flush_workqueue(hodp_prefetch_wq);
 }

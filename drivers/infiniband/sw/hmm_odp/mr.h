@@ -41,7 +41,10 @@ enum hodp_mr_kind {
  *         the first byte in the first page (TABLE)
  * @mirror: ODP only
  * @umem: pinned only
- * @table: TABLE: kernel address of each page
+ * @use: REG_MR regions: held for read during a copy, for write while @valid
+ *         changes; so LOCAL_INV waits for one bounded copy at most
+ * @gen: counts such changes: a span of an earlier one is stale
+ * @table: TABLE: kernel address of each page of 1 << @page_shift bytes
  * @table_len: entries in use; @table_max: allocated
  * @stats: ODP only
  * @inval_base: hodp_mirror_invalidated() when it was registered
@@ -60,6 +63,9 @@ struct hodp_mr {
 	u64 va;
 	struct hodp_mirror *mirror;
 	struct ib_umem *umem;
+	rwlock_t use;
+	u32 gen;
+	u8 page_shift;
 	void **table;
 	u32 table_len;
 	u32 table_max;
@@ -148,7 +154,5 @@ void hodp_mr_put(struct hodp_mr *mr);
 /* The workqueue of asynchronous prefetches: module init (-ENOMEM) and exit. */
 int hodp_mr_start(void);
 void hodp_mr_stop(void);
-/* Wait for asynchronous prefetches: before a device's memory goes. */
-void hodp_mr_flush(void);
 
 #endif /* HODP_MR_H */

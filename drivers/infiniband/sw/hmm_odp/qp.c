@@ -74,9 +74,9 @@ void hodp_runner_handoff(struct hodp_runner *r)
 	queue_work(hodp_qp_wq, &r->work);
 }
 
-void hodp_qp_wake(struct hodp_qp *qp)
+void hodp_qp_wake(struct hodp_qp *qp, enum hodp_wake why)
 {
-	set_bit(0, &qp->wake);
+	set_bit(why, &qp->wake);
 	hodp_runner_kick(&qp->req);
 }
 
@@ -99,6 +99,9 @@ void hodp_qp_own(struct hodp_runner *r)
 void hodp_qp_wait_inbound(struct hodp_qp *qp)
 {
 	WRITE_ONCE(qp->draining, true);
+	/* Whoever saw the old state under the lock has set @in_busy by now. */
+	spin_lock(&qp->in_lock);
+	spin_unlock(&qp->in_lock);
 	wait_event(qp->drain, !READ_ONCE(qp->in_busy));
 	WRITE_ONCE(qp->draining, false);
 }
@@ -174,14 +177,14 @@ void hodp_qp_sq_error(struct hodp_qp *qp)
 
 /* ---- inbound messages ---- */
 
-static bool hodp_qp_receives(const struct hodp_qp *qp)
+bool hodp_qp_receives(const struct hodp_qp *qp)
 {
 	switch (READ_ONCE(qp->state)) {
 	case IB_QPS_RTR:
 	case IB_QPS_RTS:
 	case IB_QPS_SQD:
 	case IB_QPS_SQE:
-		return !qp->dying;
+		return !READ_ONCE(qp->dying);
 	default:
 		return false;
 	}

@@ -47,6 +47,12 @@ enum hodp_stall {
 	HODP_STALL_TIMEOUT, /* until the transport timer */
 };
 
+/* Why a timed stall ends; bits of hodp_qp.wake. */
+enum hodp_wake {
+	HODP_WAKE_TIMER,
+	HODP_WAKE_RECV, /* the peer posted a receive: ends HODP_STALL_RNR only */
+};
+
 /**
  * struct hodp_dgram - a datagram on its way to a receive buffer
  * @link: in hodp_qp.rx_list
@@ -122,8 +128,8 @@ struct hodp_qp_handle {
  * @rx: receiver: delivers datagrams, flushes the receive queue
  * @op: owned by @req
  * @stall, @rnr_left, @retry_left: owned by @req
- * @wake: bit 0: a timed stall is over
- * @timer: sets it, and kicks @req
+ * @wake: enum hodp_wake: a timed stall is over
+ * @timer: sets HODP_WAKE_TIMER, and kicks @req
  * @in_lock: guards @in_busy; plain spinlock, process context
  * @in_busy: a connected requester executes a message into this QP
  * @in: owned by whoever set @in_busy, else by the flush under @in_lock
@@ -262,6 +268,9 @@ bool hodp_qp_hold(struct hodp_qp *qp);
 /* Raise an affiliated asynchronous event. */
 void hodp_qp_event(struct hodp_qp *qp, enum ib_event_type event);
 
+/* Is the QP in a state in which it takes messages? */
+bool hodp_qp_receives(const struct hodp_qp *qp);
+
 /**
  * hodp_qp_enter - begin to execute a message of @from into @qp, an RC QP
  *
@@ -302,7 +311,7 @@ void hodp_runner_kick(struct hodp_runner *r);
 void hodp_runner_handoff(struct hodp_runner *r);
 
 /* A timed stall of the requester is over: now, or in @delay jiffies. */
-void hodp_qp_wake(struct hodp_qp *qp);
+void hodp_qp_wake(struct hodp_qp *qp, enum hodp_wake why);
 void hodp_qp_wake_later(struct hodp_qp *qp, unsigned long delay);
 
 /* The workqueue of all runners: module init (-ENOMEM) and exit. */

@@ -46,8 +46,9 @@ static enum hodp_reply hodp_respond_bad_recv(struct hodp_qp *qp,
 {
 	const struct hodp_recv_info info = { .opcode = IB_WC_RECV };
 
-	hodp_complete_recv(qp, &qp->in, status, &info);
+	/* The state first: who sees the completion sees the state too. */
 	hodp_qp_error(qp, -1);
+	hodp_complete_recv(qp, &qp->in, status, &info);
 	return status == IB_WC_LOC_LEN_ERR ? HODP_R_INV_REQ : HODP_R_REM_OP;
 }
 
@@ -75,6 +76,9 @@ static enum hodp_reply hodp_respond_move(struct hodp_qp *qp,
 		n = hodp_sgl_copy(&qp->in.sgl, req->data, len, miss);
 	if (n == -EAGAIN)
 		return HODP_R_MISS;
+	if (n == -EACCES)
+		return miss->source == to_requester ? hodp_respond_nak(qp, n) :
+						      HODP_R_LOCAL;
 	if (n < 0)
 		/* Poison is in the source. */
 		return to_requester ? hodp_respond_nak(qp, n) : HODP_R_LOCAL;
@@ -100,6 +104,31 @@ static int hodp_respond_bind_remote(struct hodp_qp *qp,
 	return 0;
 }
 
+/* Take a receive request; where there is none, ask to be told of the next. */
+static int hodp_respond_pop(struct hodp_qp *qp)
+{
+	bool ask = !qp->srq && hodp_queue_is_user(&qp->rq.q);
+	int ret = hodp_qp_take_recv(qp, &qp->in);
+
+	if (ret || qp->srq)
+		goto out;
+	WRITE_ONCE(qp->rnr_waiter, true);
+	if (ask)
+		hodp_rq_want_doorbell(&qp->rq, true);
+	/* Pairs with the barrier in hodp_engine_ring_recv(): either that sees
+	 * the waiter, or we see the request.
+	 */
+	smp_mb();
+	ret = hodp_qp_take_recv(qp, &qp->in);
+out:
+	if (ret && unlikely(READ_ONCE(qp->rnr_waiter))) {
+		WRITE_ONCE(qp->rnr_waiter, false);
+		if (ask)
+			hodp_rq_want_doorbell(&qp->rq, false);
+	}
+	return ret;
+}
+
 /* RNR, or the reply for a broken receive queue, or ACK: there is a request. */
 static enum hodp_reply hodp_respond_take_recv(struct hodp_qp *qp)
 {
@@ -107,23 +136,14 @@ static enum hodp_reply hodp_respond_take_recv(struct hodp_qp *qp)
 
 	if (qp->in.active)
 		return HODP_R_ACK;
-	ret = hodp_qp_take_recv(qp, &qp->in);
-	if (ret == 0 && !qp->srq && hodp_queue_is_user(&qp->rq.q)) {
-		/* Ask for a doorbell, then look again: see the ABI header. */
-		hodp_rq_want_doorbell(&qp->rq, true);
-		ret = hodp_qp_take_recv(qp, &qp->in);
-	}
-	if (likely(ret > 0)) {
-		if (unlikely(READ_ONCE(qp->rnr_waiter))) {
-			WRITE_ONCE(qp->rnr_waiter, false);
-			if (!qp->srq)
-				hodp_rq_want_doorbell(&qp->rq, false);
-		}
+	ret = hodp_respond_pop(qp);
+	if (likely(ret > 0))
 		return HODP_R_ACK;
-	}
-	if (!ret) {
-		WRITE_ONCE(qp->rnr_waiter, true);
+	if (!ret)
 		return HODP_R_RNR;
+	if (ret == -EINVAL) {
+		qp->in.active = true;
+		return hodp_respond_bad_recv(qp, IB_WC_LOC_QP_OP_ERR);
 	}
 	hodp_qp_error(qp, IB_EVENT_QP_FATAL);
 	return HODP_R_REM_OP;
@@ -232,7 +252,8 @@ static enum hodp_reply hodp_respond_atomic(struct hodp_qp *qp,
 			return HODP_R_MISS;
 		hodp_inbound_unbind(&qp->in);
 		if (ret)
-			return hodp_respond_invalid(qp);
+			return ret == -EINVAL ? hodp_respond_invalid(qp) :
+						hodp_respond_nak(qp, ret);
 		req->begun = true;
 	}
 	/* Hand the result over from kernel memory. */
@@ -289,9 +310,9 @@ static void hodp_dgram_finish(struct hodp_qp *qp, enum ib_wc_status status)
 		.solicited = d->solicited,
 	};
 
-	hodp_complete_recv(qp, &qp->rx_in, status, &info);
 	if (status != IB_WC_SUCCESS)
 		hodp_qp_error(qp, -1);
+	hodp_complete_recv(qp, &qp->rx_in, status, &info);
 	kfree(d);
 	qp->rx_cur = NULL;
 }
@@ -306,6 +327,11 @@ static bool hodp_dgram_take_recv(struct hodp_qp *qp)
 	ret = hodp_qp_take_recv(qp, &qp->rx_in);
 	if (ret > 0)
 		return true;
+	if (ret == -EINVAL) {
+		qp->rx_in.active = true;
+		hodp_dgram_finish(qp, IB_WC_LOC_QP_OP_ERR);
+		return false;
+	}
 	if (ret < 0)
 		hodp_qp_error(qp, IB_EVENT_QP_FATAL);
 	hodp_count(hodp_qp_dev(qp), HODP_CNT_UD_DROPS, 1);
@@ -351,7 +377,10 @@ static bool hodp_dgram_deliver(struct hodp_qp *qp)
 		return true;
 	}
 	ret = hodp_dgram_copy(qp, &miss);
-	if (ret == -EAGAIN && !hodp_fault_begin(&qp->rx, &miss)) {
+	if (ret == -EAGAIN) {
+		/* Out of memory: the timer comes back to it. */
+		if (hodp_fault_begin(&qp->rx, &miss))
+			hodp_qp_wake_later(qp, HZ / 100 + 1);
 		hodp_inbound_unbind(&qp->rx_in);
 		return false;
 	}

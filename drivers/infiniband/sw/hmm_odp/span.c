@@ -28,6 +28,8 @@
  * @kaddr, @len: contiguous bytes
  * @write: the look is for writing
  * @view: on-demand memory: holds the chunk
+ * @used: holds this region's hodp_mr.use
+ * @shares: the other look holds it for both
  */
 struct hodp_look {
 	const struct hodp_span *span;
@@ -36,10 +38,13 @@ struct hodp_look {
 	u64 len;
 	bool write;
 	struct hodp_view view;
+	struct hodp_mr *used;
+	bool shares;
 };
 
 void hodp_span_kernel(struct hodp_span *span, void *addr, u64 len)
 {
+	span->gen = 0;
 	span->mr = NULL;
 	span->va = (unsigned long)addr;
 	span->len = len;
@@ -81,7 +86,44 @@ static struct hodp_span *hodp_sgl_here(struct hodp_sgl *sgl)
 	return sgl->at < sgl->num ? &sgl->span[sgl->at] : NULL;
 }
 
-/* Find the bytes at @l->off.  Inside rcu_read_lock().  As hodp_mirror_view(). */
+static void hodp_look_table(struct hodp_look *l, u64 len)
+{
+	const struct hodp_mr *mr = l->span->mr;
+	u64 va = l->span->va + l->off;
+	u64 page = 1ULL << mr->page_shift;
+
+	l->kaddr = mr->table[va >> mr->page_shift] + (va & (page - 1));
+	l->len = min(len, page - (va & (page - 1)));
+}
+
+/* Keep a REG_MR region from being invalidated while it is looked at. */
+static int hodp_look_use(struct hodp_look *l, const struct hodp_look *other)
+{
+	struct hodp_mr *mr = l->span->mr;
+
+	l->used = NULL;
+	l->shares = other && other->used == mr;
+	if (mr->umem)
+		return 0;
+	if (!l->shares) {
+		/* The second lock is only tried, as in hodp_mirror_view(). */
+		if (!other || (!other->used && !other->view.chunk))
+			read_lock(&mr->use);
+		else if (!read_trylock(&mr->use))
+			return -EBUSY;
+		l->used = mr;
+	}
+	if (likely(mr->valid && mr->gen == l->span->gen))
+		return 0;
+	if (l->used)
+		read_unlock(&mr->use);
+	l->used = NULL;
+	return -EACCES;
+}
+
+/* Find the bytes at @l->off.  Inside rcu_read_lock().  As hodp_mirror_view(),
+ * and -EACCES: the region was invalidated.
+ */
 static int hodp_look_open(struct hodp_look *l, u64 len,
 			  const struct hodp_look *other)
 {
@@ -90,16 +132,17 @@ static int hodp_look_open(struct hodp_look *l, u64 len,
 	int ret;
 
 	l->view.chunk = NULL;
+	l->used = NULL;
 	if (!span->mr || span->mr->kind == HODP_MR_DMA) {
 		l->kaddr = (void *)(unsigned long)va;
 		l->len = len;
 		return 0;
 	}
 	if (span->mr->kind == HODP_MR_TABLE) {
-		l->kaddr =
-			span->mr->table[va >> PAGE_SHIFT] + offset_in_page(va);
-		l->len = min_t(u64, len, PAGE_SIZE - offset_in_page(va));
-		return 0;
+		ret = hodp_look_use(l, other);
+		if (!ret)
+			hodp_look_table(l, len);
+		return ret;
 	}
 	ret = hodp_mirror_view(span->mr->mirror, va, len, l->write,
 			       other ? &other->view : NULL, &l->view);
@@ -122,14 +165,22 @@ static bool hodp_look_next(struct hodp_look *l, u64 len)
 		l->len = l->view.len;
 		return true;
 	}
-	return !hodp_look_open(l, len, NULL);
+	/* Kernel memory was all there at once; a table has a next page. */
+	if (!l->span->mr || l->span->mr->kind != HODP_MR_TABLE)
+		return false;
+	hodp_look_table(l, len);
+	return true;
 }
 
-static void hodp_look_close(struct hodp_look *l)
+/* Let go of the bytes; @wrote: the last of them were written. */
+static void hodp_look_close(struct hodp_look *l, bool wrote)
 {
+	if (l->used)
+		read_unlock(&l->used->use);
+	l->used = NULL;
 	if (!l->view.chunk)
 		return;
-	if (l->write)
+	if (wrote)
 		hodp_mirror_wrote(&l->view);
 	hodp_mirror_unview(&l->view);
 }
@@ -204,15 +255,15 @@ static long hodp_span_copy_piece(struct hodp_look *d, struct hodp_look *s,
 		ret = hodp_look_open(s, want, d);
 		if (!ret) {
 			ret = hodp_piece_copy(d, s, want);
-			hodp_look_close(s);
+			hodp_look_close(s, false);
 		} else {
 			missed = s;
 		}
-		hodp_look_close(d);
+		hodp_look_close(d, ret > 0 || ret == -EHWPOISON);
 	} while (ret == -EBUSY);
 	rcu_read_unlock();
 
-	if (ret == -EAGAIN) {
+	if (ret == -EAGAIN || ret == -EACCES) {
 		miss->mr = missed->span->mr;
 		miss->va = missed->span->va + missed->off;
 		miss->len = min(len, missed->span->len - missed->off);
@@ -270,10 +321,7 @@ int hodp_span_atomic(const struct hodp_span *span,
 			*old = atomic64_fetch_add(what->compare_add,
 						  (atomic64_t *)l.kaddr);
 	}
-	if (!ret)
-		hodp_look_close(&l);
-	else
-		hodp_mirror_unview(&l.view);
+	hodp_look_close(&l, !ret);
 	rcu_read_unlock();
 
 	if (ret == -EAGAIN) {

@@ -14,11 +14,13 @@
  * @va: ODP: user address; TABLE: offset into the table's bytes; DMA and NULL:
  *      kernel address
  * @len: bytes
+ * @gen: of @mr when it was checked
  */
 struct hodp_span {
 	struct hodp_mr *mr;
 	u64 va;
 	u64 len;
+	u32 gen;
 };
 
 /**
@@ -70,8 +72,9 @@ void hodp_sgl_seek(struct hodp_sgl *sgl, u64 pos);
  * Copies piece by piece under chunk locks and never faults.
  * Context: process, no locks held.
  * Return: bytes copied (may be less than @len when rescheduling is due: call
- * again), or, where nothing was copied: -EAGAIN (see @miss), -EHWPOISON (the
- * source page is poisoned).
+ * again), or, where nothing was copied: -EAGAIN (see @miss), -EACCES (a region
+ * was invalidated meanwhile; @miss->source says which), -EHWPOISON (the source
+ * page is poisoned).
  */
 long hodp_sgl_copy(struct hodp_sgl *dst, struct hodp_sgl *src, u64 len,
 		   struct hodp_miss *miss);
@@ -88,7 +91,8 @@ struct hodp_atomic {
  * @span: 8 bytes, naturally aligned at the address itself
  * @old: gets the value before
  *
- * Context: process.  Return: 0, -EAGAIN (see @miss), -EINVAL (misaligned).
+ * Context: process.  Return: 0, -EAGAIN (see @miss), -EACCES (the region was
+ * invalidated meanwhile), -EINVAL (misaligned).
  */
 int hodp_span_atomic(const struct hodp_span *span,
 		     const struct hodp_atomic *what, u64 *old,

@@ -57,7 +57,7 @@ static int hodp_rq_take(struct hodp_rq *rq, struct hodp_recv *recv)
 	recv->num_sge = READ_ONCE(wqe->num_sge);
 	if (unlikely(recv->num_sge > rq->max_sge)) {
 		recv->num_sge = 0;
-		ret = -EPROTO;
+		ret = -EINVAL;
 	} else {
 		memcpy(recv->sge, wqe + 1,
 		       recv->num_sge * sizeof(recv->sge[0]));

@@ -91,8 +91,8 @@ u32 hodp_srq_limit(struct hodp_srq *srq);
  * @recv: filled with a validated copy
  *
  * Context: process or softirq; takes @rq->lock.
- * Return: 1 taken, 0 none there, -EPROTO: the index or the entry is corrupt
- * (the entry, if there is one, was consumed; @recv->wr_id is set).
+ * Return: 1 taken; 0 none there; -EINVAL: taken, but the entry is corrupt and
+ * only @recv->wr_id is good; -EPROTO: the index is corrupt, nothing was taken.
  */
 int hodp_rq_pop(struct hodp_rq *rq, struct hodp_recv *recv);
 
