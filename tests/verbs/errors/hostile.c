@@ -14,6 +14,7 @@
 #include <rdma/hmm_odp-abi.h>
 #include <rdma/ib_user_verbs.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -28,6 +29,7 @@ struct ring {
 	struct hodp_ring_hdr *hdr;
 	uint8_t *entries;
 	size_t size;
+	bool is_cq;
 };
 
 static struct ht_pair p;
@@ -37,29 +39,57 @@ static struct ring rings[RINGS];
 static int num_rings;
 static volatile bool stop;
 
-static int find_rings(void)
+static bool is_known(const void *at)
+{
+	for (int i = 0; i < num_rings; i++) {
+		if (rings[i].hdr == at)
+			return true;
+	}
+	return false;
+}
+
+/* What is mapped of the device and not known yet. */
+static void find_rings(bool is_cq)
 {
 	unsigned long from, to;
 	char line[400];
 	FILE *f = fopen("/proc/self/maps", "r");
 
-	num_rings = 0;
 	ht_true(f != NULL);
 	while (fgets(line, sizeof(line), f) && num_rings < RINGS) {
-		if (!strstr(line, "uverbs") || sscanf(line, "%lx-%lx", &from, &to) != 2)
+		if (!strstr(line, "uverbs") || sscanf(line, "%lx-%lx", &from, &to) != 2 ||
+		    is_known((void *)from))
 			continue;
 		rings[num_rings++] = (struct ring){
-			.hdr = (void *)from, .size = to - from,
+			.hdr = (void *)from, .size = to - from, .is_cq = is_cq,
 			.entries = (uint8_t *)from + HODP_RING_ENTRIES_OFFSET,
 		};
 	}
 	fclose(f);
-	return num_rings;
 }
 
-/* The doorbell itself: post_send without work requests. */
+static int doorbell_file(void)
+{
+	char path[64], text[200];
+
+	for (int fd = 0; fd < 64; fd++) {
+		ssize_t n;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		n = readlink(path, text, sizeof(text) - 1);
+		if (n < 0)
+			continue;
+		text[n] = 0;
+		if (strstr(text, "hmm_odp-doorbell"))
+			return fd;
+	}
+	return -1;
+}
+
+/* Both doorbells: the short one, and post_send without work requests. */
 static void doorbell(const struct ibv_qp *qp)
 {
+	static int bell = -2;
 	struct {
 		struct ib_uverbs_cmd_hdr hdr;
 		struct ib_uverbs_post_send cmd;
@@ -75,6 +105,12 @@ static void doorbell(const struct ibv_qp *qp)
 	c.cmd.response = (uintptr_t)&resp;
 	c.cmd.qp_handle = qp->handle;
 	c.cmd.wqe_size = sizeof(struct ib_uverbs_send_wr);
+	if (bell == -2)
+		bell = doorbell_file();
+	if (bell >= 0) {
+		ioctl(bell, HODP_IOCTL_RING_SEND, qp->qp_num);
+		ioctl(bell, HODP_IOCTL_RING_RECV, qp->qp_num);
+	}
 	/* It may fail: what counts is that nothing else happens. */
 	if (write(qp->context->cmd_fd, &c, sizeof(c)) < 0)
 		return;
@@ -87,7 +123,19 @@ static void setup(struct ht_pair *pair)
 	ht_pair_open(pair, &conf);
 	if (!pair->s[0].dev->is_hodp)
 		ht_skip("the layout of this device's rings is another");
+	num_rings = 0;
+	for (int i = 0; i < 2; i++) {
+		struct ht_side *s = &pair->s[i];
+
+		s->scq = ibv_create_cq(s->dev->ctx, 64, NULL, NULL, 0);
+		s->rcq = ibv_create_cq(s->dev->ctx, 64, NULL, NULL, 0);
+		ht_true(s->scq && s->rcq);
+	}
+	find_rings(true);
+	ht_check(num_rings == 4, "%d rings of 4 CQs in /proc/self/maps", num_rings);
 	ht_pair_create(pair);
+	find_rings(false);
+	ht_check(num_rings == 8, "%d rings of 4 CQs and 2 QPs", num_rings);
 	ht_pair_connect(pair);
 	for (int i = 0; i < 2; i++) {
 		ht_mem_get(&mem[i], HT_ANON, LEN, 0);
@@ -174,21 +222,47 @@ static void nasty_entry(struct ht_rng *g, uint8_t *at)
 	}
 }
 
+/*
+ * The producer index of a CQ is the kernel's word to the process: who lies to
+ * himself there only makes his own library walk through 2^32 entries.
+ */
+static void lie(struct ring *r, int what, uint32_t value)
+{
+	switch (what) {
+	case 0:
+		if (!r->is_cq)
+			r->hdr->prod = value;
+		break;
+	case 1: r->hdr->cons = value; break;
+	default: r->hdr->flags = value; break;
+	}
+}
+
 static void scribble(struct ht_rng *g)
 {
 	struct ring *r = &rings[ht_below(g, num_rings)];
 	size_t room = r->size - HODP_RING_ENTRIES_OFFSET;
 
 	switch (ht_below(g, 6)) {
-	case 0: r->hdr->prod += nasty(g); break;
-	case 1: r->hdr->prod = nasty(g); break;
-	case 2: r->hdr->cons = nasty(g); break;
-	case 3: r->hdr->flags = nasty(g); break;
+	case 0: lie(r, 0, r->hdr->prod + nasty(g)); break;
+	case 1: lie(r, 0, nasty(g)); break;
+	case 2: lie(r, 1, nasty(g)); break;
+	case 3: lie(r, 2, nasty(g)); break;
 	case 4: nasty_entry(g, r->entries + ht_below(g, room / 8 - 24) * 8); break;
 	default:
 		for (size_t i = 0; i < room; i += 8)
 			*(uint64_t *)(r->entries + i) = ht_rand(g);
 	}
+}
+
+/* RESET makes new rings of the old ones; then all is as if nothing had been. */
+static void revive(void)
+{
+	for (int k = 0; k < 2; k++) {
+		ht_ok(ht_to(&p.s[k], IBV_QPS_ERR));
+		ht_ok(ht_to(&p.s[k], IBV_QPS_RESET));
+	}
+	ht_pair_connect(&p);
 }
 
 static void post_something(struct ht_rng *g)
@@ -227,12 +301,11 @@ static void drain(void)
 static void hostile_scribble(const void *arg)
 {
 	struct ht_rng g = { ht_seed("scribble") };
-	long n = ht_count(2000);
+	long n = ht_count(4000);
 	int fd[2];
 	pid_t pid = start_victim(fd);
 
 	setup(&p);
-	ht_check(find_rings() >= 4, "only %d ring mappings in /proc/self/maps", num_rings);
 	for (long i = 0; i < n; i++) {
 		int lies = 1 + ht_below(&g, 4);
 
@@ -240,15 +313,8 @@ static void hostile_scribble(const void *arg)
 			scribble(&g);
 		post_something(&g);
 		drain();
-		if (i % 8 == 7) {
-			for (int k = 0; k < num_rings; k++)
-				memset(rings[k].hdr, 0, rings[k].size);
-			for (int k = 0; k < 2; k++) {
-				ht_ok(ht_to(&p.s[k], IBV_QPS_ERR));
-				ht_ok(ht_to(&p.s[k], IBV_QPS_RESET));
-			}
-			ht_pair_connect(&p);
-		}
+		if (i % 8 == 7)
+			revive();
 		if (i % 64 == 0)
 			outside_is_untouched();
 	}
@@ -284,16 +350,12 @@ static void hostile_flip(const void *arg)
 	pid_t pid = start_victim(fd);
 
 	setup(&p);
-	ht_check(find_rings() >= 4, "only %d ring mappings in /proc/self/maps", num_rings);
 	ht_ok(pthread_create(&t, NULL, flipper, NULL));
-	for (long i = 0; i < ht_count(3000); i++) {
+	for (long i = 0; i < ht_count(8000); i++) {
 		post_something(&g);
 		drain();
-		if (i % 16 == 15) {
-			for (int k = 0; k < 2; k++)
-				ht_ok(ht_to(&p.s[k], IBV_QPS_RESET));
-			ht_pair_connect(&p);
-		}
+		if (i % 16 == 15)
+			revive();
 	}
 	stop = true;
 	pthread_join(t, NULL);
@@ -307,28 +369,18 @@ static void hostile_indexes(const void *arg)
 	static const uint32_t values[] = {
 		1, 15, 16, 17, 32, 1000, 0x7fffffff, 0x80000000, 0xffffffff, 0xfffffff0,
 	};
-	int n;
 
 	setup(&p);
-	n = find_rings();
-	for (int k = 0; k < n; k++) {
-		for (size_t i = 0; i < 2 * HT_LEN(values); i++) {
+	for (int k = 0; k < num_rings; k++) {
+		for (size_t i = 0; i < 3 * HT_LEN(values); i++) {
 			struct ht_rng g = { i };
 
-			if (i % 2)
-				rings[k].hdr->prod = values[i / 2];
-			else
-				rings[k].hdr->cons = values[i / 2];
+			lie(&rings[k], i % 3, values[i / 3]);
 			for (int m = 0; m < 3; m++) {
 				post_something(&g);
 				drain();
 			}
-			for (int m = 0; m < 2; m++) {
-				ht_ok(ht_to(&p.s[m], IBV_QPS_ERR));
-				ht_ok(ht_to(&p.s[m], IBV_QPS_RESET));
-			}
-			memset(rings[k].hdr, 0, sizeof(*rings[k].hdr));
-			ht_pair_connect(&p);
+			revive();
 			outside_is_untouched();
 		}
 	}
@@ -338,11 +390,9 @@ static void hostile_indexes(const void *arg)
 static void hostile_unmap(const void *arg)
 {
 	struct ht_rig r;
-	int n;
 
 	setup(&p);
-	n = find_rings();
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < num_rings; i++)
 		ht_sys(munmap(rings[i].hdr, rings[i].size));
 	doorbell(p.s[0].qp);
 	doorbell(p.s[1].qp);
@@ -358,10 +408,9 @@ static void hostile_unmap(const void *arg)
 static void hostile_mmap(const void *arg)
 {
 	struct ht_rng g = { ht_seed("mmap") };
-	int fd, mapped = 0;
+	int fd;
 
 	setup(&p);
-	find_rings();
 	fd = p.s[0].dev->ctx->cmd_fd;
 	for (int i = 0; i < 400; i++) {
 		off_t off = i < 200 ? i * 4096 : (off_t)(ht_rand(&g) >> 12 << 12);
@@ -377,15 +426,47 @@ static void hostile_mmap(const void *arg)
 				known |= rings[k].size == len;
 			ht_check(known, "offset 0x%lx maps %zu bytes of I know not what",
 				 (long)off, len);
-			mapped++;
 			munmap(at, len);
 		}
 	}
-	ht_check(mmap(NULL, rings[0].size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0) ==
-		 MAP_FAILED || mapped, "an executable ring");
+}
+
+/* The doorbell file rings one's own QPs and nothing else. */
+static void hostile_doorbell(const void *arg)
+{
+	struct ht_rng g = { ht_seed("bell") };
+	struct ht_pair other;
+	int bell;
+
+	setup(&p);
+	bell = doorbell_file();
+	if (bell < 0)
+		ht_skip("this device has no doorbell file");
+	/* A second context: its QPs are not the first one's to ring. */
+	ht_pair_get(&other, NULL);
+	for (int k = 0; k < 2; k++)
+		ht_check(ioctl(bell, HODP_IOCTL_RING_SEND, other.s[k].qp->qp_num) == -1,
+			 "one context's doorbell rings another one's QP");
+	for (int i = 0; i < 3000; i++) {
+		unsigned long qpn = i % 3 ? ht_rand(&g) : ht_below(&g, 256);
+		unsigned int cmd = i % 2 ? HODP_IOCTL_RING_SEND : HODP_IOCTL_RING_RECV;
+
+		if (i % 5 == 0)
+			cmd = ht_rand(&g);
+		if (qpn != p.s[0].qp->qp_num && qpn != p.s[1].qp->qp_num)
+			ht_check(ioctl(bell, cmd, qpn) == -1, "ioctl 0x%x, QPN 0x%lx succeeds",
+				 cmd, qpn);
+	}
+	ht_check(ioctl(bell, HODP_IOCTL_RING_SEND, 1UL << 32 | p.s[0].qp->qp_num) == -1,
+		 "a QPN of 33 bits");
+	ht_ok(ioctl(bell, HODP_IOCTL_RING_SEND, p.s[0].qp->qp_num));
+	ht_side_put(&p.s[0]);
+	ht_check(ioctl(bell, HODP_IOCTL_RING_SEND, p.s[1].qp->qp_num - 1) == -1,
+		 "a QP that was destroyed");
 }
 
 static const struct ht_case cases[] = {
+	{ "hostile-doorbell", "a doorbell rings one's own QPs only", hostile_doorbell },
 	{ "hostile-indexes", "lying ring indexes hurt only the liar", hostile_indexes, NULL, 120 },
 	{ "hostile-scribble", "random rings hurt only the liar", hostile_scribble, NULL, 240 },
 	{ "hostile-flip", "entries that change while they are read hurt only the liar",

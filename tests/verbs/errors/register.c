@@ -62,28 +62,67 @@ static void register_flags(const void *arg)
 	}
 }
 
+/*
+ * A range that is not all user space: refused, or a region through which none
+ * of the kernel's bytes can be had.
+ */
+static void refused_or_useless(struct ht_rig *r, uintptr_t p, size_t len, int odp,
+			       const char *what)
+{
+	static const uintptr_t kernel[] = {
+		0xffffffff81000000UL, 0xffff888000000000UL, 0xffffea0000000000UL,
+		0x00007ffffffff000UL, 0x0000900000000000UL, 0xfffffffffffff000UL,
+	};
+	struct ibv_mr *mr = ibv_reg_mr(r->b->pd, (void *)p, len,
+				       odp | IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ |
+				       IBV_ACCESS_REMOTE_WRITE);
+
+	ht_check(!mr || odp, "%s: registered, pinned", what);
+	if (!mr) {
+		ht_check(errno > 0, "%s: no errno", what);
+		return;
+	}
+	for (size_t i = 0; i < HT_LEN(kernel); i++) {
+		for (int k = 0; k < 2; k++) {
+			struct ht_wr w = ht_rig_wr(r, k ? IBV_WR_RDMA_READ : IBV_WR_RDMA_WRITE,
+						   0, k ? 64 : 1, 0);
+
+			w.raddr = kernel[i];
+			w.rkey = mr->rkey;
+			ht_do_status(r->a, &w, IBV_WC_REM_ACCESS_ERR);
+			ht_pair_reconnect(&r->pair);
+		}
+	}
+	ht_check_fill(r->p[0], r->len, 241, 0, "the requester's memory");
+	ht_ok(ibv_dereg_mr(mr));
+}
+
 static void register_ranges(const void *arg)
 {
 	const int *odp = arg;
+	struct ht_rig r;
 	struct ht_mem m;
 
 	setup();
 	if (*odp)
 		odp_only();
+	ht_rig_get(&r, NULL, 4 * HT_PAGE);
+	ht_fill(r.p[0], r.len, 241, 0);
 	ht_mem_get(&m, HT_ANON, 4 * HT_PAGE, 0);
 	memset(m.p, 1, m.len);
 	refused(m.p, SIZE_MAX, *odp | IBV_ACCESS_LOCAL_WRITE, 0,
 		"a length that wraps around");
-	refused(m.p, (size_t)0 - (uintptr_t)m.p, *odp | IBV_ACCESS_LOCAL_WRITE, 0,
-		"a range to the end of the address space");
-	refused((void *)0xffffffff81000000UL, HT_PAGE, *odp | IBV_ACCESS_LOCAL_WRITE, 0,
-		"an address of the kernel's");
-	refused((void *)0xffff888000000000UL, HT_PAGE, *odp | IBV_ACCESS_LOCAL_WRITE, 0,
-		"the kernel's direct map");
-	refused((void *)0x00007ffffffff000UL, 2 * HT_PAGE, *odp | IBV_ACCESS_LOCAL_WRITE, 0,
-		"a range across the end of user space");
-	refused((void *)0x0000900000000000UL, HT_PAGE, *odp | IBV_ACCESS_LOCAL_WRITE, 0,
-		"an address that is not canonical");
+	refused_or_useless(&r, (uintptr_t)m.p, (size_t)0 - (uintptr_t)m.p, *odp,
+			   "a range to the end of the address space");
+	refused_or_useless(&r, 0xffffffff81000000UL, HT_PAGE, *odp, "the kernel's text");
+	refused_or_useless(&r, 0xffff888000000000UL, HT_PAGE, *odp,
+			   "the kernel's direct map");
+	refused_or_useless(&r, 0x00007ffffffff000UL, 2 * HT_PAGE, *odp,
+			   "a range across the end of user space");
+	refused_or_useless(&r, 0x0000900000000000UL, HT_PAGE, *odp,
+			   "an address that is not canonical");
+	if (*odp && !ht_mr_missing(&dev, HT_ODP_IMPLICIT))
+		refused_or_useless(&r, 0, SIZE_MAX, *odp, "the whole address space");
 	if (!*odp) {
 		ht_sys(munmap(m.p + HT_PAGE, HT_PAGE));
 		refused(m.p, m.len, IBV_ACCESS_LOCAL_WRITE, EFAULT,
