@@ -145,9 +145,8 @@ static int hodp_mr_check_user(u64 start, u64 length, u64 iova, int access)
 	if (!length || check_add_overflow(start, length - 1, &end) ||
 	    check_add_overflow(iova, length - 1, &end))
 		return -EINVAL;
-	return access_ok((void __user *)(unsigned long)start, length) ?
-		       0 :
-		       -EFAULT;
+	return access_ok((void __user *)(unsigned long)start, length) ? 0 :
+									-EFAULT;
 }
 
 static int hodp_mr_init_odp(struct hodp_mr *mr, u64 start)
