@@ -19,7 +19,7 @@ help:
 	@echo '  make check-debug    functional tests under KASAN, lockdep, ...'
 	@echo '  make check-pyverbs  the tests of rdma-core'
 	@echo '  make check-mutants  do the tests notice broken code?'
-	@echo '  make bench          measurements'
+	@echo '  make bench          instruction counts beside rdma_rxe'
 	@echo '  make shell          a shell in the guest (ARGS="--rxe --pmem 256M")'
 	@echo '  make lint           style and static checks'
 	@echo 'On this machine:'
@@ -43,7 +43,7 @@ check-pyverbs:
 check-mutants:
 	tests/mutants/run $(ARGS)
 bench:
-	bench/run $(ARGS)
+	perf/cost/run $(ARGS)
 shell:
 	tests/vm/run --interactive $(ARGS)
 
