@@ -195,13 +195,14 @@ kernel_vars()
 	export KREL KIMAGE KMODULES KBUILD
 }
 
-# All source files that the module is built from, one hash.
+# All source files that the module is built from, one hash. They are in the
+# checkout, or in a copy that HODP_MODULE_SOURCES names (tests/mutants/run).
 module_sources_hash()
 {
-	local files
+	local files top=${HODP_MODULE_SOURCES:-$HODP_TOP}
 
-	mapfile -t files < <(cd "$HODP_TOP" && find drivers include -type f \
+	mapfile -t files < <(cd "$top" && find drivers include -type f \
 		\( -name '*.[ch]' -o -name Makefile -o -name Kbuild -o -name Kconfig \) \
 		2> /dev/null | sort)
-	(cd "$HODP_TOP" && hash_files "${files[@]}")
+	(cd "$top" && hash_files "${files[@]}")
 }
