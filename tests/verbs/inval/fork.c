@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * fork(): the region stays with the parent. Pages are shared until somebody
+ * writes; whoever writes gets a copy, and the region must follow the parent's.
+ */
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <rdma/hmm_odp-abi.h>
+
+#include "inval.h"
+
+static struct iv v;
+static int fd[2];
+
+static void say(int s)
+{
+	ht_eq(write(s, "x", 1), 1);
+}
+
+static void hear(int s)
+{
+	char c;
+
+	ht_check(ht_poll_fd(s, HT_PATIENCE_MS), "the other process says nothing");
+	ht_eq(read(s, &c, 1), 1);
+}
+
+static void setup(const void *arg)
+{
+	const enum ht_mem_kind *kind = arg;
+
+	iv_get(&v, *kind, IV_LEN);
+	iv_fill(&v, 0, v.len, 1);
+	iv_write(&v, 0, v.len, 2);
+	ht_sys(socketpair(AF_UNIX, SOCK_STREAM, 0, fd));
+}
+
+/* The parent's WRITEs are not the child's business. */
+static void child_keeps(void *arg)
+{
+	hear(fd[1]);
+	iv_check(&v, 0, v.len, 2, "the child's memory, after the parent's WRITE");
+	say(fd[1]);
+}
+
+static void parent_writes(const void *arg)
+{
+	pid_t pid;
+
+	setup(arg);
+	pid = ht_fork(child_keeps, NULL);
+	iv_write(&v, 1, v.len - 1, 3);
+	iv_check(&v, 1, v.len - 1, 3, "the parent's memory");
+	iv_read(&v, 1, v.len - 1, 3, "the parent's memory, read");
+	ht_eq(v.p[0], ht_byte(2, 0));
+	say(fd[0]);
+	hear(fd[0]);
+	iv_check(&v, 1, v.len - 1, 3, "the parent's memory at the end");
+	ht_join(pid);
+}
+
+/* The child writes: it gets copies, the region reads the parent's pages. */
+static void child_writes_fn(void *arg)
+{
+	iv_fill(&v, 0, v.len, 4);
+	say(fd[1]);
+	hear(fd[1]);
+	iv_check(&v, 0, v.len, 4, "the child's memory");
+}
+
+static void child_writes(const void *arg)
+{
+	pid_t pid;
+
+	setup(arg);
+	pid = ht_fork(child_writes_fn, NULL);
+	hear(fd[0]);
+	iv_read(&v, 0, v.len, 2, "the parent's memory, read");
+	iv_write(&v, 0, v.len, 5);
+	iv_check(&v, 0, v.len, 5, "the parent's memory");
+	say(fd[0]);
+	ht_join(pid);
+	iv_read(&v, 0, v.len, 5, "the parent's memory after the child's end");
+}
+
+/* The parent's CPU writes: the pages move, the region must follow. */
+static void cpu_writes(const void *arg)
+{
+	pid_t pid;
+
+	setup(arg);
+	pid = ht_fork(child_keeps, NULL);
+	for (size_t i = 0; i < v.len; i += 2 * HT_PAGE)
+		ht_fill(v.p + i, HT_PAGE, 6, i);
+	for (size_t i = 0; i < v.len; i += HT_PAGE)
+		iv_read(&v, i, HT_PAGE, i % (2 * HT_PAGE) ? 2 : 6, "READ after copy on write");
+	say(fd[0]);
+	hear(fd[0]);
+	ht_join(pid);
+}
+
+/* Shared memory stays shared. */
+static void shared_child(void *arg)
+{
+	hear(fd[1]);
+	iv_check(&v, 0, v.len, 7, "the parent's WRITE in the child");
+	iv_fill(&v, 0, v.len, 8);
+	say(fd[1]);
+}
+
+static void shared(const void *arg)
+{
+	pid_t pid;
+
+	setup(arg);
+	pid = ht_fork(shared_child, NULL);
+	iv_write(&v, 0, v.len, 7);
+	say(fd[0]);
+	hear(fd[0]);
+	iv_read(&v, 0, v.len, 8, "the child's bytes");
+	ht_join(pid);
+}
+
+/* Children come and go while the parent transfers. */
+static void brief_child(void *arg)
+{
+	for (size_t i = 0; i < v.len; i += 16 * HT_PAGE)
+		v.p[i] = 0xcc;
+}
+
+static void storm(const void *arg)
+{
+	setup(arg);
+	for (long i = 0; i < ht_count(30); i++) {
+		pid_t pid = ht_fork(brief_child, NULL);
+		uint64_t seed = 100 + i;
+
+		iv_write(&v, 5, v.len / 8, seed);
+		iv_check(&v, 5, v.len / 8, seed, "WRITE beside a fork");
+		iv_fill(&v, 5, v.len / 8, seed + 1000);
+		iv_read(&v, 5, v.len / 8, seed + 1000, "READ beside a fork");
+		ht_join(pid);
+	}
+	iv_check(&v, 5 + v.len / 8, v.len - 5 - v.len / 8, 2, "what was not written");
+}
+
+/* The child rings the doorbell that it inherited: the parent's memory moves. */
+static void ringing_child(void *arg)
+{
+	uint32_t qpn = v.r.a->qp->qp_num;
+
+	iv_fill(&v, 0, v.len, 9);
+	say(fd[1]);
+	while (!ht_poll_fd(fd[1], 0)) {
+		for (int i = 0; i < 64; i++)
+			for (int s = 3; s < 32; s++)
+				ioctl(s, HODP_IOCTL_RING_SEND, qpn);
+		ht_yield();
+	}
+	iv_check(&v, 0, v.len, 9, "the child's memory");
+}
+
+static void child_rings(const void *arg)
+{
+	pid_t pid;
+
+	setup(arg);
+	pid = ht_fork(ringing_child, NULL);
+	hear(fd[0]);
+	for (long i = 0; i < ht_count(100); i++) {
+		iv_write(&v, i, 20000, 200 + i);
+		iv_check(&v, i, 20000, 200 + i, "WRITE while a child rings");
+		iv_read(&v, i, 20000, 200 + i, "READ while a child rings");
+	}
+	say(fd[0]);
+	ht_join(pid);
+}
+
+static const enum ht_mem_kind anon = HT_ANON, thp = HT_THP, tlb = HT_HUGETLB, tmpfs = HT_TMPFS;
+
+static const struct ht_case cases[] = {
+	{ "fork-parent-writes/anon", "WRITEs into the parent spare the child", parent_writes, &anon },
+	{ "fork-parent-writes/thp", "WRITEs into the parent spare the child", parent_writes, &thp },
+	{ "fork-parent-writes/hugetlb", "WRITEs into the parent spare the child", parent_writes, &tlb },
+	{ "fork-child-writes/anon", "the region reads the parent's pages, not the child's", child_writes, &anon },
+	{ "fork-child-writes/thp", "the region reads the parent's pages, not the child's", child_writes, &thp },
+	{ "fork-cpu-writes/anon", "the region follows the parent's copies", cpu_writes, &anon },
+	{ "fork-cpu-writes/thp", "the region follows the parent's copies", cpu_writes, &thp },
+	{ "fork-shared/tmpfs", "shared memory stays shared over a fork", shared, &tmpfs },
+	{ "fork-storm/anon", "transfers beside forks are right", storm, &anon },
+	{ "fork-storm/thp", "transfers beside forks are right", storm, &thp },
+	{ "fork-child-rings", "a child that rings the parent's QP moves the parent's bytes", child_rings, &anon },
+};
+
+void inval_fork(void)
+{
+	ht_add_all(cases, HT_LEN(cases));
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Transparent huge pages come together and fall apart under a hot region. */
+#include <sys/mman.h>
+
+#include "inval.h"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+static struct iv v;
+
+/* KiB of huge pages in the mapping at @p. */
+static long huge_kib(const void *p)
+{
+	unsigned long from, to;
+	char line[400];
+	bool here = false;
+	long kib = -1;
+	FILE *f = fopen("/proc/self/smaps", "r");
+
+	ht_true(f != NULL);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			here = from <= (uintptr_t)p && (uintptr_t)p < to;
+		else if (here && sscanf(line, "AnonHugePages: %ld", &kib) == 1)
+			break;
+	}
+	fclose(f);
+	return kib;
+}
+
+static void split(const void *arg)
+{
+	iv_get(&v, HT_THP, IV_LEN);
+	iv_fill(&v, 0, v.len, 1);
+	ht_eq(huge_kib(v.p), IV_LEN / HT_KIB);
+	iv_write(&v, 0, v.len, 2);
+	/* By a hole … */
+	ht_sys(madvise(v.p + 100 * HT_PAGE, HT_PAGE, MADV_DONTNEED));
+	iv_read_value(&v, 100 * HT_PAGE, HT_PAGE, 0, "the hole");
+	iv_read(&v, 0, 100 * HT_PAGE, 2, "before the hole");
+	iv_read(&v, 101 * HT_PAGE, v.len - 101 * HT_PAGE, 2, "behind the hole");
+	iv_write(&v, 99 * HT_PAGE + 1, 2 * HT_PAGE, 3);
+	iv_check(&v, 99 * HT_PAGE + 1, 2 * HT_PAGE, 3, "WRITE across the hole");
+	/* … by another right … */
+	ht_sys(mprotect(v.p + 700 * HT_PAGE, HT_PAGE, PROT_READ));
+	iv_read(&v, 600 * HT_PAGE, 400 * HT_PAGE, 2, "around a read-only page");
+	iv_status(&v, 700 * HT_PAGE, 1, IBV_WC_REM_ACCESS_ERR, IBV_WC_SUCCESS);
+	ht_sys(mprotect(v.p + 700 * HT_PAGE, HT_PAGE, PROT_READ | PROT_WRITE));
+	iv_write(&v, 699 * HT_PAGE, 3 * HT_PAGE, 4);
+	iv_check(&v, 699 * HT_PAGE, 3 * HT_PAGE, 4, "WRITE after the split");
+	/* … and by taking its first and its last page away. */
+	ht_sys(munmap(v.p + 512 * HT_PAGE, HT_PAGE));
+	ht_sys(munmap(v.p + 1023 * HT_PAGE, HT_PAGE));
+	iv_status(&v, 512 * HT_PAGE, 1, IBV_WC_REM_ACCESS_ERR, IBV_WC_REM_ACCESS_ERR);
+	iv_status(&v, 1024 * HT_PAGE - 1, 1, IBV_WC_REM_ACCESS_ERR, IBV_WC_REM_ACCESS_ERR);
+	iv_read(&v, 513 * HT_PAGE, 100 * HT_PAGE, 2, "between them");
+}
+
+/* Collapse replaces the small pages: nothing may go to the old ones. */
+static void collapse(const void *arg)
+{
+	iv_get(&v, HT_ANON, IV_LEN);
+	iv_fill(&v, 0, v.len, 1);
+	iv_write(&v, 0, v.len, 2);
+	ht_sys(madvise(v.p, v.len, MADV_HUGEPAGE));
+	for (uint64_t round = 0; round < 4; round++) {
+		if (madvise(v.p, v.len, MADV_COLLAPSE)) {
+			if (errno == EINVAL)
+				ht_skip("no MADV_COLLAPSE");
+			ht_fail("MADV_COLLAPSE: %s", strerror(errno));
+		}
+		ht_eq(huge_kib(v.p), IV_LEN / HT_KIB);
+		iv_read(&v, 0, v.len, 2 + round, "READ after the collapse");
+		iv_write(&v, 1, v.len - 1, 3 + round);
+		iv_write(&v, 0, 1, 3 + round);
+		iv_check(&v, 0, v.len, 3 + round, "WRITE after the collapse");
+		/* Apart again. */
+		ht_sys(madvise(v.p, v.len, MADV_NOHUGEPAGE));
+		ht_sys(mprotect(v.p + HT_PAGE * 3, HT_PAGE, PROT_READ));
+		ht_sys(mprotect(v.p + HT_PAGE * 3, HT_PAGE, PROT_READ | PROT_WRITE));
+		ht_sys(madvise(v.p + HT_HUGE, HT_PAGE, MADV_DONTNEED));
+		iv_read_value(&v, HT_HUGE, HT_PAGE, 0, "the hole");
+		iv_write(&v, HT_HUGE, HT_PAGE, 3 + round);
+		ht_sys(madvise(v.p, v.len, MADV_HUGEPAGE));
+	}
+}
+
+/* Part of a huge page is moved; the rest stays in the region. */
+static void part_moves(const void *arg)
+{
+	uint8_t *to;
+
+	iv_get(&v, HT_THP, IV_LEN);
+	iv_fill(&v, 0, v.len, 1);
+	ht_eq(huge_kib(v.p), IV_LEN / HT_KIB);
+	iv_write(&v, 0, v.len, 2);
+	to = ht_reserve(HT_PAGE * 16, 0, HT_PAGE);
+	ht_true(mremap(v.p + 40 * HT_PAGE, 16 * HT_PAGE, 16 * HT_PAGE,
+		       MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
+	iv_status(&v, 40 * HT_PAGE, 16 * HT_PAGE, IBV_WC_REM_ACCESS_ERR, IBV_WC_REM_ACCESS_ERR);
+	iv_write(&v, 0, 40 * HT_PAGE, 3);
+	iv_write(&v, 56 * HT_PAGE, v.len - 56 * HT_PAGE, 3);
+	iv_check(&v, 0, 40 * HT_PAGE, 3, "before what moved");
+	iv_check(&v, 56 * HT_PAGE, v.len - 56 * HT_PAGE, 3, "behind what moved");
+	ht_check_fill(to, 16 * HT_PAGE, 2, 40 * HT_PAGE, "what moved");
+}
+
+static const struct ht_case cases[] = {
+	{ "huge-split", "a huge page falls apart, RDMA follows", split },
+	{ "huge-collapse", "pages are collapsed into a huge one, RDMA follows", collapse },
+	{ "huge-part-moves", "a piece of a huge page moves away, the rest works", part_moves },
+};
+
+void inval_huge(void)
+{
+	ht_add_all(cases, HT_LEN(cases));
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * The stage of an invalidation test: a connected pair with ordinary buffers,
+ * and a *target* of some kind of memory, registered on demand on both sides.
+ * iv_write() and iv_read() move a pattern whose place is the offset in the
+ * target, so that what the CPU and what RDMA wrote can be told apart by seed.
+ */
+#ifndef INVAL_H
+#define INVAL_H
+
+#include "hodp_test.h"
+
+struct iv {
+	struct ht_rig r;
+	struct ht_mem m;	/* the target */
+	struct ht_mr mr;	/* … on the responder's PD */
+	struct ht_mr lmr;	/* … on the requester's PD */
+	uint8_t *p;		/* = m.p */
+	size_t len;
+};
+
+void iv_get(struct iv *v, enum ht_mem_kind kind, size_t len);
+/* The same for memory that the test has mapped itself. */
+void iv_get_at(struct iv *v, void *p, size_t len);
+/* RDMA WRITE of pattern @seed to [off, off + len) of the target. */
+void iv_write(struct iv *v, size_t off, size_t len, uint64_t seed);
+/* RDMA READ: the range must hold pattern @seed. */
+void iv_read(struct iv *v, size_t off, size_t len, uint64_t seed, const char *what);
+/* RDMA READ: the range must hold @value everywhere. */
+void iv_read_value(struct iv *v, size_t off, size_t len, uint8_t value, const char *what);
+/* The CPU's own write and check. */
+void iv_fill(struct iv *v, size_t off, size_t len, uint64_t seed);
+void iv_check(struct iv *v, size_t off, size_t len, uint64_t seed, const char *what);
+/* A WRITE and a READ must end with these; the pair is new afterwards. */
+void iv_status(struct iv *v, size_t off, size_t len, enum ibv_wc_status write,
+	       enum ibv_wc_status read);
+
+/* Fewer bytes of every kind that cannot do with 4 MiB. */
+#define IV_LEN	(4 * HT_MIB)
+
+void inval_zap(void);
+void inval_rights(void);
+void inval_huge(void);
+void inval_fork(void);
+void inval_file(void);
+void inval_reclaim(void);
+void inval_uffd(void);
+void inval_prefetch(void);
+void inval_traffic(void);
+
+#endif /* INVAL_H */

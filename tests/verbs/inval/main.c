@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * inval: the address space changes, and RDMA follows: what is posted after the
+ * change sees the new pages, what was unmapped is never touched again, and what
+ * was written is never forgotten.
+ */
+#include "inval.h"
+
+static void target(struct iv *v)
+{
+	const char *why = ht_mr_missing(v->r.a->dev, HT_ODP);
+
+	if (why)
+		ht_require(v->r.a->dev, false, "%s", why);
+	v->p = v->m.p;
+	v->len = v->m.len;
+	ht_mr_get(&v->mr, v->r.b->pd, v->p, v->len, HT_ODP, HT_ACCESS_ALL);
+	ht_mr_get(&v->lmr, v->r.a->pd, v->p, v->len, HT_ODP, HT_ACCESS_ALL);
+}
+
+void iv_get(struct iv *v, enum ht_mem_kind kind, size_t len)
+{
+	memset(v, 0, sizeof(*v));
+	ht_rig_get(&v->r, NULL, len);
+	ht_mem_get(&v->m, kind, len, 0);
+	target(v);
+}
+
+void iv_get_at(struct iv *v, void *p, size_t len)
+{
+	memset(v, 0, sizeof(*v));
+	ht_rig_get(&v->r, NULL, len);
+	v->m = (struct ht_mem){ .p = p, .len = len, .page = HT_PAGE, .fd = -1 };
+	target(v);
+}
+
+void iv_write(struct iv *v, size_t off, size_t len, uint64_t seed)
+{
+	ht_fill(v->r.p[0], len, seed, off);
+	ht_rdma(v->r.a, IBV_WR_RDMA_WRITE, &v->r.mr[0], v->r.p[0], len, &v->mr, v->p + off);
+}
+
+static void fetch(struct iv *v, size_t off, size_t len)
+{
+	memset(v->r.p[0], 0xd7, len);
+	ht_rdma(v->r.a, IBV_WR_RDMA_READ, &v->r.mr[0], v->r.p[0], len, &v->mr, v->p + off);
+}
+
+void iv_read(struct iv *v, size_t off, size_t len, uint64_t seed, const char *what)
+{
+	fetch(v, off, len);
+	ht_check_fill(v->r.p[0], len, seed, off, what);
+}
+
+void iv_read_value(struct iv *v, size_t off, size_t len, uint8_t value, const char *what)
+{
+	fetch(v, off, len);
+	ht_check_value(v->r.p[0], len, value, what);
+}
+
+void iv_fill(struct iv *v, size_t off, size_t len, uint64_t seed)
+{
+	ht_fill(v->p + off, len, seed, off);
+}
+
+void iv_check(struct iv *v, size_t off, size_t len, uint64_t seed, const char *what)
+{
+	ht_check_fill(v->p + off, len, seed, off, what);
+}
+
+void iv_status(struct iv *v, size_t off, size_t len, enum ibv_wc_status write,
+	       enum ibv_wc_status read)
+{
+	static const enum ibv_wr_opcode ops[2] = { IBV_WR_RDMA_WRITE, IBV_WR_RDMA_READ };
+
+	for (int i = 0; i < 2; i++) {
+		enum ibv_wc_status want = i ? read : write, got;
+
+		got = ht_rdma_status(v->r.a, ops[i], &v->r.mr[0], v->r.p[0], len, &v->mr,
+				     v->p + off);
+		ht_check(got == want, "%s ends with %s, not with %s", i ? "READ" : "WRITE",
+			 ibv_wc_status_str(got), ibv_wc_status_str(want));
+		if (got != IBV_WC_SUCCESS)
+			ht_pair_reconnect(&v->r.pair);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	ht_init(argc, argv);
+	inval_zap();
+	inval_rights();
+	inval_huge();
+	inval_fork();
+	inval_file();
+	inval_reclaim();
+	inval_uffd();
+	inval_prefetch();
+	inval_traffic();
+	return ht_run();
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Reclaim: pages are taken away for want of memory. What RDMA has written is
+ * data: it is in the swap, or in the page, and never gone.
+ */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "inval.h"
+
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT 21
+#endif
+
+static struct iv v;
+
+static bool swap_is_on(void)
+{
+	char line[200];
+	int lines = 0;
+	FILE *f = fopen("/proc/swaps", "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		lines++;
+	if (f)
+		fclose(f);
+	return lines > 1;
+}
+
+static void need_swap(void)
+{
+	if (!swap_is_on())
+		ht_skip("no swap in this guest (HODP_SWAP makes a swap file)");
+}
+
+static size_t present_pages(size_t off, size_t len)
+{
+	size_t n = 0;
+
+	for (size_t i = off; i < off + len; i += HT_PAGE)
+		n += ht_present(v.p + i);
+	return n;
+}
+
+static bool put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* Until no page is left. Reclaim misses those that another CPU has queued for
+ * the LRU; drop_caches makes all CPUs empty these queues. */
+static void page_out(size_t off, size_t len)
+{
+	for (int i = 0; i < 20; i++) {
+		ht_sys(madvise(v.p + off, len, MADV_PAGEOUT));
+		if (!present_pages(off, len))
+			return;
+		put("/proc/sys/vm/drop_caches", "1");
+	}
+	ht_fail("MADV_PAGEOUT leaves %zu of %zu pages", present_pages(off, len), len / HT_PAGE);
+}
+
+/*
+ * MADV_FREE leaves writable but clean pages, which reclaim may drop. A WRITE
+ * through a mapping that the device knows already makes them data again.
+ */
+static void lazyfree(const void *arg)
+{
+	const enum ht_mem_kind *kind = arg;
+
+	iv_get(&v, *kind, IV_LEN);
+	iv_fill(&v, 0, v.len, 1);
+	for (uint64_t round = 2; round < 6; round++) {
+		/* Hot and writable in the device's eyes … */
+		iv_write(&v, 0, v.len, round);
+		ht_sys(madvise(v.p, v.len, MADV_FREE));
+		/* … RDMA first, the CPU does not touch them before reclaim. */
+		iv_write(&v, 0, v.len / 2, round + 10);
+		ht_sys(madvise(v.p, v.len, MADV_PAGEOUT));
+		iv_check(&v, 0, v.len / 2, round + 10, "WRITEs after MADV_FREE");
+		iv_fill(&v, 0, v.len, 1);
+	}
+	/* The CPU frees in between, RDMA reads first: clean entries again. */
+	for (uint64_t round = 30; round < 33; round++) {
+		iv_fill(&v, 0, v.len, round);
+		ht_sys(madvise(v.p, v.len, MADV_FREE));
+		iv_read(&v, 0, v.len, round, "READ after MADV_FREE");
+		iv_write(&v, 4097, v.len / 2, round + 10);
+		ht_sys(madvise(v.p, v.len, MADV_PAGEOUT));
+		iv_check(&v, 4097, v.len / 2, round + 10, "WRITE after READ after MADV_FREE");
+	}
+}
+
+/* Out to swap and back, again and again, by RDMA alone. */
+static void swapped(const void *arg)
+{
+	const enum ht_mem_kind *kind = arg;
+
+	need_swap();
+	iv_get(&v, *kind, IV_LEN);
+	iv_fill(&v, 0, v.len, 1);
+	for (uint64_t round = 1; round < 4; round++) {
+		page_out(0, v.len);
+		iv_read(&v, 0, v.len, round, "READ from swap");
+		/* Swapped in by a read: exclusive, clean, in the swap cache. */
+		iv_write(&v, 0, v.len, round + 50);
+		page_out(0, v.len);
+		iv_check(&v, 0, v.len, round + 50, "WRITE after a read swap-in");
+		page_out(0, v.len);
+		iv_write(&v, 0, v.len, round + 1);
+		page_out(0, v.len);
+		iv_check(&v, 0, v.len, round + 1, "WRITE into swapped-out pages");
+	}
+}
+
+/* Random pieces out, random transfers, a shadow of the whole. */
+static void swap_traffic(const void *arg)
+{
+	const enum ht_mem_kind *kind = arg;
+	struct ht_rng g = { ht_seed("swap") };
+	uint8_t *shadow;
+
+	need_swap();
+	iv_get(&v, *kind, IV_LEN);
+	iv_fill(&v, 0, v.len, 1);
+	shadow = malloc(v.len);
+	memcpy(shadow, v.p, v.len);
+	for (long i = 0; i < ht_count(200); i++) {
+		size_t n = 1 + ht_below(&g, 40000), off = ht_below(&g, v.len - n);
+		size_t at = ht_below(&g, v.len / HT_PAGE - 64) * HT_PAGE;
+
+		ht_sys(madvise(v.p + at, 64 * HT_PAGE, MADV_PAGEOUT));
+		if (ht_below(&g, 2)) {
+			ht_fill(shadow + off, n, 100 + i, off);
+			iv_write(&v, off, n, 100 + i);
+		} else {
+			ht_rdma(v.r.a, IBV_WR_RDMA_READ, &v.r.mr[0], v.r.p[0], n, &v.mr, v.p + off);
+			ht_check_bytes(v.r.p[0], shadow + off, n, "READ beside reclaim");
+		}
+	}
+	ht_check_bytes(v.p, shadow, v.len, "the target at the end");
+}
+
+/* --- a region that is larger than the memory the process may have -------------- */
+
+#define GROUP	"/sys/fs/cgroup/hodp-test"
+
+static void larger_than_memory(const void *arg)
+{
+	size_t len = 64 * HT_MIB, piece = 256 * HT_KIB;
+	char pid[20];
+
+	need_swap();
+	put("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	if (mkdir(GROUP, 0755) && errno != EEXIST)
+		ht_skip("no cgroup2 hierarchy: %s", strerror(errno));
+	if (!put(GROUP "/memory.max", "40M"))
+		ht_skip("no memory controller in cgroup2");
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	ht_true(put(GROUP "/cgroup.procs", pid));
+	memset(&v, 0, sizeof(v));
+	ht_rig_get(&v.r, NULL, piece);
+	if (ht_mr_missing(v.r.a->dev, HT_ODP))
+		ht_require(v.r.a->dev, false, "no ODP");
+	ht_mem_get(&v.m, HT_ANON, len, 0);
+	v.p = v.m.p;
+	v.len = len;
+	ht_mr_get(&v.mr, v.r.b->pd, v.p, len, HT_ODP, HT_ACCESS_ALL);
+	for (size_t off = 0; off < len; off += piece)
+		iv_write(&v, off, piece, 1);
+	ht_check(present_pages(0, len) < len / HT_PAGE, "all 64 MiB are in 40 MiB of memory");
+	for (size_t off = 0; off < len; off += piece)
+		iv_read(&v, off, piece, 1, "a region larger than its memory");
+	for (size_t off = 0; off < len; off += 3 * piece)
+		iv_write(&v, off + 5, piece / 2, 2);
+	for (size_t off = 0; off + 3 * piece <= len; off += 3 * piece) {
+		iv_read(&v, off + 5, piece / 2, 2, "rewritten pieces");
+		iv_read(&v, off + piece, piece, 1, "pieces that were not");
+	}
+}
+
+/* Pages are moved to make room; nobody may notice. */
+static void compaction(const void *arg)
+{
+	iv_get(&v, HT_ANON, IV_LEN);
+	iv_fill(&v, 0, v.len, 1);
+	/* Holes between the pages: something to compact. */
+	for (size_t i = 0; i < v.len; i += 4 * HT_PAGE)
+		ht_sys(madvise(v.p + i, HT_PAGE, MADV_DONTNEED));
+	iv_write(&v, 0, v.len, 2);
+	for (uint64_t round = 2; round < 5; round++) {
+		if (!put("/proc/sys/vm/compact_memory", "1"))
+			ht_skip("this kernel does not compact on demand");
+		iv_read(&v, 0, v.len, round, "READ after compaction");
+		iv_write(&v, 0, v.len, round + 1);
+		iv_check(&v, 0, v.len, round + 1, "WRITE after compaction");
+	}
+}
+
+static const enum ht_mem_kind anon = HT_ANON, thp = HT_THP, tmpfs = HT_TMPFS;
+
+static const struct ht_case cases[] = {
+	{ "lazyfree/anon", "a WRITE after MADV_FREE survives reclaim", lazyfree, &anon },
+	{ "lazyfree/thp", "a WRITE after MADV_FREE survives reclaim", lazyfree, &thp },
+	{ "swap/anon", "what RDMA wrote comes back from swap", swapped, &anon },
+	{ "swap/thp", "what RDMA wrote comes back from swap", swapped, &thp },
+	{ "swap/tmpfs", "what RDMA wrote comes back from swap", swapped, &tmpfs },
+	{ "swap-traffic/anon", "transfers beside MADV_PAGEOUT are right", swap_traffic, &anon },
+	{ "swap-traffic/thp", "transfers beside MADV_PAGEOUT are right", swap_traffic, &thp },
+	{ "swap-traffic/tmpfs", "transfers beside MADV_PAGEOUT are right", swap_traffic, &tmpfs },
+	{ "swap-larger-than-memory", "a region may be larger than memory", larger_than_memory, NULL, 120 },
+	{ "compaction", "pages that are moved are followed", compaction },
+};
+
+void inval_reclaim(void)
+{
+	ht_add_all(cases, HT_LEN(cases));
+}
