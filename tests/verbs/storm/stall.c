@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Queue pairs whose pages do not come: a userfaultfd with nobody behind it.
+ *
+ * Only the case itself answers, when it wants to. Until then what is stalled
+ * must stay stalled, and nothing else.
+ */
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "storm.h"
+
+enum role { TARGET, SOURCE, OPERAND, GATHER, RECEIVE, ROLES };
+
+struct stuck {
+	struct ht_pair pair;
+	struct ht_mr good, bad[2];
+	uint8_t *p;		/* ordinary memory */
+	uint8_t *q;		/* the page that does not come */
+	enum role role;
+};
+
+static struct fleet f;
+static int ufd;
+
+/* @pages pages that nobody delivers. */
+static uint8_t *hopeless(size_t pages)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	uint8_t *p;
+
+	ufd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	ht_check(ufd >= 0, "userfaultfd: %s", strerror(errno));
+	ht_sys(ioctl(ufd, UFFDIO_API, &api));
+	p = mmap(NULL, pages * HT_PAGE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ht_true(p != MAP_FAILED);
+	ht_sys(madvise(p, pages * HT_PAGE, MADV_NOHUGEPAGE));
+	reg.range.start = (uintptr_t)p;
+	reg.range.len = pages * HT_PAGE;
+	ht_sys(ioctl(ufd, UFFDIO_REGISTER, &reg));
+	return p;
+}
+
+static void deliver(uint8_t *to, uint64_t seed)
+{
+	static uint8_t page[HT_PAGE] __attribute__((aligned(4096)));
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)to, .src = (uintptr_t)page, .len = HT_PAGE,
+	};
+
+	ht_fill(page, HT_PAGE, seed, 0);
+	ht_sys(ioctl(ufd, UFFDIO_COPY, &copy));
+}
+
+static void stick(struct stuck *s, uint8_t *q, enum role role)
+{
+	struct ht_conf conf = { .two_contexts = role % 2, .depth = 8 };
+	struct ht_wr w = { .id = 0x5c, .len = 1000, .rkey = 0 };
+
+	s->role = role;
+	s->q = q;
+	s->p = mmap(NULL, HT_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ht_true(s->p != MAP_FAILED);
+	ht_fill(s->p, HT_PAGE, 900 + role, 0);
+	ht_pair_get(&s->pair, &conf);
+	for (int i = 0; i < 2; i++)
+		ht_mr_get(&s->bad[i], s->pair.s[i].pd, q, HT_PAGE, HT_ODP, HT_ACCESS_ALL);
+	ht_mr_get(&s->good, s->pair.s[role == GATHER].pd, s->p, HT_PAGE, HT_ODP,
+		  HT_ACCESS_ALL);
+	w.op = role == TARGET || role == GATHER ? IBV_WR_RDMA_WRITE :
+	       role == SOURCE ? IBV_WR_RDMA_READ :
+	       role == OPERAND ? IBV_WR_ATOMIC_FETCH_AND_ADD : IBV_WR_SEND;
+	w.addr = (uintptr_t)s->p + 96;
+	w.lkey = s->good.mr->lkey;
+	w.raddr = (uintptr_t)q + 96;
+	w.rkey = s->bad[1].mr->rkey;
+	w.add = 77;
+	if (role == OPERAND)
+		w.len = 8;
+	if (role == GATHER) {
+		w.addr = (uintptr_t)q + 96;
+		w.lkey = s->bad[0].mr->lkey;
+		w.raddr = (uintptr_t)s->p + 96;
+		w.rkey = s->good.mr->rkey;
+	}
+	if (role == RECEIVE)
+		ht_recv(&s->pair.s[1], 0x5d, &s->bad[1], q + 96, 1000);
+	ht_post(s->pair.s[0].qp, &w);
+}
+
+static void still_stuck(struct stuck *s)
+{
+	ht_no_wc(s->pair.s[0].scq, 5);
+	ht_no_wc(s->pair.s[1].rcq, 1);
+	ht_check(!ht_present(s->q), "the page of role %d came by itself", s->role);
+}
+
+/* The page comes, with bytes; the operation ends as if nothing had been. */
+static void free_stuck(struct stuck *s)
+{
+	uint64_t seed = 950 + s->role, word, was;
+	struct ibv_wc wc;
+
+	deliver(s->q, seed);
+	ht_want_wc(s->pair.s[0].scq, &wc, 0x5c, IBV_WC_SUCCESS);
+	if (s->role == RECEIVE)
+		ht_want_wc(s->pair.s[1].rcq, &wc, 0x5d, IBV_WC_SUCCESS);
+	switch (s->role) {
+	case SOURCE:
+	case GATHER:
+		ht_check_fill(s->q, HT_PAGE, seed, 0, "a source that came late");
+		ht_check_fill(s->p + 96, 1000, seed, 96, "bytes of a page that came late");
+		ht_check_fill(s->p, 96, 900 + s->role, 0, "the bytes before");
+		ht_check_fill(s->p + 1096, HT_PAGE - 1096, 900 + s->role, 1096,
+			      "the bytes behind");
+		break;
+	case OPERAND:
+		memcpy(&word, s->q + 96, 8);
+		memcpy(&was, s->p + 96, 8);
+		ht_eq(word, was + 77);
+		ht_check_fill(s->q, 96, seed, 0, "the bytes before");
+		ht_check_fill(s->p + 104, 100, 900 + s->role, 104, "the bytes behind");
+		break;
+	default:
+		ht_check_fill(s->q + 96, 1000, 900 + s->role, 96, "a target that came late");
+		ht_check_fill(s->q, 96, seed, 0, "the bytes before");
+		ht_check_fill(s->q + 1096, HT_PAGE - 1096, seed, 1096, "the bytes behind");
+	}
+}
+
+/* With its objects' last owner gone, nothing may wait for the page. */
+static void drop_stuck(struct stuck *s)
+{
+	ht_mr_put(&s->bad[0]);
+	ht_mr_put(&s->bad[1]);
+	ht_mr_put(&s->good);
+	ht_pair_put(&s->pair);
+}
+
+/* Every way to wait for a page, beside a fleet that must not notice. */
+static void stall_roles(const void *arg)
+{
+	static struct stuck s[2 * ROLES];
+	uint8_t *q = hopeless(HT_LEN(s));
+
+	fleet_get(&f, 32, HT_ANON, MANY_MRS, OWNER | OTHER_PAGES);
+	for (size_t i = 0; i < HT_LEN(s); i++)
+		stick(&s[i], q + i * HT_PAGE, i % ROLES);
+	fleet_sail(&f, ht_count(16));
+	fleet_home(&f);
+	for (size_t i = 0; i < HT_LEN(s); i++)
+		still_stuck(&s[i]);
+	/* One half is answered, the other half destroyed while it waits. */
+	fleet_sail(&f, ht_count(16));
+	for (size_t i = 0; i < ROLES; i++) {
+		free_stuck(&s[i]);
+		drop_stuck(&s[i + ROLES]);
+		drop_stuck(&s[i]);
+	}
+	fleet_home(&f);
+}
+
+/* More that wait than any pool of workers has: who needs no page goes on. */
+static void stall_many(const void *arg)
+{
+	enum { MANY = 40 };
+	static struct stuck s[MANY];
+	uint8_t *q = hopeless(MANY);
+
+	fleet_get(&f, 16, HT_ANON, ONE_MR, 0);
+	for (int i = 0; i < 2; i++) {
+		struct ibv_sge sge = {
+			ht_iova(&f.mr[i], f.mem[i].p), f.mem[i].len, f.mr[i].mr->lkey,
+		};
+
+		memset(f.mem[i].p, 1, f.mem[i].len);
+		ht_ok(ibv_advise_mr(f.pair.s[i].pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
+				    IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1));
+	}
+	for (int i = 0; i < MANY; i++)
+		stick(&s[i], q + i * HT_PAGE, i % ROLES);
+	fleet_sail(&f, ht_count(16));
+	fleet_home(&f);
+	for (int i = 0; i < MANY; i++)
+		still_stuck(&s[i]);
+	/* The last first: answers come in no order. */
+	for (int i = MANY - 1; i >= 0; i--)
+		deliver(s[i].q, 950 + s[i].role);
+	for (int i = 0; i < MANY; i++) {
+		struct ibv_wc wc;
+
+		ht_want_wc(s[i].pair.s[0].scq, &wc, 0x5c, IBV_WC_SUCCESS);
+		drop_stuck(&s[i]);
+	}
+}
+
+static const struct ht_case cases[] = {
+	{ "storm-stall-roles", "QPs that wait for a page for ever stop no other, and can go",
+	  stall_roles, NULL, 120 },
+	{ "storm-stall-many", "40 QPs that wait for pages stop none that needs no page",
+	  stall_many, NULL, 120 },
+};
+
+void storm_stall(void)
+{
+	ht_add_all(cases, HT_LEN(cases));
+}
