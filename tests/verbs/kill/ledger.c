@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* What the kernel holds for processes, before and after. */
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "kill.h"
+
+static char before[400];
+
+/* "0: hodp0: pd 1 cq 1 …", and the references to the module. */
+static void ask(char *text, size_t size)
+{
+	char cmd[300];
+	size_t n;
+	FILE *f;
+
+	snprintf(cmd, sizeof(cmd),
+		 "rdma resource show %s && cat /sys/module/hmm_odp/refcnt 2>&1", ht_opt.dev);
+	f = popen(cmd, "r");
+	ht_check(f, "popen: %s", strerror(errno));
+	n = fread(text, 1, size - 1, f);
+	text[n] = 0;
+	ht_check(pclose(f) == 0 && strstr(text, "qp "), "rdma resource show says: %s", text);
+}
+
+void ledger_open(void)
+{
+	ask(before, sizeof(before));
+	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		     -1, 0);
+	ht_true(board != MAP_FAILED);
+}
+
+void ledger_close(const char *when)
+{
+	uint64_t deadline = ht_deadline(HT_PATIENCE_MS / 2);
+	char now[400];
+
+	for (;;) {
+		ask(now, sizeof(now));
+		if (!strcmp(now, before))
+			break;
+		if (ht_over(deadline)) {
+			ht_note("before: %s", before);
+			ht_note("after: %s", now);
+			ht_fail("%s: something is left", when);
+		}
+		ht_sleep_ms(50);
+	}
+	ht_checked();
+}
+
+static void state_of(pid_t pid, char *line, size_t size)
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	f = fopen(path, "r");
+	while (f && fgets(line, size, f) && strncmp(line, "State:", 6))
+		;
+	if (f)
+		fclose(f);
+	line[strcspn(line, "\n")] = 0;
+}
+
+void gone(pid_t pid, int status, const char *what)
+{
+	uint64_t deadline = ht_deadline(HT_PATIENCE_MS / 2);
+	char line[200] = "State: ?";
+	int got;
+
+	while (waitpid(pid, &got, WNOHANG) == 0) {
+		if (ht_over(deadline)) {
+			state_of(pid, line, sizeof(line));
+			ht_fail("%s does not go (%s)", what, line);
+		}
+		ht_sleep_ms(1);
+	}
+	ht_check(got == status, "%s: wait status 0x%x, not 0x%x", what, got, status);
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* kill: processes that end in the middle of it all. `links` has the devices. */
+#include "kill.h"
+
+int main(int argc, char **argv)
+{
+	if (argc > 3 && !strcmp(argv[1], "role"))
+		return link_role(argc, argv);
+	ht_init(argc, argv);
+	kill_traffic();
+	kill_stuck();
+	kill_forks();
+	return ht_run();
+}

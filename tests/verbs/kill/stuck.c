@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Processes that are killed while the device waits for their pages: a
+ * userfaultfd that nobody reads. The descriptor is the victim's own, or another
+ * process holds it and outlives the victim.
+ */
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include "kill.h"
+
+enum { OWNER = 1, PEER = 2 };
+
+struct trap {
+	const char *name;
+	const char *intent;
+	int who;
+	bool elsewhere;		/* the case holds the descriptor, too */
+};
+
+static const struct trap *t;
+
+static int hopeless(uint8_t *p, size_t len)
+{
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)p, len }, .mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_api api = { .api = UFFD_API };
+	int ufd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	ht_check(ufd >= 0, "userfaultfd: %s", strerror(errno));
+	ht_sys(ioctl(ufd, UFFDIO_API, &api));
+	ht_sys(madvise(p, len, MADV_NOHUGEPAGE));
+	ht_sys(ioctl(ufd, UFFDIO_REGISTER, &reg));
+	return ufd;
+}
+
+/* Its memory does not come, neither for the peer nor for itself. */
+static void owner(void *arg)
+{
+	struct end e = { .fd = *(int *)arg };
+	struct ht_wr w;
+	int ufd;
+
+	end_open(&e);
+	ufd = hopeless(e.p, END_LEN);
+	/* The case opens it through /proc and keeps it. */
+	atomic_store(&board->flag, ufd);
+	end_connect(&e);
+	w = end_wr(&e, IBV_WR_RDMA_WRITE, 5000);
+	ht_post(e.s.qp, &w);
+	atomic_fetch_add(&board->ready, 1);
+	ht_no_wc(e.s.scq, 600000);
+}
+
+/* It has memory, and waits for the owner's: eight operations at once. */
+static void peer(void *arg)
+{
+	struct end e = { .fd = *(int *)arg };
+	uint64_t deadline;
+	struct ibv_wc wc;
+
+	end_open(&e);
+	ht_fill(e.p, END_LEN, 8100, 0);
+	end_connect(&e);
+	for (int i = 0; i < 8; i++) {
+		struct ht_wr w = end_wr(&e, i % 2 ? IBV_WR_RDMA_READ : IBV_WR_RDMA_WRITE, 9000);
+
+		ht_post(e.s.qp, &w);
+	}
+	atomic_fetch_add(&board->ready, 1);
+	deadline = ht_deadline(2 * HT_PATIENCE_MS);
+	while (!ibv_poll_cq(e.s.scq, 1, &wc)) {
+		ht_check(!ht_over(deadline), "no completion after the owner's end");
+		ht_yield();
+	}
+	ht_check(wc.status != IBV_WC_SUCCESS, "success without a page");
+	ht_check(t->who & OWNER, "%s, while the page's owner lives",
+		 ibv_wc_status_str(wc.status));
+	/* Cleaning up must not wait for the page either. */
+	ht_side_put(&e.s);
+	ht_mr_put(&e.mr);
+	ht_close(&e.dev);
+}
+
+static int take_ufd(pid_t pid, int theirs)
+{
+	int pidfd = ht_sys(syscall(SYS_pidfd_open, pid, 0));
+	int fd = ht_sys(syscall(SYS_pidfd_getfd, pidfd, theirs, 0));
+
+	close(pidfd);
+	return fd;
+}
+
+static void trap(const void *arg)
+{
+	int fd[2], ufd = -1;
+	pid_t pid[2];
+
+	t = arg;
+	ledger_open();
+	ht_sys(socketpair(AF_UNIX, SOCK_STREAM, 0, fd));
+	pid[0] = ht_fork(owner, &fd[0]);
+	pid[1] = ht_fork(peer, &fd[1]);
+	close(fd[0]);
+	close(fd[1]);
+	ht_wait_until(atomic_load(&board->ready) == 2, "both to be stuck");
+	if (t->elsewhere)
+		ufd = take_ufd(pid[0], atomic_load(&board->flag));
+	/* Into the sleep, not beside it; later is as good. */
+	ht_sleep_ms(50);
+	for (int i = 0; i < 2; i++) {
+		if (!(t->who & 1 << i))
+			continue;
+		ht_sys(kill(pid[i], SIGKILL));
+		gone(pid[i], SIGKILL, i ? "the peer" : "the owner of the pages");
+	}
+	fresh("a transfer while a handler still owes an answer");
+	if (t->who == OWNER) {
+		/*
+		 * With the address space gone there is an error. With the
+		 * descriptor alive that space lives: the fault sleeps in it.
+		 */
+		if (ufd >= 0)
+			close(ufd);
+		ufd = -1;
+		gone(pid[1], 0, "the peer that is left");
+	} else if (t->who == PEER) {
+		ht_sys(kill(pid[0], SIGKILL));
+		gone(pid[0], SIGKILL, "the owner that is left");
+	}
+	if (ufd >= 0)
+		close(ufd);
+	ledger_close("after the last one");
+	fresh("a transfer after it");
+}
+
+static const struct trap traps[] = {
+	{ "owner", "the owner of pages that do not come can be killed", OWNER },
+	{ "owner-elsewhere", "it can, though the handler is another process that lives on",
+	  OWNER, true },
+	{ "peer", "a process that waits for another's pages can be killed", PEER },
+	{ "peer-elsewhere", "it can, though the handler is another process that lives on",
+	  PEER, true },
+	{ "both", "both can be killed", OWNER | PEER },
+	{ "both-elsewhere", "both can, though the handler is another process that lives on",
+	  OWNER | PEER, true },
+};
+
+void kill_stuck(void)
+{
+	for (size_t i = 0; i < HT_LEN(traps); i++)
+		ht_addf(trap, &traps[i], 90, traps[i].intent, "kill-stuck-%s",
+			traps[i].name);
+}
