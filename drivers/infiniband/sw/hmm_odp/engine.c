@@ -30,7 +30,9 @@
 #define HODP_WORK_STEPS 1024
 /* Out of memory: try again after this many jiffies. */
 #define HODP_PAUSE (HZ / 100 + 1)
-/* A timeout of 0 means for ever: how often to look for the peer. */
+/* A timeout of 0 means for ever, and a fault may last: how often to look for
+ * the peer.
+ */
 #define HODP_PATIENCE (HZ / 10)
 
 /* IBTA table 45: RNR NAK timer field to microseconds. */
@@ -48,6 +50,8 @@ static void hodp_engine_sleep(struct hodp_qp *qp, enum hodp_stall why,
 {
 	qp->stall = why;
 	trace_hodp_stall(qp->ibqp.qp_num, why, qp->op.done, qp->op.total);
+	/* One that was meant for an earlier stall. */
+	clear_bit(HODP_WAKE_TIMER, &qp->wake);
 	hodp_qp_wake_later(qp, delay);
 }
 
@@ -97,6 +101,20 @@ static void hodp_engine_timeout(struct hodp_qp *qp)
 	hodp_engine_sleep(qp, HODP_STALL_TIMEOUT, delay);
 }
 
+/* A fault on the peer's side lasts: give it up if the peer is gone. */
+static bool hodp_engine_peer_gone(struct hodp_qp *qp)
+{
+	if (qp->op.fault_local ||
+	    !test_and_clear_bit(HODP_WAKE_TIMER, &qp->wake))
+		return false;
+	if (qp->transport->reachable(qp)) {
+		hodp_qp_wake_later(qp, HODP_PATIENCE);
+		return false;
+	}
+	hodp_fault_drop(&qp->req);
+	return true;
+}
+
 /* Is the requester still stalled? */
 static bool hodp_engine_stalled(struct hodp_qp *qp)
 {
@@ -107,9 +125,10 @@ static bool hodp_engine_stalled(struct hodp_qp *qp)
 		return false;
 	case HODP_STALL_FAULT:
 		err = hodp_fault_finish(&qp->req);
-		if (err == -EINPROGRESS)
+		if (err != -EINPROGRESS)
+			qp->op.fault_err = err;
+		else if (!hodp_engine_peer_gone(qp))
 			return true;
-		qp->op.fault_err = err;
 		break;
 	case HODP_STALL_RNR:
 		if (!xchg(&qp->wake, 0))
@@ -172,6 +191,10 @@ static void hodp_engine_verdict(struct hodp_qp *qp, enum hodp_verdict verdict)
 		break;
 	case HODP_V_FAULT:
 		qp->stall = HODP_STALL_FAULT;
+		if (!qp->op.fault_local) {
+			clear_bit(HODP_WAKE_TIMER, &qp->wake);
+			hodp_qp_wake_later(qp, HODP_PATIENCE);
+		}
 		trace_hodp_stall(qp->ibqp.qp_num, HODP_STALL_FAULT, qp->op.done,
 				 qp->op.total);
 		break;

@@ -258,7 +258,22 @@ static enum hodp_verdict hodp_local_execute(struct hodp_qp *qp)
 	return verdict;
 }
 
+static bool hodp_local_reachable(struct hodp_qp *qp)
+{
+	struct hodp_qp *peer;
+	bool ok;
+
+	peer = hodp_qp_get(hodp_qp_dev(qp), qp->attr.dest_qp_num);
+	if (!peer)
+		return false;
+	ok = hodp_qp_receives(peer) &&
+	     peer->attr.dest_qp_num == qp->ibqp.qp_num;
+	hodp_qp_put(peer);
+	return ok;
+}
+
 const struct hodp_transport hodp_local_transport = {
 	.name = "local",
 	.execute = hodp_local_execute,
+	.reachable = hodp_local_reachable,
 };

@@ -19,10 +19,13 @@ enum hodp_verdict {
  * struct hodp_transport - one way to the peer
  * @name: for messages
  * @execute: go on with qp->op; the caller owns qp->req.  Context: process.
+ * @reachable: would the peer answer now?  Asked while a page fault on its side
+ *             lasts: a peer that is gone does not come back with the page.
  */
 struct hodp_transport {
 	const char *name;
 	enum hodp_verdict (*execute)(struct hodp_qp *qp);
+	bool (*reachable)(struct hodp_qp *qp);
 };
 
 /* Peers on the same device: one copy, no packets (local.c). */
