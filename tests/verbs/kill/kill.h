@@ -52,6 +52,8 @@ void fresh_here(void *arg);
 void ledger_open(void);
 /* All as it was; waits, but not for ever. */
 void ledger_close(const char *when);
+/* Tell what it is just now. */
+void ledger_note(const char *when);
 /* The victim is really gone, and its status is what it has to be. */
 void gone(pid_t pid, int status, const char *what);
 

@@ -50,6 +50,17 @@ void ledger_close(const char *when)
 	ht_checked();
 }
 
+void ledger_note(const char *when)
+{
+	char now[400];
+
+	ask(now, sizeof(now));
+	for (char *p = now; *p; p++)
+		if (*p == '\n')
+			*p = ' ';
+	ht_note("%s: %s", when, now);
+}
+
 static void state_of(pid_t pid, char *line, size_t size)
 {
 	char path[64];
