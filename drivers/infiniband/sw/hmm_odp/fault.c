@@ -27,7 +27,7 @@
 /* Faults of one mirror that run at a time: the rest of the workers is for
  * other processes.
  */
-#define HODP_FAULT_RUNNING_MAX 32
+#define HODP_FAULT_RUNNING_MAX 256
 
 /**
  * struct hodp_fault - one page fault
