@@ -153,14 +153,14 @@ static void swap_traffic(const void *arg)
 
 static void larger_than_memory(const void *arg)
 {
-	size_t len = 64 * HT_MIB, piece = 256 * HT_KIB;
+	size_t len = 24 * HT_MIB, piece = 256 * HT_KIB;
 	char pid[20];
 
 	need_swap();
 	put("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
 	if (mkdir(GROUP, 0755) && errno != EEXIST)
 		ht_skip("no cgroup2 hierarchy: %s", strerror(errno));
-	if (!put(GROUP "/memory.max", "40M"))
+	if (!put(GROUP "/memory.max", "14M"))
 		ht_skip("no memory controller in cgroup2");
 	snprintf(pid, sizeof(pid), "%d", getpid());
 	ht_true(put(GROUP "/cgroup.procs", pid));
@@ -174,7 +174,7 @@ static void larger_than_memory(const void *arg)
 	ht_mr_get(&v.mr, v.r.b->pd, v.p, len, HT_ODP, HT_ACCESS_ALL);
 	for (size_t off = 0; off < len; off += piece)
 		iv_write(&v, off, piece, 1);
-	ht_check(present_pages(0, len) < len / HT_PAGE, "all 64 MiB are in 40 MiB of memory");
+	ht_check(present_pages(0, len) < len / HT_PAGE, "all 24 MiB are in 14 MiB of memory");
 	for (size_t off = 0; off < len; off += piece)
 		iv_read(&v, off, piece, 1, "a region larger than its memory");
 	for (size_t off = 0; off < len; off += 3 * piece)

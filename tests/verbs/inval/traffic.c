@@ -171,7 +171,7 @@ static void mutate(const void *arg)
 
 	iv_get(&v, m->kind, IV_LEN);
 	open_lanes();
-	transfers = ht_count(150);
+	transfers = ht_count(100);
 	memset(v.p, 0, v.len);
 	atomic_store(&running, THREADS);
 	for (intptr_t t = 0; t < THREADS; t++)
@@ -288,11 +288,16 @@ static void apart(const void *arg)
 	ht_check(changed > 0, "no WRITE ever came to either pool");
 }
 
+/*
+ * No "forget" of device DAX: a fault that meets MADV_DONTNEED between the two
+ * looks of __handle_mm_fault() at the PMD falls back to small pages, which such
+ * a device refuses. That is SIGBUS for the CPU as well, with or without us.
+ */
 static const struct mutation mutations[] = {
 	{ "pageout", HT_ANON, pageout }, { "pageout", HT_THP, pageout },
 	{ "pageout", HT_TMPFS, pageout },
 	{ "forget", HT_TMPFS, forget }, { "forget", HT_FILE, forget },
-	{ "forget", HT_DAX_EXT4, forget }, { "forget", HT_DEVDAX, forget },
+	{ "forget", HT_DAX_EXT4, forget },
 	{ "writeback", HT_FILE, writeback }, { "writeback", HT_DAX_EXT4, writeback },
 	{ "writeback", HT_DAX_XFS, writeback },
 	{ "fork", HT_ANON, forks }, { "fork", HT_THP, forks },

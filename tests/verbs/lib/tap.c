@@ -365,6 +365,7 @@ int ht_run(void)
 	}
 	for (size_t i = 0; i < num_cases; i++) {
 		const struct ht_case *c = &cases[i];
+		uint64_t begin = now_ns();
 		pid_t pid;
 
 		memset(shared, 0, sizeof(*shared));
@@ -382,6 +383,8 @@ int ht_run(void)
 			printf("Bail out! %s hangs in the kernel\n", c->name);
 			return 1;
 		}
+		if (now_ns() - begin > 3000000000ULL)
+			ht_note("%s took %.1f s", c->name, (now_ns() - begin) / 1e9);
 		say_end(c, status, late, i + 1, &failed, &skipped);
 	}
 	ht_note("%zu cases, %d failed, %d skipped", num_cases, failed, skipped);
