@@ -72,6 +72,6 @@ uninstall:
 .PHONY: clean distclean
 clean:
 	rm -rf build/module build/provider build/initramfs build/tests build/logs \
-		build/host build/run build/lint
+		build/mutants build/host build/run build/lint
 distclean:
 	rm -rf build

@@ -82,7 +82,7 @@ static void post(enum ibv_wr_opcode op, uint64_t id)
  */
 static void race_fault(const void *arg)
 {
-	long rounds = ht_count(300);
+	long rounds = ht_count(100);
 	uint64_t most = 0;
 
 	mirror_get(&m);
@@ -148,7 +148,7 @@ static void *writer(void *arg)
 static void race_copy(const void *arg)
 {
 	uint8_t *seen = malloc(MIRROR_LEN);
-	long rounds = ht_count(300);
+	long rounds = ht_count(100);
 	uint64_t most = 0;
 	pthread_t t;
 
@@ -190,9 +190,9 @@ static void race_copy(const void *arg)
 
 static const struct ht_case cases[] = {
 	{ "mirror-race-fault", "an mmap during a page fault is seen by what is posted later",
-	  race_fault, NULL, 120 },
+	  race_fault, NULL, 300 },
 	{ "mirror-race-copy", "when an mmap returns, no WRITE is left on the old pages",
-	  race_copy, NULL, 120 },
+	  race_copy, NULL, 300 },
 };
 
 void mirror_races(void)
