@@ -35,6 +35,7 @@ static void hodp_complete_send_cqe(struct hodp_qp *qp, struct hodp_op *op,
 void hodp_complete_send(struct hodp_qp *qp, enum ib_wc_status status)
 {
 	struct hodp_op *op = &qp->op;
+	bool failed;
 
 	hodp_op_unbind(op);
 	op->active = false;
@@ -45,14 +46,12 @@ void hodp_complete_send(struct hodp_qp *qp, enum ib_wc_status status)
 			hodp_complete_send_cqe(qp, op, status);
 		return;
 	}
-	/* The state first: who sees the completion sees the state too. */
-	if (status != IB_WC_WR_FLUSH_ERR) {
-		if (hodp_qp_is_ud(qp))
-			hodp_qp_sq_error(qp);
-		else
-			hodp_qp_error(qp, -1);
-	}
+	/* UD, after a local error: to SQE (IBTA 10.3.1.6). */
+	failed = status != IB_WC_WR_FLUSH_ERR &&
+		 hodp_qp_fail(qp, hodp_qp_is_ud(qp) ? IB_QPS_SQE : IB_QPS_ERR);
 	hodp_complete_send_cqe(qp, op, status);
+	if (failed)
+		hodp_qp_flush(qp);
 }
 
 void hodp_complete_recv(struct hodp_qp *qp, struct hodp_inbound *in,

@@ -144,8 +144,7 @@ void hodp_qp_event(struct hodp_qp *qp, enum ib_event_type event)
 		qp->ibqp.event_handler(&ev, qp->ibqp.qp_context);
 }
 
-static void hodp_qp_set_failed(struct hodp_qp *qp, enum ib_qp_state to,
-			       int event)
+bool hodp_qp_fail(struct hodp_qp *qp, enum ib_qp_state to)
 {
 	bool change;
 
@@ -157,22 +156,22 @@ static void hodp_qp_set_failed(struct hodp_qp *qp, enum ib_qp_state to,
 		WRITE_ONCE(qp->state, to);
 	}
 	spin_unlock(&qp->lock);
-	if (!change)
-		return;
-	if (event >= 0)
-		hodp_qp_event(qp, event);
+	return change;
+}
+
+void hodp_qp_flush(struct hodp_qp *qp)
+{
 	hodp_runner_kick(&qp->req);
 	hodp_runner_kick(&qp->rx);
 }
 
 void hodp_qp_error(struct hodp_qp *qp, int event)
 {
-	hodp_qp_set_failed(qp, IB_QPS_ERR, event);
-}
-
-void hodp_qp_sq_error(struct hodp_qp *qp)
-{
-	hodp_qp_set_failed(qp, IB_QPS_SQE, -1);
+	if (!hodp_qp_fail(qp, IB_QPS_ERR))
+		return;
+	if (event >= 0)
+		hodp_qp_event(qp, event);
+	hodp_qp_flush(qp);
 }
 
 /* ---- inbound messages ---- */

@@ -237,6 +237,20 @@ void hodp_qp_query(struct hodp_qp *qp, struct ib_qp_attr *attr,
 		   struct ib_qp_init_attr *init);
 
 /**
+ * hodp_qp_fail - move a QP to an error state from inside, the state only
+ * @to: IB_QPS_ERR or IB_QPS_SQE
+ *
+ * For whoever has a completion to push that says why: the state comes first
+ * (who sees the completion sees the state too), flushing last (hodp_qp_flush()),
+ * or another CPU could push what it flushes ahead of the cause.
+ *
+ * Context: process, no lock of the QP held.
+ * Return: whether the state changed; then hodp_qp_flush() is the caller's duty.
+ */
+bool hodp_qp_fail(struct hodp_qp *qp, enum ib_qp_state to);
+void hodp_qp_flush(struct hodp_qp *qp);
+
+/**
  * hodp_qp_error - move a QP to the error state from inside
  * @event: affiliated asynchronous event to raise, or -1
  *
@@ -244,9 +258,6 @@ void hodp_qp_query(struct hodp_qp *qp, struct ib_qp_attr *attr,
  * Context: process, no lock of the QP held.
  */
 void hodp_qp_error(struct hodp_qp *qp, int event);
-
-/* UD, after a local error: to SQE (IBTA 10.3.1.6).  As hodp_qp_error(). */
-void hodp_qp_sq_error(struct hodp_qp *qp);
 
 /* As hodp_qp_get(), in any table of struct hodp_qp_handle. */
 struct hodp_qp *hodp_qp_find(struct xarray *table, unsigned long qpn);

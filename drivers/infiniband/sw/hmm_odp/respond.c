@@ -45,10 +45,11 @@ static enum hodp_reply hodp_respond_bad_recv(struct hodp_qp *qp,
 					     enum ib_wc_status status)
 {
 	const struct hodp_recv_info info = { .opcode = IB_WC_RECV };
+	bool failed = hodp_qp_fail(qp, IB_QPS_ERR);
 
-	/* The state first: who sees the completion sees the state too. */
-	hodp_qp_error(qp, -1);
 	hodp_complete_recv(qp, &qp->in, status, &info);
+	if (failed)
+		hodp_qp_flush(qp);
 	return status == IB_WC_LOC_LEN_ERR ? HODP_R_INV_REQ : HODP_R_REM_OP;
 }
 
@@ -309,10 +310,12 @@ static void hodp_dgram_finish(struct hodp_qp *qp, enum ib_wc_status status)
 		.net_type = d->net_type,
 		.solicited = d->solicited,
 	};
+	bool failed;
 
-	if (status != IB_WC_SUCCESS)
-		hodp_qp_error(qp, -1);
+	failed = status != IB_WC_SUCCESS && hodp_qp_fail(qp, IB_QPS_ERR);
 	hodp_complete_recv(qp, &qp->rx_in, status, &info);
+	if (failed)
+		hodp_qp_flush(qp);
 	kfree(d);
 	qp->rx_cur = NULL;
 }
