@@ -23,6 +23,7 @@
 #include <rdma/ib_cache.h>
 #include <rdma/ib_pack.h>
 #include "ah.h"
+#include "mcast.h"
 
 /**
  * struct hodp_ah_entry - what is published under an AH's number
@@ -59,7 +60,8 @@ static struct hodp_ah_entry *hodp_ah_entry_new(const struct hodp_ah *ah,
 
 	if (!(rdma_ah_get_ah_flags(attr) & IB_AH_GRH) || !grh->sgid_attr)
 		return ERR_PTR(-EINVAL);
-	if (!hodp_gid_is_local(dev, &grh->dgid))
+	if (!hodp_gid_is_mcast(&grh->dgid) &&
+	    !hodp_gid_is_local(dev, &grh->dgid))
 		return ERR_PTR(-EHOSTUNREACH);
 
 	entry = kzalloc_obj(*entry, gfp);

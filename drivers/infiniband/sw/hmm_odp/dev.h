@@ -33,6 +33,8 @@ struct hodp_mirrors;
 #define HODP_MAX_RD_ATOM 128
 #define HODP_MAX_FRMR_PAGES 512
 #define HODP_MAX_MSG SZ_1G
+#define HODP_MAX_MCAST 1024
+#define HODP_MAX_MCAST_QP 64
 #define HODP_FIRST_QPN 16
 #define HODP_LAST_QPN 0xfffffe
 
@@ -68,6 +70,8 @@ struct hodp_counters {
  * @cqns, @srqns: numbers in use; under their own locks
  * @next_qpn, @next_mr, @next_ah: cyclic allocation; under the xarray's lock
  * @next_key: low byte of the next memory key
+ * @mcast_lock: guards @mcasts; sleeps, as whoever needs it may
+ * @mcasts: multicast groups, see mcast.c
  * @mirrors: what the mirrors share, and may outlive the device with
  * @counters: the same as @mirrors->counters, summed by stats.c
  * @link: in the module's device list, under its lock (device.c)
@@ -87,6 +91,8 @@ struct hodp_device {
 	u32 next_mr;
 	u32 next_ah;
 	atomic_t next_key;
+	struct mutex mcast_lock; /* see above */
+	struct list_head mcasts;
 	struct hodp_mirrors *mirrors;
 	struct hodp_counters __percpu *counters;
 	struct list_head link;

@@ -120,6 +120,8 @@ static void hodp_device_init(struct hodp_device *dev,
 	xa_init_flags(&dev->ahs, XA_FLAGS_ALLOC | XA_FLAGS_LOCK_IRQ);
 	ida_init(&dev->cqns);
 	ida_init(&dev->srqns);
+	mutex_init(&dev->mcast_lock);
+	INIT_LIST_HEAD(&dev->mcasts);
 	INIT_LIST_HEAD(&dev->link);
 
 	ib_set_device_ops(ibdev, &hodp_ops);
@@ -182,6 +184,8 @@ void hodp_device_dealloc(struct ib_device *ibdev)
 	WARN_ON(!xa_empty(&dev->ahs));
 	WARN_ON(!ida_is_empty(&dev->cqns));
 	WARN_ON(!ida_is_empty(&dev->srqns));
+	WARN_ON(!list_empty(&dev->mcasts));
+	mutex_destroy(&dev->mcast_lock);
 	/* A page fault that still sleeps keeps its mirror, and this with it. */
 	if (dev->mirrors)
 		hodp_mirrors_put(dev->mirrors);
@@ -305,6 +309,10 @@ void hodp_device_query(const struct hodp_device *dev,
 		.max_qp_init_rd_atom = HODP_MAX_RD_ATOM,
 		.atomic_cap = IB_ATOMIC_GLOB,
 		.max_ah = HODP_MAX_AH,
+		.max_mcast_grp = HODP_MAX_MCAST,
+		.max_mcast_qp_attach = HODP_MAX_MCAST_QP,
+		.max_total_mcast_qp_attach =
+			HODP_MAX_MCAST * HODP_MAX_MCAST_QP,
 		.max_srq = HODP_MAX_SRQ,
 		.max_srq_wr = HODP_MAX_SRQ_WR,
 		.max_srq_sge = HODP_MAX_SGE,

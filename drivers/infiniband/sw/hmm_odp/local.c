@@ -15,6 +15,7 @@
 #include "ah.h"
 #include "complete.h"
 #include "fault.h"
+#include "mcast.h"
 #include "respond.h"
 #include "transport.h"
 
@@ -178,12 +179,13 @@ static bool hodp_local_enqueue(struct hodp_qp *to, u32 qkey,
 	return fits;
 }
 
-/* Queue @d at its destination, or drop it. */
-static void hodp_local_deliver(struct hodp_qp *qp, struct hodp_dgram *d)
+/* Queue @d at QP @qpn, or drop it. */
+static void hodp_local_deliver(struct hodp_qp *qp, u32 qpn,
+			       struct hodp_dgram *d)
 {
 	const struct hodp_send_wqe *wqe = &qp->op.wqe;
 	struct hodp_device *dev = hodp_qp_dev(qp);
-	struct hodp_qp *to = hodp_qp_get(dev, wqe->ud.dest_qpn);
+	struct hodp_qp *to = hodp_qp_get(dev, qpn);
 	/* IBTA 10.2.5: a controlled Q_Key stands for the QP's own. */
 	u32 qkey = wqe->ud.qkey & BIT(31) ? qp->attr.qkey : wqe->ud.qkey;
 
@@ -196,6 +198,29 @@ static void hodp_local_deliver(struct hodp_qp *qp, struct hodp_dgram *d)
 	}
 	if (to)
 		hodp_qp_put(to);
+}
+
+/* A copy for each member but the sender.  What has no memory is dropped. */
+static void hodp_local_deliver_all(struct hodp_qp *qp, const union ib_gid *mgid,
+				   struct hodp_dgram *d)
+{
+	struct hodp_device *dev = hodp_qp_dev(qp);
+	u32 qpns[HODP_MAX_MCAST_QP];
+	u32 i, num = hodp_mcast_members(dev, mgid, qpns);
+
+	for (i = 0; i < num; i++) {
+		struct hodp_dgram *copy;
+
+		if (qpns[i] == qp->ibqp.qp_num)
+			continue;
+		copy = kmemdup(d, struct_size(d, data, d->len),
+			       GFP_KERNEL_ACCOUNT);
+		if (copy)
+			hodp_local_deliver(qp, qpns[i], copy);
+		else
+			hodp_count(dev, HODP_CNT_UD_DROPS, 1);
+	}
+	kfree(d);
 }
 
 static void hodp_local_describe(struct hodp_qp *qp, const struct hodp_av *av,
@@ -229,7 +254,10 @@ static enum hodp_verdict hodp_local_ud(struct hodp_qp *qp)
 	ret = hodp_local_gather(op, d, &miss);
 	if (!ret) {
 		hodp_local_describe(qp, &av, d);
-		hodp_local_deliver(qp, d);
+		if (hodp_gid_is_mcast(&av.dgid))
+			hodp_local_deliver_all(qp, &av.dgid, d);
+		else
+			hodp_local_deliver(qp, op->wqe.ud.dest_qpn, d);
 		return hodp_local_finish(qp, IB_WC_SUCCESS);
 	}
 	kfree(d);

@@ -17,6 +17,7 @@
 #include "device.h"
 #include "doorbell.h"
 #include "engine.h"
+#include "mcast.h"
 #include "mr.h"
 #include "qp.h"
 #include "queue.h"
@@ -399,6 +400,21 @@ static int hodp_verbs_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 	return 0;
 }
 
+/* The core has checked: a UD QP and a multicast GID. */
+static int hodp_verbs_attach_mcast(struct ib_qp *ibqp, union ib_gid *gid,
+				   u16 lid)
+{
+	return hodp_mcast_attach(to_hodp_device(ibqp->device), gid,
+				 ibqp->qp_num);
+}
+
+static int hodp_verbs_detach_mcast(struct ib_qp *ibqp, union ib_gid *gid,
+				   u16 lid)
+{
+	return hodp_mcast_detach(to_hodp_device(ibqp->device), gid,
+				 ibqp->qp_num);
+}
+
 /* ---- memory regions ---- */
 
 static struct ib_mr *hodp_verbs_reg_user_mr(struct ib_pd *pd, u64 start,
@@ -477,6 +493,7 @@ const struct ib_device_ops hodp_ops = {
 	.alloc_mr = hodp_mr_alloc,
 	.alloc_pd = hodp_verbs_alloc_pd,
 	.alloc_ucontext = hodp_verbs_alloc_ucontext,
+	.attach_mcast = hodp_verbs_attach_mcast,
 	.create_ah = hodp_verbs_create_ah,
 	.create_cq = hodp_verbs_create_cq,
 	.create_qp = hodp_verbs_create_qp,
@@ -491,6 +508,7 @@ const struct ib_device_ops hodp_ops = {
 	.destroy_cq = hodp_verbs_destroy_cq,
 	.destroy_qp = hodp_verbs_destroy_qp,
 	.destroy_srq = hodp_verbs_destroy_srq,
+	.detach_mcast = hodp_verbs_detach_mcast,
 	.disassociate_ucontext = hodp_verbs_disassociate,
 	.fill_res_cq_entry = hodp_stats_fill_res_cq,
 	.fill_res_mr_entry = hodp_stats_fill_res_mr,

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Multicast groups (layer 2).
+ *
+ * Model: a group is a multicast GID and the numbers of its member QPs.  It
+ * exists while it has members.  Groups are in one list of the device; a
+ * datagram to a group costs a walk of it, which is what the few groups of a
+ * host are worth.
+ *
+ * The core takes a process's QP out of its groups before it destroys it, and
+ * refuses to destroy a kernel consumer's that is a member.  Nothing here leans
+ * on that: a number is looked up when it is used.
+ *
+ * The GIDs themselves (IGMP, MLD) are the CM's affair.
+ */
+#include <linux/slab.h>
+#include "mcast.h"
+
+/**
+ * struct hodp_mcast - a group
+ * @link: in hodp_device.mcasts
+ * @mgid: its GID (immutable)
+ * @num: members, at least 1
+ * @qpns: their numbers, in no order
+ *
+ * All under hodp_device.mcast_lock.
+ */
+struct hodp_mcast {
+	struct list_head link;
+	union ib_gid mgid;
+	u32 num;
+	u32 qpns[HODP_MAX_MCAST_QP];
+};
+
+static struct hodp_mcast *hodp_mcast_find(struct hodp_device *dev,
+					  const union ib_gid *mgid)
+{
+	struct hodp_mcast *mc;
+
+	lockdep_assert_held(&dev->mcast_lock);
+	list_for_each_entry(mc, &dev->mcasts, link)
+		if (!memcmp(&mc->mgid, mgid, sizeof(*mgid)))
+			return mc;
+	return NULL;
+}
+
+static struct hodp_mcast *hodp_mcast_new(struct hodp_device *dev,
+					 const union ib_gid *mgid)
+{
+	struct hodp_mcast *mc;
+
+	lockdep_assert_held(&dev->mcast_lock);
+	if (list_count_nodes(&dev->mcasts) >= HODP_MAX_MCAST)
+		return NULL;
+	mc = kzalloc(sizeof(*mc), GFP_KERNEL_ACCOUNT);
+	if (!mc)
+		return NULL;
+	mc->mgid = *mgid;
+	list_add(&mc->link, &dev->mcasts);
+	return mc;
+}
+
+static u32 hodp_mcast_index(const struct hodp_mcast *mc, u32 qpn)
+{
+	u32 i;
+
+	for (i = 0; i < mc->num; i++)
+		if (mc->qpns[i] == qpn)
+			break;
+	return i;
+}
+
+int hodp_mcast_attach(struct hodp_device *dev, const union ib_gid *mgid,
+		      u32 qpn)
+{
+	struct hodp_mcast *mc;
+	int ret = 0;
+	u32 i;
+
+	mutex_lock(&dev->mcast_lock);
+	mc = hodp_mcast_find(dev, mgid) ?: hodp_mcast_new(dev, mgid);
+	if (!mc) {
+		ret = -ENOMEM;
+		goto out;
+	}
+	i = hodp_mcast_index(mc, qpn);
+	if (i == HODP_MAX_MCAST_QP)
+		ret = -ENOMEM;
+	else if (i == mc->num)
+		mc->qpns[mc->num++] = qpn;
+out:
+	mutex_unlock(&dev->mcast_lock);
+	return ret;
+}
+
+int hodp_mcast_detach(struct hodp_device *dev, const union ib_gid *mgid,
+		      u32 qpn)
+{
+	struct hodp_mcast *mc;
+	int ret = -EINVAL;
+	u32 i;
+
+	mutex_lock(&dev->mcast_lock);
+	mc = hodp_mcast_find(dev, mgid);
+	i = mc ? hodp_mcast_index(mc, qpn) : 0;
+	if (mc && i < mc->num) {
+		mc->qpns[i] = mc->qpns[--mc->num];
+		if (!mc->num) {
+			list_del(&mc->link);
+			kfree(mc);
+		}
+		ret = 0;
+	}
+	mutex_unlock(&dev->mcast_lock);
+	return ret;
+}
+
+u32 hodp_mcast_members(struct hodp_device *dev, const union ib_gid *mgid,
+		       u32 qpns[HODP_MAX_MCAST_QP])
+{
+	const struct hodp_mcast *mc;
+	u32 num = 0;
+
+	mutex_lock(&dev->mcast_lock);
+	mc = hodp_mcast_find(dev, mgid);
+	if (mc) {
+		num = mc->num;
+		memcpy(qpns, mc->qpns, num * sizeof(qpns[0]));
+	}
+	mutex_unlock(&dev->mcast_lock);
+	return num;
+}
