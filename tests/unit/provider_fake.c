@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <infiniband/cmd_ioctl.h>
+
 #include "provider_fake.h"
 
 /* What later versions of libibverbs take in addition; see core.h. */
@@ -248,6 +250,14 @@ struct ibv_context *fake_open(void)
 	return vctx ? &vctx->context : NULL;
 }
 
+struct ibv_context *fake_import(struct ibv_context *ctx)
+{
+	struct verbs_context *vctx;
+
+	vctx = fake.dev_ops->import_context(ctx->device, ctx->cmd_fd);
+	return vctx ? &vctx->context : NULL;
+}
+
 void fake_close(struct ibv_context *ctx)
 {
 	fake.ops->free_context(ctx);
@@ -268,6 +278,24 @@ int ibv_cmd_get_context(struct verbs_context *ctx HODP_UNUSED,
 	r->max_inline = FAKE_MAX_INLINE;
 	fake.doorbell_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	r->drv_payload.doorbell_fd = fake.doorbell_fd;
+	return 0;
+}
+
+int ibv_cmd_query_context(struct ibv_context *ctx HODP_UNUSED,
+			  struct ibv_command_buffer *driver)
+{
+	struct ib_uverbs_attr *attr = driver->hdr.attrs;
+	struct hodp_alloc_ucontext_resp *r = (void *)(uintptr_t)attr->data;
+	int err = injected();
+
+	if (err)
+		return err;
+	need(attr->attr_id == HODP_ATTR_QUERY_CONTEXT_RESP &&
+		     attr->len == sizeof(*r),
+	     "the attribute of an import");
+	r->max_inline = FAKE_MAX_INLINE;
+	fake.doorbell_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	r->doorbell_fd = fake.doorbell_fd;
 	return 0;
 }
 
@@ -490,6 +518,19 @@ int ibv_cmd_reg_mr(struct ibv_pd *pd, void *addr HODP_UNUSED,
 		return err;
 	vmr->ibv_mr.context = pd->context;
 	fake.objects++;
+	return 0;
+}
+
+int ibv_cmd_query_mr(struct ibv_pd *pd, struct verbs_mr *vmr,
+		     uint32_t mr_handle)
+{
+	int err = injected();
+
+	if (err)
+		return err;
+	vmr->ibv_mr.context = pd->context;
+	vmr->ibv_mr.pd = pd;
+	vmr->ibv_mr.handle = mr_handle;
 	return 0;
 }
 

@@ -71,6 +71,9 @@ extern struct fake fake;
 struct ibv_context *fake_open(void);
 void fake_close(struct ibv_context *ctx);
 
+/* Import @ctx, as another process would that was given its command fd. */
+struct ibv_context *fake_import(struct ibv_context *ctx);
+
 /* Entry @index of @ring, as the kernel sees it. */
 void *fake_at(const struct fake_ring *ring, uint32_t index);
 

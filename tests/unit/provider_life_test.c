@@ -241,6 +241,37 @@ static void with_srq(void)
 	rig_down(&r);
 }
 
+/* An imported context has a doorbell of its own, and owns no object. */
+static void imports(void)
+{
+	struct rig r = rig_up(IBV_QPT_RC);
+	int objects = fake.objects, doorbell = fake.doorbell_fd;
+	struct ibv_context *ctx;
+	struct ibv_pd *pd;
+	struct ibv_mr *mr;
+
+	fake.fail = EMFILE;
+	CHECK(!fake_import(r.ctx) && errno == EMFILE);
+	ctx = fake_import(r.ctx);
+	CHECK(ctx && fake.doorbell_fd != doorbell);
+	CHECK(to_hodp_context(ctx)->doorbell_fd == fake.doorbell_fd);
+	CHECK(to_hodp_context(ctx)->max_inline == FAKE_MAX_INLINE);
+
+	pd = fake.ops->import_pd(ctx, r.pd->handle);
+	CHECK(pd->context == ctx && pd->handle == r.pd->handle);
+	CHECK(hodp_pd_needs_locks(pd));
+	fake.fail = EINVAL;
+	CHECK(!fake.ops->import_mr(pd, 5) && errno == EINVAL);
+	mr = fake.ops->import_mr(pd, 5);
+	CHECK(mr->context == ctx && mr->pd == pd && mr->handle == 5);
+
+	fake.ops->unimport_mr(mr);
+	fake.ops->unimport_pd(pd);
+	fake_close(ctx);
+	CHECK(fake.objects == objects);
+	rig_down(&r);
+}
+
 static void domains(void)
 {
 	struct ibv_parent_domain_init_attr attr = {};
@@ -292,6 +323,7 @@ const struct test_case life_cases[] = {
 	{ "QP attributes are honoured or refused", qp_attrs },
 	{ "a reset QP starts both rings again", reset_restarts },
 	{ "an SRQ takes receives, and its QP does not", with_srq },
+	{ "an imported context has its own doorbell and no objects", imports },
 	{ "a thread domain takes the locks away, and domains outlive their users",
 	  domains },
 };

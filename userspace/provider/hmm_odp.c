@@ -7,7 +7,7 @@
  * attribute hca_type.
  *
  * Not supported: memory windows, XRC, dma-buf, device memory, flow steering,
- * imported contexts, allocators in a parent domain.
+ * allocators in a parent domain.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,6 +16,8 @@
 #include <sys/mman.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#include <infiniband/cmd_ioctl.h>
 
 #include "core.h"
 #include "hmm_odp.h"
@@ -238,6 +240,25 @@ static int hodp_dealloc_pd(struct ibv_pd *ibpd)
 	return 0;
 }
 
+/* Another process's protection domain, or ours by another context: a handle. */
+static struct ibv_pd *hodp_import_pd(struct ibv_context *ctx, uint32_t handle)
+{
+	struct hodp_pd *pd;
+
+	pd = calloc(1, sizeof(*pd));
+	if (!pd)
+		return NULL;
+	atomic_init(&pd->refs, 1);
+	pd->pd.context = ctx;
+	pd->pd.handle = handle;
+	return &pd->pd;
+}
+
+static void hodp_unimport_pd(struct ibv_pd *ibpd)
+{
+	free(to_hodp_pd(ibpd));
+}
+
 static struct ibv_mr *hodp_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
 				  uint64_t hca_va, int access)
 {
@@ -278,6 +299,29 @@ static int hodp_dereg_mr(struct verbs_mr *vmr)
 	if (!err)
 		free(vmr);
 	return err;
+}
+
+static struct ibv_mr *hodp_import_mr(struct ibv_pd *pd, uint32_t handle)
+{
+	struct verbs_mr *vmr;
+	int err;
+
+	vmr = calloc(1, sizeof(*vmr));
+	if (!vmr)
+		return NULL;
+
+	err = ibv_cmd_query_mr(pd, vmr, handle);
+	if (err) {
+		free(vmr);
+		errno = err;
+		return NULL;
+	}
+	return &vmr->ibv_mr;
+}
+
+static void hodp_unimport_mr(struct ibv_mr *mr)
+{
+	free(verbs_get_mr(mr));
 }
 
 /* The kernel resolves the destination's MAC address; we keep the number. */
@@ -343,6 +387,8 @@ static const struct verbs_context_ops hodp_context_ops = {
 	.detach_mcast = ibv_cmd_detach_mcast,
 	.free_context = hodp_free_context,
 	.get_srq_num = hodp_get_srq_num,
+	.import_mr = hodp_import_mr,
+	.import_pd = hodp_import_pd,
 	.modify_qp = hodp_modify_qp,
 	.modify_srq = hodp_modify_srq,
 	.poll_cq = hodp_poll_cq,
@@ -358,6 +404,8 @@ static const struct verbs_context_ops hodp_context_ops = {
 	.req_notify_cq = ibv_cmd_req_notify_cq,
 	.rereg_mr = hodp_rereg_mr,
 	.resize_cq = hodp_resize_cq,
+	.unimport_mr = hodp_unimport_mr,
+	.unimport_pd = hodp_unimport_pd,
 };
 
 static struct verbs_context *hodp_alloc_context(struct ibv_device *ibdev,
@@ -376,6 +424,38 @@ static struct verbs_context *hodp_alloc_context(struct ibv_device *ibdev,
 
 	err = hodp_core_get_context(&ctx->vctx, &cmd, sizeof(cmd),
 				    &resp.ibv_resp, sizeof(resp));
+	if (err) {
+		verbs_uninit_context(&ctx->vctx);
+		free(ctx);
+		errno = err;
+		return NULL;
+	}
+	ctx->max_inline = resp.max_inline;
+	ctx->doorbell_fd = resp.doorbell_fd;
+	verbs_set_ops(&ctx->vctx, &hodp_context_ops);
+	return &ctx->vctx;
+}
+
+/*
+ * A context that another process opened, by its command fd: the same objects
+ * and rings in the kernel, but a doorbell file of our own.
+ */
+static struct verbs_context *hodp_import_context(struct ibv_device *ibdev,
+						 int cmd_fd)
+{
+	DECLARE_COMMAND_BUFFER_LINK(attr, UVERBS_OBJECT_DEVICE,
+				    UVERBS_METHOD_QUERY_CONTEXT, 1, NULL);
+	struct hodp_alloc_ucontext_resp resp = {};
+	struct hodp_context *ctx;
+	int err;
+
+	ctx = verbs_init_and_alloc_context(ibdev, cmd_fd, ctx, vctx,
+					   RDMA_DRIVER_UNKNOWN);
+	if (!ctx)
+		return NULL;
+
+	fill_attr_out_ptr(attr, HODP_ATTR_QUERY_CONTEXT_RESP, &resp);
+	err = ibv_cmd_query_context(&ctx->vctx.context, attr);
 	if (err) {
 		verbs_uninit_context(&ctx->vctx);
 		free(ctx);
@@ -422,5 +502,6 @@ static const struct verbs_device_ops hodp_device_ops = {
 	.alloc_device = hodp_alloc_device,
 	.uninit_device = hodp_uninit_device,
 	.alloc_context = hodp_alloc_context,
+	.import_context = hodp_import_context,
 };
 PROVIDER_DRIVER(hmm_odp, hodp_device_ops);

@@ -28,6 +28,7 @@
 
 #include <linux/ioctl.h>
 #include <linux/types.h>
+#include <rdma/ib_user_ioctl_cmds.h>
 
 #define HODP_UVERBS_ABI_VERSION 1
 
@@ -137,6 +138,14 @@ struct hodp_ring_info {
 struct hodp_alloc_ucontext_resp {
 	__u32 max_inline; /* bytes, the largest that a QP can be given */
 	__s32 doorbell_fd; /* close-on-exec; the process closes it */
+};
+
+/*
+ * Of UVERBS_METHOD_QUERY_CONTEXT, by which a process imports a context: struct
+ * hodp_alloc_ucontext_resp with a doorbell file descriptor of its own.
+ */
+enum hodp_query_context_attrs {
+	HODP_ATTR_QUERY_CONTEXT_RESP = (1U << UVERBS_ID_NS_SHIFT),
 };
 
 struct hodp_create_cq_resp {

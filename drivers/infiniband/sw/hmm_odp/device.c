@@ -125,6 +125,7 @@ static void hodp_device_init(struct hodp_device *dev,
 	INIT_LIST_HEAD(&dev->link);
 
 	ib_set_device_ops(ibdev, &hodp_ops);
+	ibdev->driver_def = hodp_uapi;
 	ibdev->node_type = RDMA_NODE_IB_CA;
 	ibdev->phys_port_cnt = 1;
 	ibdev->num_comp_vectors = num_possible_cpus();
@@ -311,8 +312,7 @@ void hodp_device_query(const struct hodp_device *dev,
 		.max_ah = HODP_MAX_AH,
 		.max_mcast_grp = HODP_MAX_MCAST,
 		.max_mcast_qp_attach = HODP_MAX_MCAST_QP,
-		.max_total_mcast_qp_attach =
-			HODP_MAX_MCAST * HODP_MAX_MCAST_QP,
+		.max_total_mcast_qp_attach = HODP_MAX_MCAST * HODP_MAX_MCAST_QP,
 		.max_srq = HODP_MAX_SRQ,
 		.max_srq_wr = HODP_MAX_SRQ_WR,
 		.max_srq_sge = HODP_MAX_SGE,

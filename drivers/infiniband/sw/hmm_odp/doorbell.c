@@ -13,7 +13,7 @@
  * A file that outlives its context, or the device, has an empty table: EINVAL.
  * Whoever is given the file may ring, as with the uverbs file itself.
  *
- * Lifetime of the table: one reference of the context, one of the file.
+ * Lifetime of the table: one reference of the context, one of each file.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -25,7 +25,7 @@
 
 /**
  * struct hodp_doorbell - the QPs that a file may ring
- * @refs: context and file
+ * @refs: context and files
  * @qps: QPN -> struct hodp_qp_handle; looked up under RCU
  */
 struct hodp_doorbell {
@@ -80,21 +80,30 @@ static const struct file_operations hodp_doorbell_fops = {
 	.llseek = noop_llseek,
 };
 
+struct file *hodp_doorbell_share(struct hodp_doorbell *db)
+{
+	struct file *file;
+
+	refcount_inc(&db->refs);
+	file = anon_inode_getfile("[hmm_odp-doorbell]", &hodp_doorbell_fops, db,
+				  O_RDWR | O_CLOEXEC);
+	if (IS_ERR(file))
+		hodp_doorbell_close(db);
+	return file;
+}
+
 struct hodp_doorbell *hodp_doorbell_open(struct file **file)
 {
 	struct hodp_doorbell *db = kzalloc(sizeof(*db), GFP_KERNEL_ACCOUNT);
 
 	if (!db)
 		return ERR_PTR(-ENOMEM);
-	refcount_set(&db->refs, 2);
+	refcount_set(&db->refs, 1);
 	xa_init(&db->qps);
-	*file = anon_inode_getfile("[hmm_odp-doorbell]", &hodp_doorbell_fops,
-				   db, O_RDWR | O_CLOEXEC);
+	*file = hodp_doorbell_share(db);
 	if (IS_ERR(*file)) {
-		int ret = PTR_ERR(*file);
-
-		kfree(db);
-		return ERR_PTR(ret);
+		hodp_doorbell_close(db);
+		return ERR_CAST(*file);
 	}
 	return db;
 }

@@ -15,6 +15,9 @@ struct hodp_doorbell;
  * Return: the context's reference, hodp_doorbell_close(); ERR_PTR(-ENOMEM).
  */
 struct hodp_doorbell *hodp_doorbell_open(struct file **file);
+
+/* One more file of the same context, for whoever imports it; or ERR_PTR. */
+struct file *hodp_doorbell_share(struct hodp_doorbell *db);
 void hodp_doorbell_close(struct hodp_doorbell *db);
 
 /* A QP can be rung from now on (0, -ENOMEM), or never again. */

@@ -12,6 +12,8 @@
 #include <rdma/ib_mad.h>
 #include <rdma/ib_user_ioctl_verbs.h>
 #include <rdma/uverbs_ioctl.h>
+#define UVERBS_MODULE_NAME hmm_odp
+#include <rdma/uverbs_named_ioctl.h>
 #include "ah.h"
 #include "cq.h"
 #include "device.h"
@@ -142,6 +144,37 @@ err_fd:
 err_file:
 	fput(file);
 	hodp_doorbell_close(db);
+	return ret;
+}
+
+/* A process imports the context: it needs a doorbell of its own. */
+static int hodp_verbs_query_ucontext(struct ib_ucontext *uctx,
+				     struct uverbs_attr_bundle *attrs)
+{
+	struct hodp_alloc_ucontext_resp resp = {
+		.max_inline = HODP_MAX_INLINE,
+	};
+	struct file *file;
+	int ret;
+
+	file = hodp_doorbell_share(to_hodp_ucontext(uctx)->db);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	ret = get_unused_fd_flags(O_CLOEXEC);
+	if (ret < 0)
+		goto err_file;
+	resp.doorbell_fd = ret;
+	ret = uverbs_copy_to_struct_or_zero(attrs, HODP_ATTR_QUERY_CONTEXT_RESP,
+					    &resp, sizeof(resp));
+	if (ret)
+		goto err_fd;
+	fd_install(resp.doorbell_fd, file);
+	return 0;
+
+err_fd:
+	put_unused_fd(resp.doorbell_fd);
+err_file:
+	fput(file);
 	return ret;
 }
 
@@ -481,6 +514,18 @@ static const struct attribute_group hodp_verbs_attr_group = {
 	.attrs = hodp_verbs_attrs,
 };
 
+ADD_UVERBS_ATTRIBUTES_SIMPLE(
+	hodp_query_context, UVERBS_OBJECT_DEVICE, UVERBS_METHOD_QUERY_CONTEXT,
+	UVERBS_ATTR_PTR_OUT(HODP_ATTR_QUERY_CONTEXT_RESP,
+			    UVERBS_ATTR_STRUCT(struct hodp_alloc_ucontext_resp,
+					       doorbell_fd),
+			    UA_MANDATORY));
+
+const struct uapi_definition hodp_uapi[] = {
+	UAPI_DEF_CHAIN_OBJ_TREE(UVERBS_OBJECT_DEVICE, &hodp_query_context),
+	{},
+};
+
 const struct ib_device_ops hodp_ops = {
 	.owner = THIS_MODULE,
 	.driver_id = RDMA_DRIVER_UNKNOWN,
@@ -536,6 +581,7 @@ const struct ib_device_ops hodp_ops = {
 	.query_port = hodp_device_query_port,
 	.query_qp = hodp_verbs_query_qp,
 	.query_srq = hodp_verbs_query_srq,
+	.query_ucontext = hodp_verbs_query_ucontext,
 	.reg_user_mr = hodp_verbs_reg_user_mr,
 	.req_notify_cq = hodp_cq_arm,
 	.rereg_user_mr = hodp_verbs_rereg_user_mr,

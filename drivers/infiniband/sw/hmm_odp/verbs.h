@@ -4,7 +4,11 @@
 #define HODP_VERBS_H
 
 #include <rdma/ib_verbs.h>
+#include <rdma/uverbs_ioctl.h>
 
 extern const struct ib_device_ops hodp_ops;
+
+/* Attributes of ours in the uverbs methods. */
+extern const struct uapi_definition hodp_uapi[];
 
 #endif /* HODP_VERBS_H */
