@@ -5,7 +5,10 @@
  * Everything here runs under a chunk's lock and touches nothing else of the
  * mirror; mirror.c has the language and the invariants.
  */
+#include <linux/fs.h>
 #include <linux/jiffies.h>
+#include <linux/magic.h>
+#include <linux/memremap.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
 #include "chunk.h"
@@ -64,8 +67,12 @@ static void hodp_chunk_store(struct hodp_chunk *c, unsigned int idx,
 	c->table[idx] = hodp_entry_merge(old, entry);
 }
 
-unsigned int hodp_chunk_drop(struct hodp_chunk *c, unsigned int first,
-			     unsigned int last)
+/*
+ * Forget pages [first, last]; a huge entry goes as a whole.  Cost: of the
+ * entries present.  Return: pages forgotten.
+ */
+static unsigned int hodp_chunk_drop(struct hodp_chunk *c, unsigned int first,
+				    unsigned int last)
 {
 	unsigned int n = 0, idx;
 
@@ -86,8 +93,9 @@ unsigned int hodp_chunk_drop(struct hodp_chunk *c, unsigned int first,
 	return n;
 }
 
-unsigned int hodp_chunk_downgrade(struct hodp_chunk *c, unsigned int first,
-				  unsigned int last)
+/* Make pages [first, last] read-only and forget their dirty marks; likewise. */
+static unsigned int hodp_chunk_downgrade(struct hodp_chunk *c,
+					 unsigned int first, unsigned int last)
 {
 	const unsigned long bits = HODP_E_WRITE | HODP_E_DIRTIED;
 	unsigned int n = 0, idx;
@@ -125,6 +133,47 @@ void hodp_chunk_fill(struct hodp_chunk *c, const unsigned long *entry,
 	for (i = 0; i < n; i++)
 		if (entry[i])
 			hodp_chunk_store(c, idx + i, entry[i]);
+}
+
+unsigned int hodp_chunk_invalidate(struct hodp_chunk __rcu **slot,
+				   unsigned int first, unsigned int last,
+				   enum hodp_inval what)
+{
+	struct hodp_chunk *c = rcu_dereference(*slot);
+	bool whole = first == 0 && last == HODP_CHUNK_PAGES - 1;
+	unsigned int n;
+
+	if (!c)
+		return 0;
+	write_lock(&c->lock);
+	if (what == HODP_INVAL_DOWNGRADE) {
+		n = hodp_chunk_downgrade(c, first, last);
+	} else {
+		n = hodp_chunk_drop(c, first, last);
+		if ((whole || what == HODP_INVAL_UNMAP) && !c->dead &&
+		    !c->huge && !c->npresent) {
+			c->dead = true;
+			rcu_assign_pointer(*slot, NULL);
+			hodp_chunk_free(c);
+		}
+	}
+	write_unlock(&c->lock);
+	return n;
+}
+
+bool hodp_folio_reachable(struct folio *folio)
+{
+	struct address_space *mapping;
+
+	if (folio_is_zone_device(folio))
+		return !is_pci_p2pdma_page(&folio->page);
+	if (folio_test_anon(folio) || folio_test_slab(folio))
+		return true;
+	mapping = READ_ONCE(folio->mapping);
+	if (!mapping || ((unsigned long)mapping & FOLIO_MAPPING_FLAGS))
+		return true;
+	return !mapping->host ||
+	       mapping->host->i_sb->s_magic != SECRETMEM_MAGIC;
 }
 
 /* ---- views ---- */

@@ -24,6 +24,12 @@
 #define HODP_E_DIRTIED_BIT 2
 #define HODP_E_DIRTIED BIT(HODP_E_DIRTIED_BIT)
 
+static inline unsigned long hodp_entry(const struct page *page, bool write)
+{
+	return (unsigned long)page_address(page) | HODP_E_VALID |
+	       (write ? HODP_E_WRITE : 0);
+}
+
 /**
  * struct hodp_chunk - 2 MiB of mirrored addresses
  * @lock: see the invariants
@@ -52,27 +58,42 @@ struct hodp_chunk *hodp_chunk_alloc(void);
 /* After a grace period, whatever it holds.  Context: any. */
 void hodp_chunk_free(struct hodp_chunk *c);
 
-/* The functions below want @c->lock held for write. */
+/* What an invalidation does to entries. */
+enum hodp_inval {
+	HODP_INVAL_DOWNGRADE, /* they stay, read-only */
+	HODP_INVAL_DROP, /* the pages go, and may come back soon */
+	HODP_INVAL_UNMAP, /* the addresses go: a chunk that is empty goes, too */
+};
 
 /**
- * hodp_chunk_drop - forget pages [first, last]
+ * hodp_chunk_invalidate - one chunk's share of an invalidation
+ * @slot: where the chunk is published, or NULL is
+ * @first, @last: pages of it
+ * @what: see enum hodp_inval
  *
- * A huge entry goes as a whole.  Cost: of the entries present.
- * Return: pages forgotten.
+ * Context: any, inside rcu_read_lock(); takes the chunk's lock.  A chunk that
+ * loses all its pages, or its addresses, is unpublished and freed.
+ * Return: pages dropped or downgraded.
  */
-unsigned int hodp_chunk_drop(struct hodp_chunk *c, unsigned int first,
-			     unsigned int last);
+unsigned int hodp_chunk_invalidate(struct hodp_chunk __rcu **slot,
+				   unsigned int first, unsigned int last,
+				   enum hodp_inval what);
 
-/* Make pages [first, last] read-only, forget their dirty marks; likewise. */
-unsigned int hodp_chunk_downgrade(struct hodp_chunk *c, unsigned int first,
-				  unsigned int last);
+/**
+ * hodp_folio_reachable - may a copy through the direct map touch this folio?
+ * @folio: of a page that an address space maps now
+ *
+ * Called under the chunk's lock after the retry check: the page is mapped, so
+ * its mapping and inode stay.
+ */
+bool hodp_folio_reachable(struct folio *folio);
 
 /**
  * hodp_chunk_fill - store entries
  * @entry: of pages [idx, idx + n); 0 leaves a page as it is
  * @huge: if not 0, the entry of the whole chunk instead
  *
- * @c->table exists unless @huge is given.
+ * @c->lock is held for write; @c->table exists unless @huge is given.
  */
 void hodp_chunk_fill(struct hodp_chunk *c, const unsigned long *entry,
 		     unsigned int n, unsigned int idx, unsigned long huge);

@@ -58,7 +58,6 @@
  * pages (HMM migrates them back to memory).
  */
 #include <linux/hmm.h>
-#include <linux/magic.h>
 #include <linux/memcontrol.h>
 #include <linux/mmu_notifier.h>
 #include <linux/rculist.h>
@@ -151,39 +150,18 @@ static int hodp_chunk_make(struct hodp_window *w, unsigned long va)
 
 /* ---- invalidation ---- */
 
-static bool hodp_event_downgrades(enum mmu_notifier_event event)
+static enum hodp_inval hodp_event_inval(enum mmu_notifier_event event)
 {
-	return event == MMU_NOTIFY_PROTECTION_PAGE ||
-	       event == MMU_NOTIFY_SOFT_DIRTY;
-}
-
-/* One chunk of an invalidation.  Return: pages dropped or downgraded. */
-static unsigned int hodp_invalidate_chunk(struct hodp_chunk __rcu **slot,
-					  unsigned int first, unsigned int last,
-					  enum mmu_notifier_event event)
-{
-	struct hodp_chunk *c = rcu_dereference(*slot);
-	bool downgrade = hodp_event_downgrades(event);
-	/* Addresses that go are not coming back soon; pages alone may. */
-	bool free = event == MMU_NOTIFY_UNMAP || event == MMU_NOTIFY_RELEASE ||
-		    (first == 0 && last == HODP_CHUNK_PAGES - 1);
-	unsigned int n;
-
-	if (!c)
-		return 0;
-	write_lock(&c->lock);
-	if (downgrade) {
-		n = hodp_chunk_downgrade(c, first, last);
-	} else {
-		n = hodp_chunk_drop(c, first, last);
-		if (free && !c->dead && !c->huge && !c->npresent) {
-			c->dead = true;
-			rcu_assign_pointer(*slot, NULL);
-			hodp_chunk_free(c);
-		}
+	switch (event) {
+	case MMU_NOTIFY_PROTECTION_PAGE:
+	case MMU_NOTIFY_SOFT_DIRTY:
+		return HODP_INVAL_DOWNGRADE;
+	case MMU_NOTIFY_UNMAP:
+	case MMU_NOTIFY_RELEASE:
+		return HODP_INVAL_UNMAP;
+	default:
+		return HODP_INVAL_DROP;
 	}
-	write_unlock(&c->lock);
-	return n;
 }
 
 static bool hodp_mirror_invalidate(struct mmu_interval_notifier *ni,
@@ -192,7 +170,7 @@ static bool hodp_mirror_invalidate(struct mmu_interval_notifier *ni,
 {
 	struct hodp_window *w = container_of(ni, struct hodp_window, ni);
 	struct hodp_mirror *m = w->mirror;
-	bool downgrade = hodp_event_downgrades(range->event);
+	enum hodp_inval what = hodp_event_inval(range->event);
 	unsigned long va, end, n = 0;
 
 	mmu_interval_set_seq(ni, cur_seq);
@@ -204,11 +182,10 @@ static bool hodp_mirror_invalidate(struct mmu_interval_notifier *ni,
 	while (va <= end) {
 		unsigned long stop = min(va | (HODP_CHUNK_SIZE - 1), end);
 
-		n += hodp_invalidate_chunk(
+		n += hodp_chunk_invalidate(
 			&w->chunk[(va - w->base) >> HODP_CHUNK_SHIFT],
 			(va & (HODP_CHUNK_SIZE - 1)) >> PAGE_SHIFT,
-			(stop & (HODP_CHUNK_SIZE - 1)) >> PAGE_SHIFT,
-			range->event);
+			(stop & (HODP_CHUNK_SIZE - 1)) >> PAGE_SHIFT, what);
 		if (stop == end)
 			break;
 		va = stop + 1;
@@ -218,7 +195,7 @@ static bool hodp_mirror_invalidate(struct mmu_interval_notifier *ni,
 	if (!n)
 		return true;
 	trace_hodp_invalidate(range->start, range->end, range->event, n);
-	if (downgrade) {
+	if (what == HODP_INVAL_DOWNGRADE) {
 		hodp_mirror_count(m, HODP_CNT_DOWNGRADES, 1);
 		return true;
 	}
@@ -394,26 +371,6 @@ err_free:
 
 /* ---- faults ---- */
 
-/*
- * Whether a copy through the direct map may touch this folio.  Called under the
- * chunk's lock after the retry check: the page is mapped, so its mapping and
- * inode stay.
- */
-static bool hodp_folio_reachable(struct folio *folio)
-{
-	struct address_space *mapping;
-
-	if (folio_is_zone_device(folio))
-		return !is_pci_p2pdma_page(&folio->page);
-	if (folio_test_anon(folio) || folio_test_slab(folio))
-		return true;
-	mapping = READ_ONCE(folio->mapping);
-	if (!mapping || ((unsigned long)mapping & FOLIO_MAPPING_FLAGS))
-		return true;
-	return !mapping->host ||
-	       mapping->host->i_sb->s_magic != SECRETMEM_MAGIC;
-}
-
 static bool hodp_pfns_any(const unsigned long *pfns, unsigned int n)
 {
 	while (n--)
@@ -450,17 +407,6 @@ static bool hodp_pfns_one_folio(const unsigned long *pfns, unsigned int n,
 	       page_folio(page) == page_folio(page + HODP_CHUNK_PAGES - 1);
 }
 
-static unsigned long hodp_pfn_entry(unsigned long pfn)
-{
-	unsigned long entry;
-
-	if (!(pfn & HMM_PFN_VALID))
-		return 0;
-	entry = (unsigned long)page_address(hmm_pfn_to_page(pfn));
-	entry |= HODP_E_VALID;
-	return pfn & HMM_PFN_WRITE ? entry | HODP_E_WRITE : entry;
-}
-
 /* Turn HMM's result into entries, in place.  -EFAULT: memory out of reach. */
 static int hodp_pfns_convert(unsigned long *pfns, unsigned int n)
 {
@@ -468,15 +414,18 @@ static int hodp_pfns_convert(unsigned long *pfns, unsigned int n)
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {
-		if (pfns[i] & HMM_PFN_VALID) {
-			struct folio *folio =
-				page_folio(hmm_pfn_to_page(pfns[i]));
+		struct page *page;
 
-			if (folio != seen && !hodp_folio_reachable(folio))
-				return -EFAULT;
-			seen = folio;
+		if (!(pfns[i] & HMM_PFN_VALID)) {
+			pfns[i] = 0;
+			continue;
 		}
-		pfns[i] = hodp_pfn_entry(pfns[i]);
+		page = hmm_pfn_to_page(pfns[i]);
+		if (page_folio(page) != seen &&
+		    !hodp_folio_reachable(page_folio(page)))
+			return -EFAULT;
+		seen = page_folio(page);
+		pfns[i] = hodp_entry(page, pfns[i] & HMM_PFN_WRITE);
 	}
 	return 0;
 }
@@ -592,7 +541,8 @@ static int hodp_mirror_fault_range(struct hodp_window *w,
 	return ret == -EAGAIN ? -EBUSY : ret;
 }
 
-/* Fault, or only look at, [va, va + len) cut to a window and a maximum.  The
+/*
+ * Fault, or only look at, [va, va + len) cut to a window and a maximum.  The
  * mm is held, and its memory cgroup is charged.
  */
 static long hodp_mirror_bring_charged(struct hodp_mirror *m, u64 va, u64 len,
