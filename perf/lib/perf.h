@@ -74,6 +74,8 @@ size_t perf_wrong(const void *buf, size_t len, uint64_t seed);
 
 /* ---- options.c: what every program understands ---- */
 
+#define PERF_SIZES 64
+
 struct perf_options {
 	const char *device; /* -d --device --ib-dev */
 	int port; /* -i --ib-port, 1 */
@@ -84,9 +86,10 @@ struct perf_options {
 	int mtu; /* -m --mtu in bytes, 0: the port's */
 	long iterations; /* -n --iters */
 	long warmup; /* -w --warmup */
-	size_t sizes[64]; /* -s --size 8,4096,64k or 8-64M (powers of 2); -a --all */
+	size_t sizes[PERF_SIZES]; /* -s --size 8,4096,64k or 8-64M (powers of 2); -a --all */
 	int nsizes;
-	const char *out_json; /* --out_json FILE; "-" is stdout, table to stderr */
+	const char
+		*out_json; /* --out_json FILE; "-" is stdout, table to stderr */
 	bool samples; /* -U --report-unsorted: all samples into the JSON */
 	bool icount; /* --clock icount|wall */
 	const char *file_dir; /* --file-dir: a directory through the page cache */
@@ -103,18 +106,29 @@ struct option;
  * @help: text of its own options
  * @longs: its long options, values from 256 on, ended by zeros; or NULL
  * @own: called for one of @longs; @arg may be NULL
+ * @iterations, @warmup, @sizes: its defaults; 0 or NULL: 1000, 20, 8,4k,64k,1M
+ * @peers: it takes --server and HOST
+ * @no_device: it needs no -d
  */
 struct perf_program {
 	const char *name;
 	const char *summary;
 	const char *help;
-	const struct option *longs;
+	const struct option *longs; /* values from 256 to 999 */
 	void (*own)(int value, const char *arg);
+	long iterations;
+	long warmup;
+	const char *sizes;
+	bool peers;
+	bool no_device;
 };
 
 /* Fill in @o, or end the program (--help: status 0; nonsense: status 2). */
 void perf_options(struct perf_options *o, const struct perf_program *p,
 		  int argc, char **argv);
+
+/* The text of -s into @o->sizes, or perf_die(). */
+void perf_sizes(struct perf_options *o, const char *list);
 
 /* "8", "64k", "2M", "1G", "1T"; perf_die() on anything else. */
 size_t perf_size(const char *text);
@@ -155,6 +169,10 @@ const char *perf_mem_missing(const struct perf_options *o,
 /* At least @len bytes at a 2 MiB boundary.  Files have their blocks. */
 void perf_mem_get(struct perf_mem *m, const struct perf_options *o,
 		  enum perf_mem_kind kind, size_t len);
+
+/* The same, but return why it cannot be had, or NULL. */
+const char *perf_mem_try(struct perf_mem *m, const struct perf_options *o,
+			 enum perf_mem_kind kind, size_t len);
 void perf_mem_put(struct perf_mem *m);
 
 /* Give the CPU all pages of [p, p + len), written (a THP as one). */
@@ -175,6 +193,7 @@ struct perf_dev {
 	struct ibv_port_attr port;
 	union ibv_gid gid;
 	int gid_index;
+	int port_num;
 	enum ibv_mtu mtu;
 	const char *name;
 };
@@ -187,22 +206,33 @@ void perf_dev_close(struct perf_dev *d);
 	(IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | \
 	 IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC)
 
+/* Does the device say that it has ODP; regions of the whole address space? */
+bool perf_dev_has_odp(const struct perf_dev *d, bool implicit);
+
 /*
  * The device's page faults so far, from its counters: "page_faults" or
  * "odp_faults" in sysfs hw_counters of device or port.  False: it has none.
+ * The kernel refreshes them every few milliseconds only, so this takes longer.
  */
 bool perf_dev_faults(const struct perf_dev *d, uint64_t *faults);
 
-/* A queue pair of @d in RESET with @cq; and on to RTS towards a peer. */
+/* What a peer must know of a queue pair. */
 struct perf_qp_address {
 	uint32_t qpn;
-	uint32_t psn;
+	uint32_t psn; /* of its first packet: 0 */
 	union ibv_gid gid;
+	uint16_t lid; /* of an InfiniBand port */
+	uint16_t rd_atomic; /* READs and atomics that it answers at once */
 };
 
+/* @qp's own, to tell the peer. */
+void perf_qp_address(const struct perf_dev *d, const struct ibv_qp *qp,
+		     struct perf_qp_address *a);
+
+/* A reliable one in RESET, @depth entries a queue; NULL and errno. */
 struct ibv_qp *perf_qp_make(struct perf_dev *d, struct ibv_cq *scq,
 			    struct ibv_cq *rcq, int depth);
-/* 0 or errno */
+/* From RESET to RTS towards @peer.  0 or errno. */
 int perf_qp_connect(struct perf_dev *d, struct ibv_qp *qp,
 		    const struct perf_qp_address *peer);
 
