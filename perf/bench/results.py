@@ -34,6 +34,7 @@ class Row:
     """A measurement with where it comes from."""
 
     def __init__(self, step, document, row):
+        self.file = step["name"]
         self.step = step["name"].rsplit(".", 1)[0]
         self.program = document["program"]
         self.device = document["device"]
