@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+"""The results as one table: a line per measurement, a column per device.
+
+  limit   what the kernel takes for the same bytes without RDMA, measured in
+          the same run by odp_limit: a copy between processes; if the pages
+          were away, the CPU's own first touch of them, too
+
+Wall times of an emulated machine are good as ratios within one run and for
+nothing else: their lines have ratios only. A row without a figure says why:
+"WRONG" (the bytes were wrong), "not supported", "failed".
+"""
+
+from results import SIZE_KEYS, size_words
+
+UNITS = {("ns", "icount"): "instr.", ("ns", "wall"): "ns"}
+COPIES = {"READ": "process_vm_readv", "SEND": "process_vm_writev", "WRITE": "process_vm_writev",
+          "WRITE_WITH_IMM": "process_vm_writev"}
+WORDS = {"wrong": "WRONG", "unsupported": "not supported", "failed": "failed"}
+HEAD = ["clock", "program", "what", "size", "unit", "hmm_odp", "rxe", "limit", "hmm_odp / rxe", "hmm_odp / limit",
+        "faults per operation: hmm_odp", "rxe"]
+LEFT = 5  # columns of words
+
+
+class Limits:
+    """What odp_limit found, by clock."""
+
+    def __init__(self, results):
+        self.rows = {}
+        for r in results.rows:
+            if r.program == "odp_limit" and r.status == "ok":
+                self.rows[r.clock, r.key.get("op"), r.key.get("mem"), r.key.get("size")] = r.value()
+
+    def get(self, clock, op, mem, size):
+        return self.rows.get((clock, op, mem, size))
+
+    def of(self, row):
+        """The limit of a row of odp_lat; None: there is none."""
+        if row.program != "odp_lat" or row.row["unit"] != "ns" or row.key.get("op") not in COPIES:
+            return None
+        size, mem = row.key.get("size"), row.key.get("mem")
+        copy = self.get(row.clock, COPIES[row.key["op"]], mem, size)
+        if copy is None or row.key.get("reg") != "cold":
+            return copy
+        touch = self.get(row.clock, "first_touch", mem, size)
+        return None if touch is None else copy + touch
+
+
+class Line:
+    """One measurement on all devices."""
+
+    def __init__(self, row):
+        self.clock, self.program, self.key, self.step = row.clock, row.program, row.key, row.step
+        self.unit = row.row["unit"]
+        self.by_device = {}
+
+    def add(self, row):
+        self.by_device[row.device or "-"] = row
+
+    def figure(self, device):
+        row = self.by_device.get(device)
+        return row.value() if row and row.status == "ok" else None
+
+    def what(self):
+        return " ".join(v if isinstance(v, str) else f"{k}={v:,}"
+                        for k, v in self.key.items() if k not in SIZE_KEYS)
+
+    def size(self):
+        return next((size_words(v) for k, v in self.key.items() if k in SIZE_KEYS), "")
+
+
+def lines(results):
+    """All rows, those of one measurement together, in the order of the plan."""
+    found = {}
+    for r in results.rows:
+        ident = (r.clock, r.step, r.program, tuple(r.key.items()))
+        found.setdefault(ident, Line(r)).add(r)
+    return list(found.values())
+
+
+def cell(line, device):
+    row = line.by_device.get(device)
+    if row is None:
+        return ""
+    if row.status != "ok":
+        return WORDS[row.status]
+    if line.clock == "wall":
+        return "ok"
+    return number(row.value())
+
+
+def number(value):
+    if value is None:
+        return ""
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:,.2f}"
+    return f"{int(value):,}"
+
+
+def ratio(a, b):
+    return f"{a / b:.3f}" if a and b else ""
+
+
+def faults(line, device):
+    row = line.by_device.get(device)
+    value = row.extra("faults_per_op") if row and row.status == "ok" else None
+    return "" if value is None else f"{value:.3g}"
+
+
+def table(results):
+    """The head and the lines, as texts."""
+    limits, found = Limits(results), [HEAD]
+    for line in lines(results):
+        ours, rxe = line.figure("hodp0"), line.figure("rxe0")
+        first = next(iter(line.by_device.values()))
+        bare = "-" in line.by_device
+        limit = line.figure("-") if bare else limits.of(first)
+        found.append([line.clock, line.program, line.what(), line.size(), UNITS.get((line.unit, line.clock), line.unit),
+                      cell(line, "hodp0"), cell(line, "rxe0"),
+                      cell(line, "-") if bare else "" if line.clock == "wall" else number(limit),
+                      ratio(ours, rxe), "" if bare else ratio(ours, limit),
+                      faults(line, "hodp0"), faults(line, "rxe0")])
+    return found
+
+
+def markdown(table_lines):
+    widths = [max(len(row[i]) for row in table_lines) for i in range(len(table_lines[0]))]
+
+    def one(row):
+        return "| " + " | ".join(c.ljust(w) if i < LEFT else c.rjust(w)
+                                 for i, (c, w) in enumerate(zip(row, widths))) + " |"
+    rule = "|" + "|".join("-" * (w + 1) + ("-" if i < LEFT else ":") for i, w in enumerate(widths)) + "|"
+    return "\n".join([one(table_lines[0]), rule, *map(one, table_lines[1:])])
+
+
+def facts(results):
+    """(name, text) of what a reader must know of the run."""
+    run = results.run
+    yield "commit", results.title()
+    yield "plan", run["level"] + ("" if run["complete"] else ", interrupted: what was finished is here")
+    yield "date", run["date"]
+    kernels = sorted({d["kernel"] for d in results.documents.values()})
+    yield "guest", ", ".join(f"Linux {k}" for k in kernels) or "nothing was measured"
+    yield "steps", f"{sum(s['state'] == 'done' for s in results.steps)} of {len(results.steps)} finished"
+
+
+def reasons(results):
+    """(status, device, why, rows): every reason why a figure is missing."""
+    found = {}
+    for r in results.rows:
+        if r.status != "ok":
+            found.setdefault((WORDS[r.status], r.device or "-", r.row["why"]), []).append(r)
+    return sorted(((*k, v) for k, v in found.items()), key=lambda x: (x[0] != "WRONG", x[0], x[1], -len(x[3])))
+
+
+def report_md(results, verdicts):
+    text = ["# hmm_odp, measured", ""]
+    text += [f"- {name}: {words}" for name, words in facts(results)]
+    undone = list(results.undone())
+    if undone:
+        text += ["", "Steps without results, or without all of them:", ""]
+        text += [f"- {s['name']}: {why}" for s, why in undone]
+    text += [f"- the guest: {t}" for t in results.run["trouble"]]
+    if verdicts:
+        text += ["", "Bounds (perf/bench/gate):", ""]
+        text += [f"- {'BROKEN' if broken else 'kept'}: {words}" for broken, words in verdicts]
+    text += ["", "Figures are medians; `instr.` are instructions of an emulated CPU, which repeat. Lines of clock",
+             "`wall` are times of an emulated machine: ratios only. \"limit\" is what the kernel takes for the same",
+             "bytes without RDMA. See docs/performance.md.", ""]
+    text += [markdown(table(results)), ""]
+    why = reasons(results)
+    if why:
+        text += ["Why figures are missing:", ""]
+        text += [f"- {word}, {device}, {len(rows)} rows: {reason}" for word, device, reason, rows in why[:60]]
+    return "\n".join(text) + "\n"
