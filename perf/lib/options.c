@@ -77,8 +77,9 @@ static const char *sizes_default(const struct perf_program *p)
 
 static void print_help(const struct perf_program *p)
 {
-	printf("usage: %s -d DEVICE [OPTION...]%s\n%s\n\n", p->name,
-	       p->peers ? " [HOST]" : "", p->summary);
+	printf("usage: %s%s [OPTION...]%s\n%s\n\n", p->name,
+	       p->no_device ? "" : " -d DEVICE", p->peers ? " [HOST]" : "",
+	       p->summary);
 	if (p->help)
 		printf("%s\n", p->help);
 	printf(help, p->iterations ? p->iterations : 1000,
