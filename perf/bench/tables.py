@@ -17,7 +17,7 @@ COPIES = {"READ": "process_vm_readv", "SEND": "process_vm_writev", "WRITE": "pro
           "WRITE_WITH_IMM": "process_vm_writev"}
 WORDS = {"wrong": "WRONG", "unsupported": "not supported", "failed": "failed"}
 HEAD = ["clock", "program", "what", "size", "unit", "hmm_odp", "rxe", "limit", "hmm_odp / rxe", "hmm_odp / limit",
-        "faults per operation: hmm_odp", "rxe"]
+        "faults/op hmm_odp", "faults/op rxe"]
 LEFT = 5  # columns of words
 
 
