@@ -11,7 +11,6 @@ import os
 import pathlib
 import queue
 import re
-import shlex
 import signal
 import subprocess
 import threading
@@ -45,7 +44,7 @@ def limit(step):
 
 def command_line(step):
     """What the guest's shell runs for a step."""
-    words = ["/src/build/perf/" + step.command]
+    words = [step.command]
     if step.device != "-":
         words += ["-d", step.device]
     words += ["--clock", step.mode, "--out_json", f"/share/{step.name}.json", "--file-dir", "/var/tmp"]
@@ -53,7 +52,7 @@ def command_line(step):
 
 
 def script(steps):
-    lines = ["cd /root", "export PATH=/src/build/perf:$PATH"]
+    lines = ["cd /root", "export PATH=/src/build/perf:/src/perf/perftest:$PATH"]
     if any(s.device == "siw0" for s in steps):
         lines.append("/src/perf/bench/build-siw --guest")
     for s in steps:
@@ -206,6 +205,3 @@ def judge(steps, current, status, hung, said, log, ended, trouble):
         trouble += said[-10:]
         return []
     return todo
-
-
-__all__ = ["boot", "command_line", "limit", "script", "signals"]
