@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Did the device notice?
+ *
+ * An on-demand region must show what the CPU's page table says now: so the
+ * device READs the range after the event, before the CPU touches it again, and
+ * WRITEs into it where it may.  A pinned region must show the pages that it
+ * pinned, whatever became of the mapping.
+ *
+ * Page by page: a device that moves wrong bytes in longer messages is the
+ * business of odp_lat; here it is about the mirror.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "inval.h"
+
+const char *new_pair(struct tools *t)
+{
+	int err;
+
+	perf_pair_break(&t->pair);
+	err = perf_pair_make(&t->pair, &t->dev, NULL, 4);
+	return err ? say("a new queue pair: %s", strerror(err)) : NULL;
+}
+
+/* --- what the device sees and does ----------------------------------------- */
+
+static int device(struct tools *t, enum ibv_wr_opcode opcode, size_t at)
+{
+	return perf_pair_do(&t->pair, opcode, t->scratch, t->scratch_mr->lkey,
+			    t->v.p + at, t->v.mr->rkey, PERF_PAGE,
+			    t->o.timeout);
+}
+
+static bool all_zero(const uint8_t *p)
+{
+	for (size_t i = 0; i < PERF_PAGE; i++) {
+		if (p[i])
+			return false;
+	}
+	return true;
+}
+
+enum {
+	OLD = 1, /* the bytes from before */
+	ZERO = 2,
+};
+
+/* Each page of [from, to) must be one of @allowed. */
+static const char *reads(struct tools *t, size_t from, size_t to, uint64_t seed,
+			 int allowed)
+{
+	for (size_t at = from; at < to; at += PERF_PAGE) {
+		size_t wrong;
+		int status;
+
+		memset(t->scratch, 0xee, PERF_PAGE);
+		status = device(t, IBV_WR_RDMA_READ, at);
+		if (status) {
+			new_pair(t);
+			return say("a READ at %zu of the range: %s", at,
+				   perf_status(status));
+		}
+		if (allowed & ZERO && all_zero(t->scratch))
+			continue;
+		wrong = perf_wrong(t->scratch, PERF_PAGE, seed + at);
+		if (wrong || !(allowed & OLD))
+			return say("a READ at %zu of the range gave %s", at,
+				   !wrong ? "bytes that are gone" :
+				   all_zero(t->scratch) ?
+					    "zeros" :
+					    "bytes that never were there");
+	}
+	return NULL;
+}
+
+static const char *writes(struct tools *t, uint64_t seed)
+{
+	for (size_t at = 0; at < t->v.size; at += PERF_PAGE) {
+		int status;
+
+		perf_fill(t->scratch, PERF_PAGE, seed + at);
+		status = device(t, IBV_WR_RDMA_WRITE, at);
+		if (status) {
+			new_pair(t);
+			return say("a WRITE at %zu of the range: %s", at,
+				   perf_status(status));
+		}
+	}
+	return NULL;
+}
+
+static const char *holds(const uint8_t *p, size_t len, uint64_t seed,
+			 const char *what)
+{
+	size_t wrong = victim_wrong(p, len, seed);
+
+	return wrong ? say("%zu of %zu bytes are wrong: %s", wrong, len, what) :
+		       NULL;
+}
+
+/* A page at either end is enough: each refusal costs a queue pair. */
+static const char *refuses(struct tools *t, enum ibv_wr_opcode opcode)
+{
+	size_t ends[] = { 0, t->v.size - PERF_PAGE };
+
+	for (int i = 0; i < 2; i++) {
+		int status = device(t, opcode, ends[i]);
+		const char *why = new_pair(t);
+
+		if (why)
+			return why;
+		if (status != IBV_WC_REM_ACCESS_ERR)
+			return say("a %s at %zu of the range was not refused "
+				   "as a remote access error: %s",
+				   opcode == IBV_WR_RDMA_READ ? "READ" :
+								"WRITE",
+				   ends[i], perf_status(status));
+	}
+	return NULL;
+}
+
+/* --- after each event --------------------------------------------------------- */
+
+static const char *is_gone(struct tools *t)
+{
+	struct victim *v = &t->v;
+	const char *why = refuses(t, IBV_WR_RDMA_READ);
+
+	if (why)
+		return why;
+	/* New pages at the same place belong to the region again. */
+	why = victim_map(v);
+	if (why)
+		return why;
+	victim_fill(v->p, v->map, SEED_ANEW);
+	return reads(t, 0, v->map, SEED_ANEW, OLD);
+}
+
+static const char *is_read_only(struct tools *t)
+{
+	const char *why = reads(t, 0, t->v.size, SEED_BEFORE, OLD);
+
+	if (!why)
+		why = refuses(t, IBV_WR_RDMA_WRITE);
+	if (!why)
+		why = holds(t->v.p, t->v.size, SEED_BEFORE,
+			    "a refused WRITE changed them");
+	return why;
+}
+
+static const char *is_there(struct tools *t, enum then then)
+{
+	struct victim *v = &t->v;
+	const char *why;
+
+	why = reads(t, 0, v->size, SEED_BEFORE,
+		    then == THEN_KEPT ? OLD :
+		    then == THEN_ZERO ? ZERO :
+					OLD | ZERO);
+	if (!why)
+		why = writes(t, SEED_AFTER);
+	/* Written since, the pages are no longer free to be dropped. */
+	if (!why && then == THEN_FREED && madvise(v->p, v->size, MADV_PAGEOUT))
+		why = say("MADV_PAGEOUT: %s", strerror(errno));
+	if (!why)
+		why = holds(v->p, v->size, SEED_AFTER,
+			    "what the device wrote after the event is lost");
+	return why;
+}
+
+static const char *mirror(struct tools *t, enum then then)
+{
+	struct victim *v = &t->v;
+	const char *why;
+
+	/* The rest of a huge page, which the event was not about. */
+	if (v->size < v->map) {
+		why = reads(t, v->size, v->map, SEED_BEFORE, OLD);
+		if (why)
+			return why;
+	}
+	switch (then) {
+	case THEN_GONE:
+		return is_gone(t);
+	case THEN_READ_ONLY:
+		return is_read_only(t);
+	default:
+		return is_there(t, then);
+	}
+}
+
+static const char *effect(struct tools *t, const struct event *e, double *hits)
+{
+	struct victim *v = &t->v;
+
+	*hits = -1;
+	if (!e->hits)
+		return NULL;
+	*hits = (double)e->hits(v) / (v->size / PERF_PAGE);
+	/* Pinned pages stay where they are: that is their row. */
+	if (!*hits && v->reg != REG_PINNED)
+		return "the event had no effect on any page";
+	return NULL;
+}
+
+static const char *look(struct tools *t, const struct event *e, double *hits)
+{
+	struct victim *v = &t->v;
+	bool file = v->mem.fd >= 0;
+	enum then then = file ? e->then_file : e->then;
+	const char *why = effect(t, e, hits);
+
+	if (why || v->reg == REG_NONE)
+		return why;
+	/* What was moved away is where it went, before the device is asked. */
+	if (e->fire && !strcmp(e->name, "mremap"))
+		why = holds(v->spare, v->size, SEED_BEFORE, "they were moved");
+	if (why)
+		return why;
+	if (v->reg != REG_PINNED)
+		return mirror(t, then);
+	/* A page that is cut off a file may be cleared before it goes. */
+	return reads(t, 0, v->map, SEED_BEFORE,
+		     file && then != THEN_KEPT ? OLD | ZERO : OLD);
+}
+
+const char *verify(struct tools *t, const struct event *e, double *hits)
+{
+	struct victim *v = &t->v;
+	bool forks = !strcmp(e->name, "fork");
+	const char *why;
+	int err;
+
+	*hits = -1;
+	v->hold_child = forks;
+	why = victim_make(t, SEED_BEFORE);
+	if (why)
+		return why;
+	if (v->mem.kind == PERF_THP && huge_pages(v) == 0)
+		return "the kernel gave no huge page: free some memory";
+	err = e->before ? e->before(v) : 0;
+	if (!err)
+		err = e->fire(v);
+	why = err ? say("%s: %s", e->name, strerror(err)) : look(t, e, hits);
+	if (forks && v->hold_child) {
+		bool right = child_verdict(v);
+
+		if (!why && !right && v->mem.fd < 0)
+			why = "what the device wrote is in the child, too";
+	}
+	if (e->after)
+		e->after(v);
+	return why;
+}

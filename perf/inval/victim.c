@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * The range that events happen to.
+ *
+ * It is made anew before each event: a fresh mapping, because munmap, mprotect
+ * or a split huge page leave one that is another; then the CPU gives it its
+ * pages; then, for REG_ODP, the device READs all of it, so that its page table
+ * holds them.  A pinned region would go on with the pages that it once pinned,
+ * so it is registered anew, too.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "inval.h"
+
+#define ACCESS                                              \
+	(IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | \
+	 IBV_ACCESS_REMOTE_READ)
+
+const char *const reg_names[REGS + 1] = {
+	[REG_NONE] = "none",
+	[REG_PINNED] = "pinned",
+	[REG_EMPTY] = "odp-empty",
+	[REG_ODP] = "odp",
+};
+
+const char *say(const char *format, ...)
+{
+	static char text[200];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	return text;
+}
+
+void victim_fill(uint8_t *p, size_t len, uint64_t seed)
+{
+	for (size_t at = 0; at < len; at += PERF_PAGE)
+		perf_fill(p + at, PERF_PAGE, seed + at);
+}
+
+size_t victim_wrong(const uint8_t *p, size_t len, uint64_t seed)
+{
+	size_t wrong = 0;
+
+	for (size_t at = 0; at < len; at += PERF_PAGE)
+		wrong += perf_wrong(p + at, PERF_PAGE, seed + at);
+	return wrong;
+}
+
+const char *victim_get(struct tools *t, enum perf_mem_kind kind, size_t size)
+{
+	struct victim *v = &t->v;
+	const char *missing;
+	void *spare;
+
+	memset(v, 0, sizeof(*v));
+	missing = perf_mem_try(&v->mem, &t->o, kind, ZONE + size);
+	if (missing)
+		return missing;
+	v->p = v->mem.p + ZONE;
+	v->size = size;
+	v->map = v->mem.len - ZONE;
+	/* Where the spare lies in a huge page is where the range does. */
+	spare = mmap(NULL, v->map + PERF_HUGE, PROT_NONE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	perf_need(spare != MAP_FAILED, "address space for mremap");
+	v->spare = (void *)(((uintptr_t)spare + PERF_HUGE - 1) &
+			    ~(uintptr_t)(PERF_HUGE - 1));
+	perf_mem_touch(&v->mem, ZONE);
+	return NULL;
+}
+
+void victim_unregister(struct tools *t)
+{
+	if (t->v.mr)
+		ibv_dereg_mr(t->v.mr);
+	t->v.mr = NULL;
+}
+
+void victim_put(struct tools *t)
+{
+	victim_unregister(t);
+	perf_mem_put(&t->v.mem);
+	/* The spare's edges stay; they are address space and no more. */
+	munmap(t->v.spare, t->v.map);
+}
+
+static int map_flags(enum perf_mem_kind kind)
+{
+	switch (kind) {
+	case PERF_ANON:
+	case PERF_THP:
+		return MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	case PERF_HUGETLB:
+		return MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB;
+	default:
+		return MAP_SHARED;
+	}
+}
+
+const char *victim_map(struct victim *v)
+{
+	bool file = v->mem.fd >= 0;
+	int err;
+
+	if (file && ftruncate(v->mem.fd, ZONE + v->map))
+		return say("ftruncate: %s", strerror(errno));
+	err = file ? posix_fallocate(v->mem.fd, ZONE, v->map) : 0;
+	if (err)
+		return say("fallocate: %s", strerror(err));
+	if (mmap(v->p, v->map, PROT_READ | PROT_WRITE,
+		 map_flags(v->mem.kind) | MAP_FIXED, v->mem.fd,
+		 file ? ZONE : 0) == MAP_FAILED)
+		return say("mmap: %s", strerror(errno));
+	if (v->mem.kind == PERF_THP && madvise(v->p, v->map, MADV_HUGEPAGE))
+		return say("MADV_HUGEPAGE: %s", strerror(errno));
+	if (v->mem.kind == PERF_ANON)
+		madvise(v->p, v->map, MADV_NOHUGEPAGE);
+	return NULL;
+}
+
+static const char *let_device_know(struct tools *t)
+{
+	struct victim *v = &t->v;
+
+	for (size_t at = 0; at < v->map; at += SCRATCH) {
+		size_t len = v->map - at < SCRATCH ? v->map - at : SCRATCH;
+		int status = perf_pair_do(&t->pair, IBV_WR_RDMA_READ,
+					  t->scratch, t->scratch_mr->lkey,
+					  v->p + at, v->mr->rkey, len,
+					  t->o.timeout);
+
+		if (status) {
+			new_pair(t);
+			return say("a READ before the event: %s",
+				   perf_status(status));
+		}
+	}
+	return NULL;
+}
+
+const char *victim_make(struct tools *t, uint64_t seed)
+{
+	struct victim *v = &t->v;
+	const char *why;
+
+	if (v->reg == REG_PINNED)
+		victim_unregister(t);
+	why = victim_map(v);
+	if (why)
+		return why;
+	if (seed)
+		victim_fill(v->p, v->map, seed);
+	else
+		for (size_t at = 0; at < v->map; at += PERF_PAGE)
+			__atomic_fetch_or(v->p + at, 0, __ATOMIC_RELAXED);
+	if (v->reg != REG_NONE && !v->mr) {
+		v->mr = ibv_reg_mr(t->dev.pd, v->mem.p, ZONE + v->map,
+				   v->reg == REG_PINNED ?
+					   ACCESS :
+					   ACCESS | IBV_ACCESS_ON_DEMAND);
+	}
+	if (v->reg != REG_NONE && !v->mr) {
+		/* Pages of a shared file must not be pinned for writing. */
+		v->refused = errno == EOPNOTSUPP ||
+			     (v->reg == REG_PINNED && v->mem.fd >= 0);
+		return say("ibv_reg_mr, %s: %s", reg_names[v->reg],
+			   strerrorname_np(errno));
+	}
+	return v->reg == REG_ODP ? let_device_know(t) : NULL;
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Two connected queue pairs in one process. */
+#include <errno.h>
+#include <string.h>
+
+#include "pair.h"
+
+void perf_pair_break(struct perf_pair *p)
+{
+	for (int i = 0; i < 2; i++) {
+		if (p->qp[i])
+			ibv_destroy_qp(p->qp[i]);
+	}
+	if (p->cq && p->own_cq)
+		ibv_destroy_cq(p->cq);
+	memset(p, 0, sizeof(*p));
+}
+
+int perf_pair_make(struct perf_pair *p, struct perf_dev *d, struct ibv_cq *cq,
+		   int depth)
+{
+	struct perf_qp_address address[2];
+	int err = 0;
+
+	memset(p, 0, sizeof(*p));
+	p->own_cq = !cq;
+	p->cq = cq ? cq : ibv_create_cq(d->ctx, 2 * depth, NULL, NULL, 0);
+	if (!p->cq)
+		return errno;
+	for (int i = 0; i < 2; i++) {
+		p->qp[i] = perf_qp_make(d, p->cq, p->cq, depth);
+		if (!p->qp[i]) {
+			err = errno;
+			break;
+		}
+		perf_qp_address(d, p->qp[i], &address[i]);
+	}
+	for (int i = 0; i < 2 && !err; i++)
+		err = perf_qp_connect(d, p->qp[i], &address[!i]);
+	if (err)
+		perf_pair_break(p);
+	return err;
+}
+
+int perf_pair_post(struct perf_pair *p, enum ibv_wr_opcode opcode, void *local,
+		   uint32_t lkey, const void *remote, uint32_t rkey,
+		   uint32_t len, uint64_t wr_id)
+{
+	struct ibv_sge sge = {
+		.addr = (uintptr_t)local,
+		.length = len,
+		.lkey = lkey,
+	};
+	struct ibv_send_wr *bad, wr = {
+		.wr_id = wr_id,
+		.sg_list = &sge,
+		.num_sge = 1,
+		.opcode = opcode,
+		.send_flags = IBV_SEND_SIGNALED,
+		.wr.rdma = { .remote_addr = (uintptr_t)remote, .rkey = rkey },
+	};
+
+	return ibv_post_send(p->qp[0], &wr, &bad);
+}
+
+int perf_pair_do(struct perf_pair *p, enum ibv_wr_opcode opcode, void *local,
+		 uint32_t lkey, const void *remote, uint32_t rkey, uint32_t len,
+		 int timeout_s)
+{
+	struct ibv_wc wc;
+	int err;
+
+	err = perf_pair_post(p, opcode, local, lkey, remote, rkey, len, 0);
+	return err ? -err : perf_wait(p->cq, &wc, timeout_s);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * Two connected queue pairs of one device in one process: qp[0] asks, qp[1]
+ * answers.  For programs that need a transfer and not a measurement of it, and
+ * for those that make many pairs.
+ */
+#ifndef PERF_PAIR_H
+#define PERF_PAIR_H
+
+#include "perf.h"
+
+struct perf_pair {
+	struct ibv_cq *cq; /* both queue pairs' */
+	bool own_cq;
+	struct ibv_qp *qp[2];
+};
+
+/* With @cq, or one of its own if that is NULL.  0 or errno: nothing is left. */
+int perf_pair_make(struct perf_pair *p, struct perf_dev *d, struct ibv_cq *cq,
+		   int depth);
+void perf_pair_break(struct perf_pair *p);
+
+/* A signaled RDMA WRITE or READ.  0 or errno */
+int perf_pair_post(struct perf_pair *p, enum ibv_wr_opcode opcode, void *local,
+		   uint32_t lkey, const void *remote, uint32_t rkey,
+		   uint32_t len, uint64_t wr_id);
+
+/* Post one and wait for it.  As perf_wait(); -errno if it cannot be posted. */
+int perf_pair_do(struct perf_pair *p, enum ibv_wr_opcode opcode, void *local,
+		 uint32_t lkey, const void *remote, uint32_t rkey, uint32_t len,
+		 int timeout_s);
+
+#endif /* PERF_PAIR_H */
