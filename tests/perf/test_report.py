@@ -22,6 +22,7 @@ class Report(Case):
                 samples.write_row(1, reg="implicit", status="failed")]
         rxe = [samples.write_row(1000), samples.write_row(1, reg="cold", status="wrong"),
                samples.write_row(1, reg="implicit", status="unsupported")]
+        hodp[1]["samples"] = [540, 840, 600, 610, 620]
         return Results(samples.results(self.tmp / "r", {
             "icount-limit": samples.document(limit, program="odp_limit", device=None),
             "icount-lat.hodp0": samples.document(hodp), "icount-lat.rxe0": samples.document(rxe, device="rxe0"),
