@@ -85,18 +85,24 @@ void hodp_mr_put(struct hodp_mr *mr)
 		complete(&mr->gone);
 }
 
-/* A reference to the region that has exactly this key, or NULL. */
-static struct hodp_mr *hodp_mr_find(struct hodp_device *dev, u32 key)
+/* A reference to the region whose key has the bits @mask of @key, or NULL. */
+static struct hodp_mr *hodp_mr_get(struct hodp_device *dev, u32 key, u32 mask)
 {
 	struct hodp_mr *mr;
 
 	rcu_read_lock();
 	mr = xa_load(&dev->mrs, key >> 8);
-	if (mr &&
-	    (READ_ONCE(mr->key) != key || !refcount_inc_not_zero(&mr->refs)))
+	if (mr && (((READ_ONCE(mr->key) ^ key) & mask) ||
+		   !refcount_inc_not_zero(&mr->refs)))
 		mr = NULL;
 	rcu_read_unlock();
 	return mr;
+}
+
+/* The region that has exactly this key. */
+static struct hodp_mr *hodp_mr_find(struct hodp_device *dev, u32 key)
+{
+	return hodp_mr_get(dev, key, ~0U);
 }
 
 int hodp_mr_span(struct hodp_device *dev, const struct ib_pd *pd, u32 key,
@@ -378,11 +384,14 @@ static bool hodp_mr_is_fast(const struct hodp_mr *mr, const struct ib_pd *pd)
 	return mr->ibmr.pd == pd && mr->kind == HODP_MR_TABLE && !mr->umem;
 }
 
-/* The index of @lkey counts: consumers change the rest before they post. */
+/*
+ * The index of @lkey counts: consumers change its low byte before they post
+ * (ib_update_fast_reg_key()).
+ */
 int hodp_mr_fast_reg(struct hodp_device *dev, struct ib_pd *pd, u32 lkey,
 		     u32 key, int access)
 {
-	struct hodp_mr *mr = hodp_mr_find(dev, lkey);
+	struct hodp_mr *mr = hodp_mr_get(dev, lkey, ~0xffU);
 	int ret = -EINVAL;
 
 	if (!mr)
