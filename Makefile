@@ -19,7 +19,8 @@ help:
 	@echo '  make check-debug    functional tests under KASAN, lockdep, ...'
 	@echo '  make check-pyverbs  the tests of rdma-core'
 	@echo '  make check-mutants  do the tests notice broken code?'
-	@echo '  make bench          instruction counts beside rdma_rxe'
+	@echo '  make bench          measure, beside rdma_rxe (40 minutes; BENCH=quick: 8)'
+	@echo '  make bench-compare BASE=...  what got dearer since a revision or a result'
 	@echo '  make shell          a shell in the guest (ARGS="--rxe --pmem 256M")'
 	@echo '  make lint           style and static checks'
 	@echo 'On this machine:'
@@ -29,7 +30,7 @@ help:
 
 # --- in the guest
 
-.PHONY: demo check check-full check-debug check-pyverbs check-mutants bench shell
+.PHONY: demo check check-full check-debug check-pyverbs check-mutants bench bench-compare shell
 demo:
 	demo/run $(ARGS)
 check:
@@ -43,7 +44,9 @@ check-pyverbs:
 check-mutants:
 	tests/mutants/run $(ARGS)
 bench:
-	perf/cost/run $(ARGS)
+	perf/bench/run $(ARGS)
+bench-compare:
+	perf/bench/compare '$(BASE)' $(ARGS)
 shell:
 	tests/vm/run --interactive $(ARGS)
 
@@ -72,6 +75,7 @@ uninstall:
 .PHONY: clean distclean
 clean:
 	rm -rf build/module build/provider build/initramfs build/tests build/logs \
-		build/mutants build/host build/run build/lint
+		build/mutants build/host build/run build/lint build/perf \
+		build/profile build/siw build/bench/base
 distclean:
 	rm -rf build
