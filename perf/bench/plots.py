@@ -72,15 +72,17 @@ def line_with_faults(axes, rows, device, by="size"):
     good = [r for r in rows if r.status == "ok"]
     axes.plot([r.key[by] for r in good], [r.value() for r in good], color=COLOURS[device], marker=MARKERS[device],
               markersize=4, linewidth=1.6, label=NAMES.get(device, device))
-    height = {"hodp0": 0.97, "rxe0": 0.91}.get(device, 0.85)
+    height = {"hodp0": 0.94, "rxe0": 0.82}.get(device, 0.7)
     bad = [r for r in rows if r.status != "ok"]
     for r in bad:
         axes.plot([r.key[by]], [height], transform=axes.get_xaxis_transform(), marker="x", markersize=6,
                   color=RED if r.status == "wrong" else GREY, linestyle="", clip_on=False)
     for status in {r.status for r in bad}:
         some = [r for r in bad if r.status == status]
-        axes.annotate(f"{NAMES.get(device, device)}: {WORDS[status]}", (some[0].key[by], height),
-                      xycoords=axes.get_xaxis_transform(), xytext=(6, -3), textcoords="offset points", fontsize=7.5,
+        right = len(rows) > 1 and rows.index(some[0]) >= len(rows) / 2
+        axes.annotate(f"{NAMES.get(device, device)}: {WORDS[status]}", (some[-1 if right else 0].key[by], height),
+                      xycoords=axes.get_xaxis_transform(), xytext=(4 if right else -4, 5), fontsize=7.5,
+                      textcoords="offset points", ha="right" if right else "left",
                       color=RED if status == "wrong" else GREY, fontweight="bold" if status == "wrong" else None)
 
 
@@ -163,7 +165,8 @@ def fault_cdf(results):
                       color=RED if other and other[0].status == "wrong" else GREY)
         axis.set_xscale("log")
         axis.xaxis.set_major_formatter(FuncFormatter(number_words))
-        axis.xaxis.set_minor_formatter(FuncFormatter(lambda v, _: ""))
+        axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4))
+        axis.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
         axis.set_title(f"{op} {size_words(size)}, {mem}")
         axis.set_xlabel("instructions")
     axes[0].set_ylabel("share of samples")
@@ -194,6 +197,8 @@ def grouped_bars(axis, groups, series, value, log=True):
     axis.set_xticks(range(len(groups)), groups, rotation=30, ha="right")
     if log:
         axis.set_yscale("log")
+        axis.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
     axis.yaxis.set_major_formatter(FuncFormatter(number_words))
 
 
@@ -227,6 +232,21 @@ INVAL_LOOKS = {"none": ("not registered", "#bdbdbd"), "pinned": ("pinned", "#8ea
                "#74b3e0"), "odp": ("ODP, all pages known", "#1764ab")}
 
 
+def added(axis, events, series):
+    """Above each bar, what it takes more or less than the range that is not registered."""
+    width = 0.8 / len(series)
+    bare = next((rows for label, *_, rows in series if label == INVAL_LOOKS["none"][0]), {})
+    for i, (label, _, _, rows) in enumerate(series):
+        for g, event in enumerate(events):
+            then, now = bare.get(event), rows.get(event)
+            if not label.startswith("ODP") or not then or not now or not then.value() or not now.value():
+                continue
+            axis.annotate(f"{(now.value() / then.value() - 1) * 100:+.0f} %", (
+                g + (i - (len(series) - 1) / 2) * width, now.value()), xytext=(0, 2), textcoords="offset points",
+                rotation=90, fontsize=6.5, ha="center", va="bottom", color="#333333")
+    axis.margins(y=0.15)
+
+
 def invalidation(results):
     found = []
     rows = of(results, "odp_inval", load="idle")
@@ -249,10 +269,12 @@ def invalidation(results):
             if bare:
                 series.append(("limit (odp_limit)", COLOURS["limit"], "///", bare))
             grouped_bars(axis, events, series, lambda r: r.value())
+            added(axis, events, series)
             axis.set_ylabel(f"{NAMES[device]}\ninstructions")
         legend(figure, axes.flat)
         found.append((f"Invalidation: {mem}, {size_words(size)}", "What the system call takes that takes pages or "
-                      "rights away, by what the device knows of the range.", svg(figure, f"inval-{mem}")))
+                      "rights away, by what the device knows of the range; above the bars, against the range that is "
+                      "not registered.", svg(figure, f"inval-{mem}")))
     return found
 
 
