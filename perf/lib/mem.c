@@ -295,3 +295,22 @@ int perf_mem_cold(struct perf_mem *m, size_t len)
 {
 	return madvise(m->p, whole_pages(m, len), MADV_DONTNEED) ? errno : 0;
 }
+
+size_t perf_mem_huge(const struct perf_mem *m)
+{
+	uintptr_t from, to, p = (uintptr_t)m->p;
+	bool inside = false;
+	size_t kb, sum = 0;
+	char line[600];
+	FILE *f = fopen("/proc/self/smaps", "re");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			inside = from < p + m->len && p < to;
+		else if (inside && sscanf(line, "AnonHugePages: %zu", &kb) == 1)
+			sum += kb << 10;
+	}
+	if (f)
+		fclose(f);
+	return sum;
+}

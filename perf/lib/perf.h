@@ -178,6 +178,9 @@ void perf_mem_put(struct perf_mem *m);
 /* Give the CPU all pages of [p, p + len), written (a THP as one). */
 void perf_mem_touch(struct perf_mem *m, size_t len);
 
+/* How many of its bytes are transparent huge pages now. */
+size_t perf_mem_huge(const struct perf_mem *m);
+
 /*
  * Take the pages of the first @len bytes away from the process: their contents
  * may be lost for memory without a file.  0 or errno.
@@ -283,6 +286,7 @@ struct perf_row {
 	enum perf_unit unit;
 	bool has_stats;
 	struct perf_stats stats;
+	double scale; /* samples times this are figures in @unit; 0: 1 */
 	const uint64_t *samples; /* in the order taken; only if asked for */
 	size_t nsamples;
 	struct {

@@ -386,25 +386,31 @@ static cJSON *key_json(const struct perf_row *r)
 	return key;
 }
 
+static double scale_of(const struct perf_row *r)
+{
+	return r->scale > 0 ? r->scale : 1;
+}
+
 static void add_stats(cJSON *row, const struct perf_row *r)
 {
 	const struct perf_stats *s = &r->stats;
+	double scale = scale_of(r);
 	cJSON *samples;
 
 	add_number(row, "n", s->n);
-	add_number(row, "min", s->min);
-	add_number(row, "median", s->median);
-	add_number(row, "mean", s->mean);
-	add_number(row, "p90", s->p90);
-	add_number(row, "p99", s->p99);
-	add_number(row, "p999", s->p999);
-	add_number(row, "max", s->max);
+	add_number(row, "min", s->min * scale);
+	add_number(row, "median", s->median * scale);
+	add_number(row, "mean", s->mean * scale);
+	add_number(row, "p90", s->p90 * scale);
+	add_number(row, "p99", s->p99 * scale);
+	add_number(row, "p999", s->p999 * scale);
+	add_number(row, "max", s->max * scale);
 	if (!r->samples)
 		return;
 	samples = made(cJSON_AddArrayToObject(row, "samples"));
 	for (size_t i = 0; i < r->nsamples; i++)
-		cJSON_AddItemToArray(samples,
-				     made(cJSON_CreateNumber(r->samples[i])));
+		cJSON_AddItemToArray(samples, made(cJSON_CreateNumber(
+						      r->samples[i] * scale)));
 }
 
 static void add_extras(cJSON *row, const struct perf_row *r)
@@ -508,11 +514,16 @@ static void print_header(const struct perf_row *r)
 static void print_figures(FILE *f, const struct perf_row *r)
 {
 	const struct perf_stats *s = &r->stats;
+	const uint64_t figures[] = { s->min, s->median, s->p90,
+				     s->p99, s->p999,	s->max };
 
-	if (r->has_stats)
-		fprintf(f, "%9lu %10lu %10lu %10lu %10lu %10lu %10lu%*s", s->n,
-			s->min, s->median, s->p90, s->p99, s->p999, s->max,
-			(int)strlen(unit_in_table(r->unit)) + 3, "");
+	if (r->has_stats) {
+		fprintf(f, "%9lu", s->n);
+		for (int i = 0; i < 6; i++)
+			fprintf(f, r->scale > 0 ? " %10.3f" : " %10.0f",
+				figures[i] * scale_of(r));
+		fprintf(f, "%*s", (int)strlen(unit_in_table(r->unit)) + 3, "");
+	}
 	for (int i = 0; i < r->nextras; i++)
 		fprintf(f, "  %*.6g", (int)strlen(r->extra[i].name),
 			r->extra[i].value);

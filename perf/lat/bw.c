@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * odp_bw: how much a window of operations moves in a second.
+ *
+ * A sample is a batch: operations on pieces of the region one after the other,
+ * as many of them outstanding as the window has, from the first post to the
+ * last completion.  States that do not last (cold, touched, prefetched) are
+ * made for the whole region before each batch, so every operation of a batch
+ * meets pages in that state; a batch is shorter where 64 MiB hold fewer pieces.
+ */
+#include <getopt.h>
+#include <sched.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "lat.h"
+
+#define ENOUGH 5
+#define SPINS 8
+#define LOOK 1024
+#define AT_ONCE 16 /* completions by one poll */
+
+const int end_depth = 256;
+
+static long window = 16, batch = 64;
+static uint64_t *samples;
+
+/*
+ * As perf_wait(), but what there is, up to AT_ONCE.  Return: their number, or a
+ * status of the first bad one with @bad set.
+ */
+static int poll_some(struct rig *g, bool *bad)
+{
+	struct ibv_wc wc[AT_ONCE];
+	uint64_t end = 0, polls = 0;
+	int n;
+
+	while (!(n = ibv_poll_cq(g->near.cq, AT_ONCE, wc))) {
+		if (++polls % SPINS)
+			continue;
+		sched_yield();
+		if (polls % LOOK)
+			continue;
+		if (!end)
+			end = perf_now() + g->o->timeout * 1000000000ULL;
+		else if (perf_now() > end)
+			n = -ETIMEDOUT;
+		if (n)
+			break;
+	}
+	*bad = n < 0;
+	for (int i = 0; i < n; i++) {
+		if (wc[i].status) {
+			*bad = true;
+			return wc[i].status;
+		}
+	}
+	return n == -1 ? -EIO : n;
+}
+
+static int operate(struct rig *g, const struct a_case *c)
+{
+	long posted = 0, done = 0, count = c->shape.count;
+	struct ibv_send_wr wr, *bad_wr;
+	struct ibv_sge sge;
+	bool bad = false;
+	int n;
+
+	case_request(g, c, &wr, &sge);
+	while (done < count) {
+		while (posted < count && posted - done < window) {
+			case_aim(c, &wr, posted);
+			n = ibv_post_send(g->near.qp, &wr, &bad_wr);
+			if (n)
+				return -n;
+			posted++;
+		}
+		n = poll_some(g, &bad);
+		if (bad)
+			return n;
+		done += n;
+	}
+	return 0;
+}
+
+/* One batch; its time, or 0: the row says what went wrong. */
+static uint64_t one_batch(struct rig *g, struct a_case *c)
+{
+	uint64_t begin, ns, cost = perf_clock_cost();
+	bool lost[2];
+	int status;
+
+	if (is_fleeting(c->reg) &&
+	    !case_prepare(g, c, c->reg, case_span(c), lost))
+		return 0;
+	if (!case_receive(g, c, 1))
+		return 0;
+	begin = perf_now();
+	status = operate(g, c);
+	ns = perf_now() - begin;
+	if (status) {
+		case_failed(g, c, status);
+		return 0;
+	}
+	return ns > cost ? ns - cost : 1;
+}
+
+/* The samples taken, in bytes per second; -1: the row says what went wrong. */
+static long sample(struct rig *g, struct a_case *c)
+{
+	const struct perf_options *o = g->o;
+	long count = c->shape.count, n = 0;
+	long batches = (o->iterations + count - 1) / count;
+	long warmup = (o->warmup + count - 1) / count;
+	uint64_t start = perf_now();
+
+	if (!warmup)
+		warmup = 1;
+	for (long i = -warmup; i < batches; i++) {
+		uint64_t ns = one_batch(g, c);
+
+		if (!ns)
+			return -1;
+		if (i < 0)
+			continue;
+		samples[n++] = c->shape.size * count * 1e9 / ns;
+		if (n >= ENOUGH &&
+		    perf_now() - start > grid.row_time * 1000000000ULL)
+			break;
+	}
+	return n;
+}
+
+static bool zero_words(struct rig *g, struct a_case *c)
+{
+	for (uint64_t i = 0; is_atomic(c->op) && i < c->shape.count; i++) {
+		struct message m = { .call = CALL_POKE,
+				     .w = { i * c->shape.stride } };
+
+		if (rig_call(g, SIDE_REMOTE, &m))
+			return false;
+	}
+	return true;
+}
+
+static void measure(struct rig *g, struct a_case *c)
+{
+	long n;
+
+	if (!verify(g, c, operate, true))
+		return;
+	if (!zero_words(g, c)) {
+		perf_row_status(&c->row, PERF_ROW_FAILED, "no memory to zero");
+		return;
+	}
+	n = sample(g, c);
+	if (n < 0 || !count_faults(g, c, operate) ||
+	    !verify(g, c, operate, false))
+		return;
+	c->row.scale = 1e-6;
+	perf_row_samples(&c->row, samples, n);
+	perf_row_extra(&c->row, "ops_per_s",
+		       (double)c->row.stats.median / c->shape.size);
+	perf_row_extra(&c->row, "ops_per_batch", c->shape.count);
+	perf_row_extra(&c->row, "wrong_bytes", 0);
+}
+
+enum { OPT_WINDOW = GRID_END, OPT_BATCH };
+
+static void option(int value, const char *arg)
+{
+	char *end;
+	long n = strtol(arg, &end, 10);
+
+	if (value < GRID_END) {
+		grid_option(value, arg);
+		return;
+	}
+	if (*end || end == arg || n < 1 || n > end_depth)
+		perf_die("--%s %s: give a whole number from 1 to %d",
+			 value == OPT_WINDOW ? "window" : "batch", arg,
+			 end_depth);
+	if (value == OPT_WINDOW)
+		window = n;
+	else
+		batch = n;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		GRID_OPTIONS,
+		{ "window", required_argument, NULL, OPT_WINDOW },
+		{ "batch", required_argument, NULL, OPT_BATCH },
+		{},
+	};
+	char help[1500];
+	const struct perf_program p = {
+		.name = "odp_bw",
+		.summary =
+			"Throughput of operations, by what is known of their "
+			"memory.",
+		.help = help,
+		.longs = longs,
+		.own = option,
+		.peers = true,
+	};
+	struct perf_options o;
+	struct rig g;
+
+	snprintf(help, sizeof(help),
+		 "%s"
+		 "  --window N       operations outstanding at a time (16)\n"
+		 "  --batch N        operations of a sample (64)\n",
+		 grid_help);
+	perf_options(&o, &p, argc, argv);
+	if (o.server)
+		return end_server(&o);
+	samples = calloc(o.iterations, sizeof(*samples));
+	perf_need(samples, "memory for samples");
+	rig_open(&g, &o);
+	/* The device may have shorter queues. */
+	if (window > g.near.depth)
+		window = g.near.depth;
+	if (batch > g.near.depth)
+		batch = g.near.depth;
+	perf_report_open(&o, &p, &g.near.dev, argc, argv);
+	grid_run(&g, PERF_MBPS, batch, measure);
+	rig_close(&g);
+	free(samples);
+	return perf_report_close();
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * odp_lat: how long one operation takes, from ibv_post_send() to its completion
+ * polled, in every state of the memory of either end.
+ */
+#include <getopt.h>
+#include <stdlib.h>
+
+#include "lat.h"
+
+/* A row may end after --row-time when it has as many. */
+#define ENOUGH 20
+
+const int end_depth = 64;
+
+static uint64_t *samples;
+
+static int post_and_wait(struct rig *g, struct ibv_send_wr *wr)
+{
+	struct ibv_send_wr *bad;
+	struct ibv_wc wc;
+	int err = ibv_post_send(g->near.qp, wr, &bad);
+
+	return err ? -err : perf_wait(g->near.cq, &wc, g->o->timeout);
+}
+
+static int operate(struct rig *g, const struct a_case *c)
+{
+	struct ibv_send_wr wr;
+	struct ibv_sge sge;
+
+	case_request(g, c, &wr, &sge);
+	return post_and_wait(g, &wr);
+}
+
+/* As many receives as the queue takes and operations are left. */
+static bool refill(struct rig *g, struct a_case *c, long left, long *credits)
+{
+	if (*credits || !receives(c->op))
+		return true;
+	*credits = left < end_depth ? left : end_depth;
+	return case_receive(g, c, *credits);
+}
+
+/* The samples taken; -1: the row says what went wrong. */
+static long sample(struct rig *g, struct a_case *c)
+{
+	const struct perf_options *o = g->o;
+	/* What is to be hot must have been used. */
+	long warmup = o->warmup ? o->warmup : 1, credits = 0, n = 0;
+	uint64_t cost = perf_clock_cost(), start = perf_now();
+	struct ibv_send_wr wr;
+	struct ibv_sge sge;
+	bool lost[2];
+
+	case_request(g, c, &wr, &sge);
+	for (long i = -warmup; i < o->iterations; i++) {
+		uint64_t begin, end;
+		int status;
+
+		if (is_fleeting(c->reg) &&
+		    !case_prepare(g, c, c->reg, case_span(c), lost))
+			return -1;
+		if (!refill(g, c, o->iterations - i, &credits))
+			return -1;
+		begin = perf_now();
+		status = post_and_wait(g, &wr);
+		end = perf_now();
+		if (status) {
+			case_failed(g, c, status);
+			return -1;
+		}
+		if (receives(c->op))
+			credits--;
+		if (i < 0)
+			continue;
+		samples[n++] = end - begin > cost ? end - begin - cost : 0;
+		if (n >= ENOUGH && end - start > grid.row_time * 1000000000ULL)
+			break;
+	}
+	/* Receives that are left over point into this row's memory. */
+	if (credits)
+		rig_reconnect(g);
+	return n;
+}
+
+static bool zero_word(struct rig *g, struct a_case *c)
+{
+	struct message m = { .call = CALL_POKE };
+
+	return !is_atomic(c->op) || !rig_call(g, SIDE_REMOTE, &m);
+}
+
+static void measure(struct rig *g, struct a_case *c)
+{
+	long n;
+
+	if (!verify(g, c, operate, true))
+		return;
+	if (!zero_word(g, c)) {
+		perf_row_status(&c->row, PERF_ROW_FAILED, "no memory to zero");
+		return;
+	}
+	n = sample(g, c);
+	if (n < 0 || !count_faults(g, c, operate) ||
+	    !verify(g, c, operate, false))
+		return;
+	perf_row_samples(&c->row, samples, n);
+	perf_row_extra(&c->row, "wrong_bytes", 0);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longs[] = { GRID_OPTIONS, {} };
+	const struct perf_program p = {
+		.name = "odp_lat",
+		.summary = "Latency of operations, by what is known of their "
+			   "memory.",
+		.help = grid_help,
+		.longs = longs,
+		.own = grid_option,
+		.peers = true,
+	};
+	struct perf_options o;
+	struct rig g;
+
+	perf_options(&o, &p, argc, argv);
+	if (o.server)
+		return end_server(&o);
+	samples = calloc(o.iterations, sizeof(*samples));
+	perf_need(samples, "memory for samples");
+	rig_open(&g, &o);
+	perf_report_open(&o, &p, &g.near.dev, argc, argv);
+	grid_run(&g, PERF_NS, 1, measure);
+	rig_close(&g);
+	free(samples);
+	return perf_report_close();
+}
