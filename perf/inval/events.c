@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -175,6 +176,8 @@ static void after_mremap(struct victim *v)
 /* The child of verify() lives until its parent has closed the pipe, or died. */
 static int before_fork(struct victim *v)
 {
+	/* A child that preempts its parent would be part of the time. */
+	sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){ 0 });
 	return v->hold_child && pipe2(v->child_pipe, O_CLOEXEC) ? errno : 0;
 }
 
@@ -215,6 +218,7 @@ bool child_verdict(struct victim *v)
 
 static void after_fork(struct victim *v)
 {
+	sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){ 0 });
 	child_verdict(v);
 }
 
@@ -348,7 +352,8 @@ const struct event events[] = {
 	  .fire = fire_migrate, .hits = hits_migrate },
 	{ "collapse", BIT(PERF_ANON) | BIT(PERF_TMPFS), PERF_HUGE, THEN_KEPT,
 	  THEN_KEPT, .missing = collapse_missing, .before = before_collapse,
-	  .fire = fire_collapse, .hits = hits_huge },
+	  .fire = fire_collapse, .again = true, .fresh = true,
+	  .hits = hits_huge },
 	{ NULL },
 };
 

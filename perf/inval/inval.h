@@ -20,6 +20,7 @@
 #define ZONE PERF_HUGE
 #define ZONE_PAGES 16 /* that traffic uses */
 #define SCRATCH ((size_t)1 << 20)
+#define TRIES 20 /* of an event that says EAGAIN */
 
 /* What verify() puts into the range, and the device after the event. */
 #define SEED_BEFORE 0x1000000
@@ -46,6 +47,7 @@ struct victim {
 	uint8_t *spare; /* address space where mremap puts it */
 	enum reg reg;
 	struct ibv_mr *mr; /* of zone and range */
+	bool fresh; /* a file has other pages each time */
 	bool refused; /* such memory cannot be registered like that */
 	pid_t child; /* of fork; 0: none */
 	bool hold_child; /* it lives until child_verdict() */
@@ -73,6 +75,9 @@ void victim_put(struct tools *t);
  */
 const char *victim_make(struct tools *t, uint64_t seed);
 void victim_unregister(struct tools *t);
+
+/* The device READs the range, so that its page table holds it. */
+const char *victim_known(struct tools *t);
 
 /* A fresh mapping of the range, without pages (a file has its blocks). */
 const char *victim_map(struct victim *v);
@@ -104,6 +109,8 @@ struct event {
 	const char *(*missing)(const struct victim *v);
 	int (*before)(struct victim *v); /* 0 or errno; or NULL */
 	int (*fire)(struct victim *v); /* 0 or errno: what is measured */
+	bool again; /* it says EAGAIN when pages are busy for a moment */
+	bool fresh; /* as in struct victim */
 	void (*after)(struct victim *v); /* or NULL */
 	/*
 	 * On how many pages of the range it had its effect; or NULL.  The

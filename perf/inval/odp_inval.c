@@ -81,19 +81,12 @@ static uint64_t *samples;
 
 /* --- a row ------------------------------------------------------------------ */
 
-/* One event, timed if @sample; @tr is NULL when idle.  NULL or why not. */
-static const char *once(const struct event *e, struct traffic *tr,
-			uint64_t *sample)
+/* Into @sample, @tr beside it unless that is NULL.  0 or errno */
+static int fire(const struct event *e, struct traffic *tr, uint64_t *sample)
 {
 	uint64_t begin, end, clock = perf_clock_cost();
-	const char *why = victim_make(&t, 0);
 	int err;
 
-	if (why)
-		return why;
-	err = e->before ? e->before(&t.v) : 0;
-	if (err)
-		return say("before %s: %s", e->name, strerror(err));
 	if (tr) {
 		traffic_go(tr);
 		if (traffic_await(tr, 2))
@@ -110,12 +103,32 @@ static const char *once(const struct event *e, struct traffic *tr,
 	}
 	if (!err && e->after)
 		e->after(&t.v);
-	if (tr && tr->status)
-		return say("the traffic failed: %s", perf_status(tr->status));
-	if (err)
-		return say("%s: %s", e->name, strerrorname_np(err));
 	*sample = end - begin > clock ? end - begin - clock : 0;
-	return NULL;
+	return err;
+}
+
+/* One event and what goes before it.  NULL or why not. */
+static const char *once(const struct event *e, struct traffic *tr,
+			uint64_t *sample)
+{
+	int err = 0;
+
+	for (int tries = 0; tries < TRIES; tries++) {
+		const char *why = victim_make(&t, 0);
+
+		if (why)
+			return why;
+		err = e->before ? e->before(&t.v) : 0;
+		if (err)
+			return say("before %s: %s", e->name, strerror(err));
+		err = fire(e, tr, sample);
+		if (tr && tr->status)
+			return say("the traffic failed: %s",
+				   perf_status(tr->status));
+		if (err != EAGAIN || !e->again)
+			break;
+	}
+	return err ? say("%s: %s", e->name, strerrorname_np(err)) : NULL;
 }
 
 static void add_stalls(struct perf_row *r, struct traffic *tr)
@@ -123,6 +136,7 @@ static void add_stalls(struct perf_row *r, struct traffic *tr)
 	struct perf_stats s;
 
 	perf_stats(tr->quiet, tr->nquiet, &s);
+	perf_row_extra(r, "quiet_median", s.median);
 	perf_row_extra(r, "quiet_p99", s.p99);
 	perf_row_extra(r, "quiet_max", s.max);
 	perf_stats(tr->gaps, tr->ngaps, &s);
@@ -213,6 +227,7 @@ static void row(const struct event *e, enum reg reg, enum perf_mem_kind kind,
 		perf_row_status(&r, PERF_ROW_UNSUPPORTED, "%s", why);
 	} else {
 		t.v.reg = reg;
+		t.v.fresh = e->fresh;
 		why = lacking(e, reg);
 		if (why)
 			perf_row_status(&r, PERF_ROW_UNSUPPORTED, "%s", why);

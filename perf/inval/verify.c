@@ -227,6 +227,32 @@ static const char *look(struct tools *t, const struct event *e, double *hits)
 		     file && then != THEN_KEPT ? OLD | ZERO : OLD);
 }
 
+/* A READ of pages that the device knows needs no page fault. */
+static const char *is_known(struct tools *t)
+{
+	uint64_t before, after;
+	const char *why;
+
+	if (!perf_dev_faults(&t->dev, &before))
+		return NULL;
+	why = victim_known(t);
+	if (!why && perf_dev_faults(&t->dev, &after) && after != before)
+		why = say("%lu page faults in a READ of pages that the device "
+			  "had used before",
+			  after - before);
+	return why;
+}
+
+static const char *prepare(struct tools *t)
+{
+	struct victim *v = &t->v;
+	const char *why = victim_make(t, SEED_BEFORE);
+
+	if (!why && v->mem.kind == PERF_THP && huge_pages(v) == 0)
+		why = "the kernel gave no huge page: free some memory";
+	return !why && v->reg == REG_ODP ? is_known(t) : why;
+}
+
 const char *verify(struct tools *t, const struct event *e, double *hits)
 {
 	struct victim *v = &t->v;
@@ -236,14 +262,16 @@ const char *verify(struct tools *t, const struct event *e, double *hits)
 
 	*hits = -1;
 	v->hold_child = forks;
-	why = victim_make(t, SEED_BEFORE);
-	if (why)
-		return why;
-	if (v->mem.kind == PERF_THP && huge_pages(v) == 0)
-		return "the kernel gave no huge page: free some memory";
-	err = e->before ? e->before(v) : 0;
-	if (!err)
-		err = e->fire(v);
+	for (int tries = 0; tries < TRIES; tries++) {
+		why = prepare(t);
+		if (why)
+			return why;
+		err = e->before ? e->before(v) : 0;
+		if (!err)
+			err = e->fire(v);
+		if (err != EAGAIN || !e->again)
+			break;
+	}
 	why = err ? say("%s: %s", e->name, strerror(err)) : look(t, e, hits);
 	if (forks && v->hold_child) {
 		bool right = child_verdict(v);

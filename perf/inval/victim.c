@@ -73,7 +73,7 @@ const char *victim_get(struct tools *t, enum perf_mem_kind kind, size_t size)
 	perf_need(spare != MAP_FAILED, "address space for mremap");
 	v->spare = (void *)(((uintptr_t)spare + PERF_HUGE - 1) &
 			    ~(uintptr_t)(PERF_HUGE - 1));
-	perf_mem_touch(&v->mem, ZONE);
+	perf_mem_touch(&v->mem, ZONE_PAGES * PERF_PAGE);
 	return NULL;
 }
 
@@ -110,6 +110,8 @@ const char *victim_map(struct victim *v)
 	bool file = v->mem.fd >= 0;
 	int err;
 
+	if (file && v->fresh && ftruncate(v->mem.fd, ZONE))
+		return say("ftruncate: %s", strerror(errno));
 	if (file && ftruncate(v->mem.fd, ZONE + v->map))
 		return say("ftruncate: %s", strerror(errno));
 	err = file ? posix_fallocate(v->mem.fd, ZONE, v->map) : 0;
@@ -126,7 +128,7 @@ const char *victim_map(struct victim *v)
 	return NULL;
 }
 
-static const char *let_device_know(struct tools *t)
+const char *victim_known(struct tools *t)
 {
 	struct victim *v = &t->v;
 
@@ -139,7 +141,7 @@ static const char *let_device_know(struct tools *t)
 
 		if (status) {
 			new_pair(t);
-			return say("a READ before the event: %s",
+			return say("a READ of the range: %s",
 				   perf_status(status));
 		}
 	}
@@ -174,5 +176,5 @@ const char *victim_make(struct tools *t, uint64_t seed)
 		return say("ibv_reg_mr, %s: %s", reg_names[v->reg],
 			   strerrorname_np(errno));
 	}
-	return v->reg == REG_ODP ? let_device_know(t) : NULL;
+	return v->reg == REG_ODP ? victim_known(t) : NULL;
 }
