@@ -241,11 +241,26 @@ static int collapse(const struct evictor_target *t,
 	return nhuge ? advise(t, huge, nhuge, MADV_COLLAPSE) : ENOMEM;
 }
 
+/*
+ * A page that has just been brought back waits in a list of the CPU that did it
+ * before reclaim sees it, and MADV_PAGEOUT empties the list of its own CPU only.
+ * move_pages() empties those of all, even if it has nothing to move.  Where it
+ * is not there, fewer pages go.
+ */
+static void empty_cpu_lists(void)
+{
+	int node = 0;
+
+	syscall(SYS_move_pages, 0, 0UL, NULL, &node, NULL, MPOL_MF_MOVE);
+}
+
 int evictor_how_before(enum evictor_how how, const struct evictor_target *t,
 		       const struct evictor_range *pieces, int n)
 {
-	if (how != EVICTOR_PAGEOUT || t->fd < 0 ||
-	    t->backing != EVICTOR_PAGE_CACHE)
+	if (how != EVICTOR_PAGEOUT)
+		return 0;
+	empty_cpu_lists();
+	if (t->fd < 0 || t->backing != EVICTOR_PAGE_CACHE)
 		return 0;
 	for (int i = 0; i < n; i++) {
 		if (sync_file_range(t->fd, pieces[i].offset, pieces[i].len,

@@ -14,7 +14,10 @@ from machine import Processes, beside, faults, free_port, gid_index, is_dax, lis
 OPERATIONS = {"write": "WRITE", "read": "READ", "send": "SEND", "atomic": "FAA"}
 KEYS = ("program", "odp", "mem", "evict", "size")
 MIB = 1048576
+EVICTED_SECONDS = 1  # what a run with an evictor should take, so that it has its turns
+EVICTED_MOST = 100000  # iterations
 GRACE = 5  # seconds for one end after the other has ended
+HALVES = ("ib_write_lat", "ib_send_lat")  # they tell half of a round trip
 NOT_VERIFIED = "bytes not verified by perftest"
 REFUSED = ("Couldn't allocate MR", "Failed to create MR", "not supported", "doesn't support")
 
@@ -39,6 +42,7 @@ class Runner:
         self.directory = directory
         self.gid = options.gid_index if options.gid_index is not None else gid_index(options.device, options.port)
         self.verified = {}
+        self.pace = {}  # seconds of an iteration, by row without evictor
 
     # What makes a row impossible before anything is started.
 
@@ -156,8 +160,8 @@ class Runner:
                    f"{self.directory}/evictor.json"]
         if self.o.evict_bytes:
             command += ["--bytes", self.o.evict_bytes]
-        if files:
-            command += ["--file", files[side == "client"]]
+        # perftest's buffer is in the heap or in a mapping, as malloc() likes.
+        command += ["--file", files[side == "client"]] if files else ["--range", "anonymous"]
         p.start("evictor", command)
 
     def blame(self, p, name):
@@ -184,8 +188,8 @@ class Runner:
                     raise Failed("the client ended and the server did not: " + last_words(p.output("server")))
                 return
             if time.monotonic() > end:
-                raise Failed(f"the two ends were not ready after {self.o.timeout} s (--timeout): "
-                             + last_words(p.output("client")))
+                raise Failed(f"the two ends were not ready after {self.o.timeout} s: give fewer iterations with -n, "
+                             "or more time with --timeout")
             time.sleep(0.02)
 
     def evictions(self, p, row):
@@ -226,17 +230,28 @@ class Runner:
         results = from_json(self.directory / "perftest.json") or from_table(text, latency)
         if not results:
             raise Failed("neither perftest's JSON nor its table could be read: " + last_words(text))
-        return (self.latency if latency else self.bandwidth)(row, results, text, iterations) + (extra,)
+        results, samples = (self.latency if latency else self.bandwidth)(results, text, row.size, iterations)
+        self.remember_pace(row, results, samples)
+        return results, samples, extra
 
     def iterations(self, row):
         """Enough for percentiles and for evictions, few enough for large sizes."""
         if self.o.iterations:
             return self.o.iterations
         n = max(100, min(1000, 64 * MIB // row.size))
-        return n if row.evict == "none" else n * 10
+        if row.evict == "none":
+            return n
+        pace = self.pace.get(row._replace(evict="none"), 50e-6)
+        return max(n, min(EVICTED_MOST, int(EVICTED_SECONDS / pace)))
+
+    def remember_pace(self, row, results, samples):
+        if row.program.endswith("_lat"):
+            self.pace[row] = sum(samples) / len(samples) * 1e-9 * (2 if row.program in HALVES else 1)
+        else:
+            self.pace[row] = 1e-6 / results["MsgRate"]
 
     @staticmethod
-    def latency(row, results, text, iterations):
+    def latency(results, text, _size, iterations):
         samples = samples_of(text)
         # perftest takes one sample less than it has iterations.
         if len(samples) < iterations - 1:
@@ -244,11 +259,11 @@ class Runner:
         return results, samples
 
     @staticmethod
-    def bandwidth(row, results, text, iterations):
+    def bandwidth(results, _text, size, _iterations):
         # From the message rate, which has more digits, and a MB of 10^6 bytes.
         if not results.get("MsgRate"):
             raise Failed("perftest tells no message rate: give more iterations with -n")
-        return results, [results["MsgRate"] * row.size]
+        return results, [results["MsgRate"] * size]
 
     def measure(self, row):
         """A row of the document."""
@@ -268,7 +283,7 @@ class Runner:
             out["extra"] = {**columns(results), **extra}
             if row.program.endswith("_lat"):
                 out["samples"] = samples
-                if row.program in ("ib_write_lat", "ib_send_lat"):
+                if row.program in HALVES:
                     note = "half a round trip; " + note
             out["note"] = note
         except Unsupported as e:

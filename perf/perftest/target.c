@@ -80,12 +80,11 @@ void evictor_target_which(struct evictor_target *t, const char *which)
 {
 	struct evictor_range r;
 
-	if (strcmp(which, "largest") && strcmp(which, "heap") &&
-	    *which != '/' && !hex_range(which, &r))
-		perf_die(
-			"--range %s: use largest, heap, the path of a mapping, "
-			"or 0xSTART+LENGTH in whole pages",
-			which);
+	if (strcmp(which, "largest") && strcmp(which, "anonymous") &&
+	    strcmp(which, "heap") && *which != '/' && !hex_range(which, &r))
+		perf_die("--range %s: use largest, anonymous, heap, the path "
+			 "of a mapping, or 0xSTART+LENGTH in whole pages",
+			 which);
 	t->which = which;
 }
 
@@ -176,11 +175,15 @@ static void consider_hex(struct evictor_target *t, const struct mapping *m,
 	add_range(t, &part);
 }
 
+static bool is_private_memory(const struct mapping *m)
+{
+	return m->rights[0] == 'r' && m->rights[1] == 'w' &&
+	       m->rights[3] == 'p' && is_anonymous(m);
+}
+
 static void consider(struct evictor_target *t, const struct mapping *m,
 		     const struct evictor_range *want)
 {
-	bool writable = m->rights[0] == 'r' && m->rights[1] == 'w';
-
 	if (t->file) {
 		if (same_name(m->name, t->file))
 			add_range(t, m);
@@ -192,8 +195,11 @@ static void consider(struct evictor_target *t, const struct mapping *m,
 	} else if (*t->which == '/') {
 		if (same_name(m->name, t->which))
 			add_range(t, m);
-	} else if (writable && m->rights[3] == 'p' && is_anonymous(m) &&
-		   m->end - m->start > t->total) {
+	} else if (!is_private_memory(m)) {
+		return;
+	} else if (!strcmp(t->which, "anonymous")) {
+		add_range(t, m);
+	} else if (m->end - m->start > t->total) {
 		t->n = 0;
 		t->total = 0;
 		add_range(t, m);
