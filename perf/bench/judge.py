@@ -20,7 +20,7 @@ LEAST = 0.03
 TIMES_NOISE = 2
 # A change smaller than this is none, whatever its share: a few instructions,
 # a fault in a hundred operations.
-FLOOR = {"median": 20, "faults_per_op": 0.01}
+FLOOR = {"ns": 20, "faults_per_op": 0.01}
 BETTER_HIGH = ("MB/s", "ops/s")
 KIB, MIB, GIB = 1024, 1 << 20, 1 << 30
 
@@ -47,6 +47,10 @@ def figures(row):
     return found
 
 
+def floor(row, name="median"):
+    return FLOOR.get(row.row["unit"] if name == "median" else name, 0)
+
+
 def counted(results):
     """{ident: row} of the rows that are judged."""
     return {r.ident(): r for r in results.rows if r.clock == "icount"}
@@ -64,7 +68,7 @@ def spreads(runs):
         if len(values) == len(tables) and None not in values:
             middle = statistics.median(values)
             wide = max(values) - min(values)
-            found[ident] = 0.0 if wide <= FLOOR["median"] or not middle else wide / middle
+            found[ident] = 0.0 if wide <= floor(tables[0][ident]) or not middle else wide / middle
     return found
 
 
@@ -125,7 +129,7 @@ def change_of(noise, then, now):
         if name not in before:
             continue
         old = before[name][0]
-        if abs(value - old) <= FLOOR[name] or abs(value - old) <= limit * old:
+        if abs(value - old) <= floor(now, name) or abs(value - old) <= limit * old:
             continue
         kind = "dearer" if (value < old) == high else "cheaper"
         found.append(Change(kind, now, name, old, value, limit))

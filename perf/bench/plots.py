@@ -22,7 +22,7 @@ NAMES = {"hodp0": "hmm_odp", "rxe0": "rxe", "siw0": "siw"}
 COLOURS = {"hodp0": "#1764ab", "rxe0": "#d9730d", "siw0": "#6a3d9a", "limit": "#7a7a7a"}
 MARKERS = {"hodp0": "o", "rxe0": "s", "siw0": "^", "limit": ""}
 RED, GREY = "#c1121f", "#8a8a8a"
-REGISTRATIONS = ("pinned", "hot", "touched", "prefetch", "cold", "implicit")
+REGISTRATIONS = ("pinned", "hot", "touched", "prefetched", "cold", "implicit")
 
 matplotlib.rcParams.update({
     "figure.facecolor": "white", "axes.facecolor": "white", "axes.grid": True, "grid.color": "#e3e3e3",
@@ -72,7 +72,7 @@ def line_with_faults(axes, rows, device, by="size"):
     good = [r for r in rows if r.status == "ok"]
     axes.plot([r.key[by] for r in good], [r.value() for r in good], color=COLOURS[device], marker=MARKERS[device],
               markersize=4, linewidth=1.6, label=NAMES.get(device, device))
-    height = {"hodp0": 0.94, "rxe0": 0.82}.get(device, 0.7)
+    height = {"hodp0": 0.80, "rxe0": 0.92}.get(device, 0.68)
     bad = [r for r in rows if r.status != "ok"]
     for r in bad:
         axes.plot([r.key[by]], [height], transform=axes.get_xaxis_transform(), marker="x", markersize=6,
@@ -114,7 +114,7 @@ def legend(figure, axes):
 def latency(results):
     """One figure per operation; a panel per registration."""
     limits, found = Limits(results), []
-    rows = of(results, "odp_lat", mem="anon", side="both")
+    rows = of(results, "odp_lat", mem="anon", side="remote")
     for op in ("WRITE", "READ", "SEND"):
         mine = [r for r in rows if r.key.get("op") == op]
         regs = [g for g in REGISTRATIONS if any(r.key["reg"] == g for r in mine)]
@@ -136,7 +136,7 @@ def latency(results):
         legend(figure, axes)
         found.append((f"{op}: latency against size",
                       "Median instructions from posting to the polled completion, anonymous memory, by registration of "
-                      f"both sides. Limit: {COPIES[op]} of the same bytes; cold: plus the CPU's own first touch.",
+                      f"the remote side. Limit: {COPIES[op]} of the same bytes; cold: plus the CPU's own first touch.",
                       svg(figure, f"lat-{op.lower()}")))
     return found
 
@@ -203,7 +203,7 @@ def grouped_bars(axis, groups, series, value, log=True):
 
 
 def faults(results):
-    rows = of(results, "odp_lat", op="WRITE", mem="anon", side="both")
+    rows = of(results, "odp_lat", op="WRITE", mem="anon", side="remote")
     rows = [r for r in rows if r.status != "ok" or r.extra("faults_per_op") is not None]
     if not any(r.status == "ok" for r in rows):
         return []
@@ -228,8 +228,8 @@ def faults(results):
              "table's notes say which); a fault can bring many pages.", svg(figure, "faults"))]
 
 
-INVAL_LOOKS = {"none": ("not registered", "#bdbdbd"), "pinned": ("pinned", "#8ea6bd"), "empty": ("ODP, no page known",
-               "#74b3e0"), "odp": ("ODP, all pages known", "#1764ab")}
+INVAL_LOOKS = {"none": ("not registered", "#bdbdbd"), "pinned": ("pinned", "#8ea6bd"), "odp-empty": (
+    "ODP, no page known", "#74b3e0"), "odp": ("ODP, all pages known", "#1764ab")}
 
 
 def added(axis, events, series):

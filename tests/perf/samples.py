@@ -17,7 +17,7 @@ def row(median=100, status="ok", unit="ns", faults=None, **key):
 
 
 def write_row(median, reg="hot", size=8, **more):
-    return row(median, op="WRITE", reg=reg, mem="anon", side="both", size=size, **more)
+    return row(median, op="WRITE", reg=reg, mem="anon", side="remote", size=size, **more)
 
 
 def document(rows, program="odp_lat", device="hodp0", clock="icount"):

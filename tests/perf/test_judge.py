@@ -33,7 +33,7 @@ class Compare(Case):
 
     def test_noise(self):
         """compare: twice the noise of the row's class is the threshold, if more"""
-        noise = {"classes": {"odp_lat/WRITE/hot/anon/both": 0.05}, "p90": 0.0}
+        noise = {"classes": {"odp_lat/WRITE/hot/anon/remote": 0.05}, "p90": 0.0}
         self.assertEqual(self.kinds([samples.write_row(10000)], [samples.write_row(11000)], noise), [])
         self.assertEqual(self.kinds([samples.write_row(10000)], [samples.write_row(11001)], noise), ["dearer"])
         cold = [samples.write_row(10000, reg="cold")], [samples.write_row(11000, reg="cold")]
@@ -155,13 +155,13 @@ class Repeat(Case):
     def test_spread(self):
         """repeat: the spread of a class is that of its worst row"""
         found = judge.repeatability(self.runs((10000, 20000), (10000, 21000), (10000, 20000)))
-        self.assertEqual(found["classes"], {"odp_lat/WRITE/hot/anon/both": 0.05})
+        self.assertEqual(found["classes"], {"odp_lat/WRITE/hot/anon/remote": 0.05})
         self.assertEqual((found["rows"], found["within_3_percent"], found["runs"]), (2, 1, 3))
 
     def test_small(self):
         """repeat: a few instructions are no spread"""
         self.assertEqual(judge.repeatability(self.runs((100,), (120,)))["classes"],
-                         {"odp_lat/WRITE/hot/anon/both": 0.0})
+                         {"odp_lat/WRITE/hot/anon/remote": 0.0})
 
     def test_committed(self):
         """repeat: perf/bench/repeatability.json is there, and nine rows of ten agree within 3 %"""
