@@ -18,7 +18,7 @@
 
 #include "crew.h"
 
-#define MS_PER_S 1000
+#define NAP_US 1000
 
 void *perf_crew_shared(size_t len)
 {
@@ -134,7 +134,7 @@ static bool end(pid_t pid, uint64_t until)
 			kill(pid, SIGKILL);
 			killed = true;
 		}
-		usleep(MS_PER_S);
+		usleep(NAP_US);
 	}
 	return !status;
 }

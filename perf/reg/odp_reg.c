@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * odp_reg: registration, deregistration and prefetch: time, and the kernel's
+ * memory, against length, number of regions and number of processes.
+ *
+ * Regions for on-demand paging lie on address space that is only reserved: a
+ * registration that touches it would show.  Pinned ones need the memory.
+ * After each row bytes go to and fro through a region of the kind: one that
+ * registers and does not work gets no figure.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reg.h"
+
+#define KMEM_ENOUGH ((int64_t)1 << 20)
+#define KMEM_MRS 1024
+
+enum {
+	OPT_SWEEP = 256,
+	OPT_REG,
+	OPT_MRS,
+	OPT_PROCS,
+	OPT_PER_PROC,
+};
+
+static const struct option longs[] = {
+	{ "sweep", required_argument, NULL, OPT_SWEEP },
+	{ "reg", required_argument, NULL, OPT_REG },
+	{ "mrs", required_argument, NULL, OPT_MRS },
+	{ "procs", required_argument, NULL, OPT_PROCS },
+	{ "mrs-per-proc", required_argument, NULL, OPT_PER_PROC },
+	{ NULL },
+};
+
+static const char *const sweep_names[] = { "length", "mrs", "procs", "prefetch",
+					   NULL };
+static const char *const pages_names[] = { "reserved", "absent", "present" };
+const char *const reg_names[REGS + 1] = {
+	[REG_ODP] = "odp",
+	[REG_PINNED] = "pinned",
+	[REG_IMPLICIT] = "implicit",
+};
+
+struct tools t = {
+	.regs = ~0u,
+	.mrs = { 1, 10, 100, 1000, 10000 },
+	.nmrs = 5,
+	.procs = { 1, 4, 16, 64 },
+	.nprocs = 4,
+	.per_proc = 64,
+};
+
+static uint32_t want_sweeps = ~0u;
+
+/* "1,10,100": numbers from 1 to @most. */
+static int numbers(const char *what, const char *list, size_t *to, size_t most)
+{
+	int n = 0;
+
+	for (const char *at = list;; at++) {
+		char *end;
+
+		errno = 0;
+		to[n] = strtoul(at, &end, 10);
+		if (*at < '0' || *at > '9' || errno || !to[n] || to[n] > most ||
+		    (*end && *end != ',') || n == 31)
+			perf_die("--%s %s: give numbers from 1 to %zu, with "
+				 "commas between them",
+				 what, list, most);
+		n++;
+		for (int i = 0; i < n - 1; i++) {
+			if (to[i] == to[n - 1])
+				perf_die("--%s %s: give each number once", what,
+					 list);
+		}
+		if (!*end)
+			return n;
+		at = end;
+	}
+}
+
+static void own(int value, const char *arg)
+{
+	size_t list[32];
+
+	switch (value) {
+	case OPT_SWEEP:
+		want_sweeps = perf_choose("sweep", arg, sweep_names);
+		break;
+	case OPT_REG:
+		t.regs = perf_choose("reg", arg, reg_names);
+		break;
+	case OPT_MRS:
+		t.nmrs = numbers("mrs", arg, t.mrs, 1000000);
+		break;
+	case OPT_PROCS:
+		t.nprocs = numbers("procs", arg, list, 1000);
+		for (int i = 0; i < t.nprocs; i++)
+			t.procs[i] = list[i];
+		break;
+	case OPT_PER_PROC:
+		if (numbers("mrs-per-proc", arg, list, 100000) != 1)
+			perf_die("--mrs-per-proc %s: give one number", arg);
+		t.per_proc = list[0];
+		break;
+	}
+}
+
+static const struct perf_program program = {
+	.name = "odp_reg",
+	.summary = "Registration, deregistration and prefetch: time and the "
+		   "kernel's memory.",
+	.help = "      --sweep LIST        length,mrs,procs,prefetch (all)\n"
+		"      --reg LIST          odp,pinned,implicit (all)\n"
+		"      --mrs LIST          regions that there are "
+		"(1,10,100,1000,10000)\n"
+		"      --procs LIST        processes at once (1,4,16,64)\n"
+		"      --mrs-per-proc N    regions of each of them (64)\n",
+	.longs = longs,
+	.own = own,
+	.iterations = 50,
+	.warmup = 5,
+	.sizes = "4k,64k,2M,64M,1G,64G,1T",
+};
+
+/* --- rows ------------------------------------------------------------------------- */
+
+void row_begin(struct perf_row *r, enum perf_unit unit, const struct key *k)
+{
+	perf_row_begin(r, unit);
+	perf_row_key(r, "sweep", k->sweep);
+	perf_row_key(r, "what", k->what);
+	perf_row_key(r, "reg", reg_names[k->reg]);
+	perf_row_key(r, "pages", pages_names[k->pages]);
+	perf_row_key_u64(r, "length", k->length);
+	perf_row_key_u64(r, "mrs", k->mrs);
+	perf_row_key_u64(r, "procs", k->procs);
+}
+
+void row_why(const struct key *k, enum perf_row_status status, const char *why)
+{
+	struct perf_row r;
+
+	row_begin(&r, PERF_NS, k);
+	perf_row_status(&r, status, "%s", why);
+	perf_row_end(&r);
+}
+
+void row_errno(const struct key *k, int err, const char *what)
+{
+	char why[100];
+
+	snprintf(why, sizeof(why), "%s: %s", what, strerrorname_np(err));
+	row_why(k,
+		err == EOPNOTSUPP || err == EINVAL ? PERF_ROW_UNSUPPORTED :
+						     PERF_ROW_FAILED,
+		why);
+}
+
+void row_samples(const struct key *k, uint64_t *samples, size_t n,
+		 const char *wrong)
+{
+	struct perf_row r;
+
+	row_begin(&r, PERF_NS, k);
+	perf_row_samples(&r, samples, n);
+	if (wrong)
+		perf_row_status(&r, PERF_ROW_WRONG, "%s", wrong);
+	perf_row_end(&r);
+}
+
+void row_bytes(const struct key *k, uint64_t bytes)
+{
+	struct perf_row r;
+
+	row_begin(&r, PERF_BYTES, k);
+	perf_row_samples(&r, &bytes, 1);
+	r.note = KMEM_NOTE;
+	perf_row_end(&r);
+}
+
+/* --- against length --------------------------------------------------------------- */
+
+struct ibv_mr *make_mr(struct ibv_pd *pd, enum reg reg, void *p, size_t length)
+{
+	int access = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE |
+		     IBV_ACCESS_REMOTE_READ;
+
+	if (reg != REG_PINNED)
+		access |= IBV_ACCESS_ON_DEMAND;
+	if (reg == REG_IMPLICIT)
+		return ibv_reg_mr(pd, NULL, SIZE_MAX, access);
+	return ibv_reg_mr(pd, p, length, access);
+}
+
+const char *reg_missing(enum reg reg, size_t length)
+{
+	static char why[120];
+	uint64_t available;
+
+	if (reg == REG_PINNED) {
+		available = kmem_available();
+		if (length <= available / 2)
+			return NULL;
+		snprintf(why, sizeof(why),
+			 "pinning takes the memory, and half of what is "
+			 "available is %zu MiB",
+			 available / 2 >> 20);
+		return why;
+	}
+	if (!perf_dev_has_odp(&t.dev, false))
+		return "the device has no on-demand paging";
+	if (reg == REG_IMPLICIT && !perf_dev_has_odp(&t.dev, true))
+		return "the device has no implicit regions";
+	return NULL;
+}
+
+int time_regs(enum reg reg, void *p, size_t length)
+{
+	uint64_t clock = perf_clock_cost();
+
+	for (long i = -t.o.warmup; i < t.o.iterations; i++) {
+		uint64_t begin = perf_now(), made, dropping, dropped;
+		struct ibv_mr *mr = make_mr(t.dev.pd, reg, p, length);
+
+		made = perf_now();
+		if (!mr)
+			return errno;
+		dropping = perf_now();
+		errno = ibv_dereg_mr(mr);
+		dropped = perf_now();
+		if (errno)
+			return errno;
+		if (i < 0)
+			continue;
+		made -= begin;
+		dropped -= dropping;
+		t.samples[i] = made > clock ? made - clock : 0;
+		t.samples2[i] = dropped > clock ? dropped - clock : 0;
+	}
+	return 0;
+}
+
+/*
+ * The kernel's memory for one more region.  As many again are added to some
+ * that are there, so that free places in slabs are used up before; @mr has
+ * 2 * KMEM_MRS places.  False: a registration failed.
+ */
+static bool kmem_per_mr(enum reg reg, void *p, size_t length,
+			struct ibv_mr **mr, uint64_t *bytes)
+{
+	int64_t least = kmem_settled(), before, after, room;
+	size_t n = 0, have = 0;
+	bool ok = true;
+
+	room = kmem_available() / 4;
+	do {
+		n = n ? 2 * n : 1;
+		while (ok && have < n)
+			ok = (mr[have] = make_mr(t.dev.pd, reg, p, length)) &&
+			     ++have;
+		before = kmem_now();
+	} while (ok && n < KMEM_MRS && before - least < KMEM_ENOUGH &&
+		 before - least < room);
+	while (ok && have < 2 * n)
+		ok = (mr[have] = make_mr(t.dev.pd, reg, p, length)) && ++have;
+	after = kmem_now();
+	*bytes = after > before ? (after - before) / n : 0;
+	while (have)
+		ibv_dereg_mr(mr[--have]);
+	return ok;
+}
+
+static void rows_of_length(struct key key, uint8_t *p, size_t length)
+{
+	static struct ibv_mr *mrs[2 * KMEM_MRS];
+	const char *wrong = "it did not register once more";
+	struct ibv_mr *mr;
+	uint64_t bytes;
+	int err;
+
+	key.what = "reg";
+	err = time_regs(key.reg, p, length);
+	if (err) {
+		row_errno(&key, err, "ibv_reg_mr");
+		return;
+	}
+	mr = make_mr(t.dev.pd, key.reg, p, length);
+	if (mr) {
+		wrong = touch_ends(mr, p, length);
+		ibv_dereg_mr(mr);
+	}
+	row_samples(&key, t.samples, t.o.iterations, wrong);
+	key.what = "dereg";
+	row_samples(&key, t.samples2, t.o.iterations, wrong);
+	key.what = "kernel_memory";
+	if (kmem_per_mr(key.reg, p, length, mrs, &bytes))
+		row_bytes(&key, bytes);
+	else
+		row_errno(&key, errno, "ibv_reg_mr of many");
+}
+
+static void sweep_length(enum reg reg)
+{
+	/* A few pages are enough for a region of everything. */
+	int n = reg == REG_IMPLICIT ? 1 : t.o.nsizes;
+
+	for (int s = 0; s < n; s++) {
+		size_t length = reg == REG_IMPLICIT ? PERF_HUGE : t.o.sizes[s];
+		struct key key = { "length",
+				   "reg",
+				   reg,
+				   reg == REG_PINNED ? PAGES_PRESENT :
+						       PAGES_RESERVED,
+				   reg == REG_IMPLICIT ? 0 : length,
+				   1,
+				   1 };
+		const char *why = reg_missing(reg, length);
+		struct perf_mem mem = { .fd = -1 };
+
+		if (!why)
+			why = perf_mem_try(&mem, &t.o, PERF_ANON, length);
+		if (why) {
+			row_why(&key, PERF_ROW_UNSUPPORTED, why);
+			continue;
+		}
+		if (reg == REG_PINNED)
+			perf_mem_touch(&mem, length);
+		rows_of_length(key, mem.p, length);
+		perf_mem_put(&mem);
+	}
+}
+
+/* --- all of them -------------------------------------------------------------------- */
+
+static void get_tools(int argc, char **argv)
+{
+	int err;
+
+	for (int s = 0; s < t.o.nsizes; s++) {
+		if (t.o.sizes[s] % PERF_PAGE)
+			perf_die("--size %zu: regions here are whole pages, "
+				 "give a multiple of %zu",
+				 t.o.sizes[s], PERF_PAGE);
+	}
+	perf_dev_open(&t.dev, &t.o);
+	t.samples = calloc(t.o.iterations, sizeof(*t.samples));
+	t.samples2 = calloc(t.o.iterations, sizeof(*t.samples));
+	t.page = aligned_alloc(PERF_PAGE, PERF_PAGE);
+	perf_need(t.samples && t.samples2 && t.page, "memory for samples");
+	t.page_mr =
+		ibv_reg_mr(t.dev.pd, t.page, PERF_PAGE, IBV_ACCESS_LOCAL_WRITE);
+	perf_need(t.page_mr, "ibv_reg_mr of pinned memory");
+	err = perf_pair_make(&t.pair, &t.dev, NULL, 4);
+	perf_need(!(errno = err), "a queue pair");
+	perf_report_open(&t.o, &program, &t.dev, argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+	static void (*const sweeps[])(enum reg reg) = { sweep_length, sweep_mrs,
+							sweep_procs };
+
+	perf_options(&t.o, &program, argc, argv);
+	get_tools(argc, argv);
+	for (int s = 0; s < 3; s++) {
+		for (int reg = 0; reg < REGS; reg++) {
+			if (want_sweeps >> s & 1 && t.regs >> reg & 1)
+				sweeps[s](reg);
+		}
+	}
+	if (want_sweeps >> 3 & 1)
+		sweep_prefetch();
+	return perf_report_close();
+}

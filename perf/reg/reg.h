@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * The rooms of odp_reg.
+ *
+ *   odp_reg   options; against length
+ *   many      against the number of regions, and of processes
+ *   prefetch  ibv_advise_mr()
+ *   kmem      how much memory the kernel has for itself
+ *   touch     whether a region works: bytes through its ends
+ */
+#ifndef REG_H
+#define REG_H
+
+#include "../lib/pair.h"
+
+enum reg {
+	REG_ODP,
+	REG_PINNED,
+	REG_IMPLICIT, /* the whole address space */
+	REGS,
+};
+
+extern const char *const reg_names[REGS + 1];
+
+enum pages {
+	PAGES_RESERVED, /* address space, never touched */
+	PAGES_ABSENT, /* taken away from the process */
+	PAGES_PRESENT, /* the CPU has them, the device does not */
+};
+
+struct key {
+	const char *sweep;
+	const char *what;
+	enum reg reg;
+	enum pages pages;
+	size_t length; /* 0: all */
+	size_t mrs; /* that there are */
+	int procs;
+};
+
+struct tools {
+	struct perf_options o;
+	struct perf_dev dev;
+	struct perf_pair pair;
+	uint8_t *page; /* pinned */
+	struct ibv_mr *page_mr;
+	uint64_t *samples, *samples2;
+	uint32_t regs; /* wanted */
+	size_t mrs[32];
+	int procs[32];
+	int nmrs, nprocs;
+	int per_proc;
+};
+
+extern struct tools t;
+
+void row_begin(struct perf_row *r, enum perf_unit unit, const struct key *k);
+
+/* A row that only says why there is no figure: by errno, or by words. */
+void row_errno(const struct key *k, int err, const char *what);
+void row_why(const struct key *k, enum perf_row_status status, const char *why);
+void row_samples(const struct key *k, uint64_t *samples, size_t n,
+		 const char *wrong);
+void row_bytes(const struct key *k, uint64_t bytes);
+
+struct ibv_mr *make_mr(struct ibv_pd *pd, enum reg reg, void *p, size_t length);
+
+/*
+ * Time @n registrations and deregistrations of [p, p + length).
+ * 0 or errno
+ */
+int time_regs(enum reg reg, void *p, size_t length);
+
+/* Why such a region cannot be had here, or NULL. */
+const char *reg_missing(enum reg reg, size_t length);
+
+/* ---- touch.c ---- */
+
+/* Bytes to and fro through the ends and the middle.  NULL or what is wrong. */
+const char *touch_ends(struct ibv_mr *mr, uint8_t *p, size_t length);
+
+/* READ all pages of [p, p + length): bytes of @seed, or zeros if that is 0. */
+const char *touch_all(struct ibv_mr *mr, uint8_t *p, size_t length,
+		      uint64_t seed);
+
+/* ---- kmem.c ---- */
+
+#define KMEM_NOTE \
+	"meminfo: Slab+VmallocUsed+Percpu+KernelStack+PageTables+SecPageTables"
+
+/* In bytes, after what is freed late has been freed. */
+uint64_t kmem_settled(void);
+uint64_t kmem_now(void);
+
+/* Bytes of memory that may be used. */
+uint64_t kmem_available(void);
+
+/* ---- the sweeps ---- */
+
+void sweep_mrs(enum reg reg);
+void sweep_procs(enum reg reg);
+void sweep_prefetch(void);
+
+#endif /* REG_H */

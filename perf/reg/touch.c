@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Whether a region works, and not only its registration: pages to and fro
+ * through it.  Page by page, as a device that moves wrong bytes in longer
+ * messages is the business of odp_lat.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "reg.h"
+
+#define SEED 0x5eed0000
+
+static const char *say(const char *format, ...)
+{
+	static char text[160];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	return text;
+}
+
+static int device(enum ibv_wr_opcode opcode, struct ibv_mr *mr, uint8_t *p)
+{
+	int status = perf_pair_do(&t.pair, opcode, t.page, t.page_mr->lkey, p,
+				  mr->rkey, PERF_PAGE, t.o.timeout);
+
+	if (status) {
+		perf_pair_break(&t.pair);
+		perf_need(!(errno = perf_pair_make(&t.pair, &t.dev, NULL, 4)),
+			  "a new queue pair");
+	}
+	return status;
+}
+
+static const char *touch_page(struct ibv_mr *mr, uint8_t *p, size_t at)
+{
+	int status;
+
+	perf_fill(t.page, PERF_PAGE, SEED + at);
+	status = device(IBV_WR_RDMA_WRITE, mr, p + at);
+	if (status)
+		return say("a WRITE at %zu of the region: %s", at,
+			   perf_status(status));
+	if (perf_wrong(p + at, PERF_PAGE, SEED + at))
+		return say("a WRITE at %zu of the region put wrong bytes there",
+			   at);
+	perf_fill(p + at, PERF_PAGE, SEED + at + 1);
+	status = device(IBV_WR_RDMA_READ, mr, p + at);
+	if (status)
+		return say("a READ at %zu of the region: %s", at,
+			   perf_status(status));
+	if (perf_wrong(t.page, PERF_PAGE, SEED + at + 1))
+		return say("a READ at %zu of the region gave wrong bytes", at);
+	return NULL;
+}
+
+const char *touch_ends(struct ibv_mr *mr, uint8_t *p, size_t length)
+{
+	size_t pages = length / PERF_PAGE;
+	const char *why = touch_page(mr, p, 0);
+
+	if (!why)
+		why = touch_page(mr, p, pages / 2 * PERF_PAGE);
+	if (!why)
+		why = touch_page(mr, p, (pages - 1) * PERF_PAGE);
+	return why;
+}
+
+const char *touch_all(struct ibv_mr *mr, uint8_t *p, size_t length,
+		      uint64_t seed)
+{
+	static const uint8_t zeros[PERF_PAGE];
+
+	for (size_t at = 0; at < length; at += PERF_PAGE) {
+		int status;
+		bool right;
+
+		memset(t.page, 0xee, PERF_PAGE);
+		status = device(IBV_WR_RDMA_READ, mr, p + at);
+		if (status)
+			return say("a READ at %zu of the region: %s", at,
+				   perf_status(status));
+		right = seed ? !perf_wrong(t.page, PERF_PAGE, seed + at) :
+			       !memcmp(t.page, zeros, PERF_PAGE);
+		if (!right)
+			return say("a READ at %zu of the region gave wrong "
+				   "bytes",
+				   at);
+	}
+	return NULL;
+}
