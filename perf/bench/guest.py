@@ -52,7 +52,7 @@ def command_line(step):
 
 
 def script(steps):
-    lines = ["cd /root", "export PATH=/src/build/perf:/src/perf/perftest:$PATH"]
+    lines = ["cd /root", "export PATH=/src/build/bench/bin:/src/perf/perftest:$PATH"]
     if any(s.device == "siw0" for s in steps):
         lines.append("/src/perf/bench/build-siw --guest")
     for s in steps:

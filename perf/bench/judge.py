@@ -27,13 +27,14 @@ KIB, MIB, GIB = 1024, 1 << 20, 1 << 30
 # (words, row, row of which it is a share, most)
 # rxe's pinned rows, not its hot ones: those move wrong bytes and give no figure.
 WRITE = {"op": "WRITE", "mem": "anon", "side": "both"}
+REGISTER = {"sweep": "length", "what": "reg", "reg": "odp"}
 BOUNDS = [
     ("WRITE 8 B hot, of rxe's pinned", ("odp_lat", "hodp0", {**WRITE, "reg": "hot", "size": 8}),
      ("odp_lat", "rxe0", {**WRITE, "reg": "pinned", "size": 8}), 0.15),
     ("WRITE 4 KiB hot, of rxe's pinned", ("odp_lat", "hodp0", {**WRITE, "reg": "hot", "size": 4 * KIB}),
      ("odp_lat", "rxe0", {**WRITE, "reg": "pinned", "size": 4 * KIB}), 0.25),
-    ("registration of 1 GiB, of that of 2 MiB", ("odp_reg", "hodp0", {"what": "reg", "length": GIB}),
-     ("odp_reg", "hodp0", {"what": "reg", "length": 2 * MIB}), 1.1),
+    ("registration of 1 GiB, of that of 2 MiB", ("odp_reg", "hodp0", {**REGISTER, "length": GIB}),
+     ("odp_reg", "hodp0", {**REGISTER, "length": 2 * MIB}), 1.1),
 ]
 
 

@@ -279,13 +279,11 @@ def invalidation(results):
 
 
 def registration(results):
-    rows = [r for r in of(results, "odp_reg") if "length" in r.key or "size" in r.key]
-    by = "length" if any("length" in r.key for r in rows) else "size"
-    groups = defaultdict(list)
-    for r in rows:
-        name = " ".join(str(v) for k, v in r.key.items() if k not in (by, "mrs", "procs") and isinstance(v, str))
-        if by in r.key and r.row["unit"] == "ns":
-            groups[name].append(r)
+    by, groups = "length", defaultdict(list)
+    for r in of(results, "odp_reg"):
+        if r.row["unit"] == "ns" and r.key.get("sweep") in ("length", "prefetch") and r.key["reg"] != "implicit":
+            pages = f", pages {r.key['pages']}" if r.key["sweep"] == "prefetch" else ""
+            groups[f"{r.key['what']} {r.key['reg']}{pages}"].append(r)
     groups = {k: v for k, v in groups.items() if len({r.key[by] for r in v}) > 1}
     if not groups:
         return []

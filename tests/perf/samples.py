@@ -16,8 +16,8 @@ def row(median=100, status="ok", unit="ns", faults=None, **key):
     return {"key": key, "status": "ok", "unit": unit, **figures, **extra}
 
 
-def write_row(median, reg="hot", size=8, **more):
-    return row(median, op="WRITE", reg=reg, mem="anon", side="remote", size=size, **more)
+def write_row(median, reg="hot", size=8, side="remote", **more):
+    return row(median, op="WRITE", reg=reg, mem="anon", side=side, size=size, **more)
 
 
 def document(rows, program="odp_lat", device="hodp0", clock="icount"):

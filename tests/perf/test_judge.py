@@ -111,13 +111,15 @@ class Compare(Case):
 
 class Gate(Case):
     def gate(self, small=150, large=250, reg=110, more=(), drop=None):
+        def write(n, **key):
+            return samples.write_row(n, side="both", **key)
+
         def reg_row(length, n):
-            return samples.row(n, what="reg", length=length)
+            return samples.row(n, sweep="length", what="reg", reg="odp", length=length)
         documents = {
-            "icount-lat.hodp0": samples.document([samples.write_row(small), samples.write_row(large, size=LARGE),
-                                                  *more]),
-            "icount-lat.rxe0": samples.document([samples.write_row(1000, reg="pinned"), samples.write_row(
-                1000, reg="pinned", size=LARGE)], device="rxe0"),
+            "icount-lat.hodp0": samples.document([write(small), write(large, size=LARGE), *more]),
+            "icount-lat.rxe0": samples.document([write(1000, reg="pinned"), write(1000, reg="pinned", size=LARGE)],
+                                                device="rxe0"),
             "icount-reg.hodp0": samples.document([reg_row(2 << 20, 100), reg_row(1 << 30, reg)], program="odp_reg"),
         }
         documents.pop(drop, None)
