@@ -209,7 +209,8 @@ static void rows_of_procs(struct key key, struct procs *p, uint64_t growth)
 	row_samples(&key, p->shared->samples + n, n, NULL);
 	key.what = "kernel_memory";
 	if (n >= KMEM_LEAST)
-		row_bytes(&key, growth / (n - n / 2));
+		row_bytes(&key,
+			  growth / p->procs / (t.per_proc - t.per_proc / 2));
 }
 
 static void at_once(struct key key)
