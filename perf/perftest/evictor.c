@@ -109,7 +109,10 @@ static void event(enum evictor_how how, uint64_t *cursor)
 	size_t present, gone;
 	int n, err;
 
-	n = evictor_target_next(&target, cursor, bytes, pieces);
+	/* A piece would not hold an aligned 2 MiB, and the kernel looks. */
+	n = evictor_target_next(&target, cursor,
+				how == EVICTOR_COLLAPSE ? UINT64_MAX : bytes,
+				pieces);
 	err = evictor_how_before(how, &target, pieces, n);
 	if (err)
 		perf_die("writing %s back: %s", target.file, strerror(err));
@@ -118,7 +121,7 @@ static void event(enum evictor_how how, uint64_t *cursor)
 		return; /* it has ended meanwhile */
 	y->events++;
 	y->gone += gone;
-	if (err && err != ENOMEM) {
+	if (err && err != ENODATA) {
 		y->refused++;
 		y->err = err;
 	} else if (err || !present) {
@@ -234,8 +237,9 @@ static void row_of(enum evictor_how how)
 		perf_row_status(&r, PERF_ROW_UNSUPPORTED, "%s", missing[how]);
 	} else if (!y->n && y->refused) {
 		perf_row_status(&r, PERF_ROW_FAILED,
-				"the kernel refused all %lu events: %s",
-				y->refused, strerror(y->err));
+				"%lu of %lu events found no page to take, the "
+				"kernel refused the others: %s",
+				y->idle, y->events, strerror(y->err));
 	} else if (!y->n) {
 		perf_row_status(&r, PERF_ROW_FAILED,
 				"none of %lu events found %s to take",

@@ -99,8 +99,7 @@ int evictor_how_before(enum evictor_how how, const struct evictor_target *t,
 		       const struct evictor_range *pieces, int n);
 
 /*
- * 0 or errno.  ESRCH: the process has ended.  ENOMEM: what is to be taken is not
- * there.
+ * 0 or errno.  ESRCH: the process has ended.  ENODATA: there is nothing to take.
  */
 int evictor_how_take(enum evictor_how how, const struct evictor_target *t,
 		     const struct evictor_range *pieces, int n);

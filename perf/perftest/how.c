@@ -153,7 +153,10 @@ static int advise(const struct evictor_target *t,
 		iov[i].iov_base = (void *)pieces[i].start;
 		iov[i].iov_len = pieces[i].len;
 	}
-	return process_madvise(t->pidfd, iov, n, advice, 0) < 0 ? errno : 0;
+	if (process_madvise(t->pidfd, iov, n, advice, 0) >= 0)
+		return 0;
+	/* The mapping was changed after we had looked it up. */
+	return errno == ENOMEM && advice == MADV_PAGEOUT ? ENODATA : errno;
 }
 
 static int punch(const struct evictor_target *t,
@@ -220,7 +223,7 @@ static int migrate(const struct evictor_target *t,
 	return err;
 }
 
-/* Whole aligned 2 MiB only; ENOMEM if there are none. */
+/* Whole aligned 2 MiB only; ENODATA if there are none. */
 static int collapse(const struct evictor_target *t,
 		    const struct evictor_range *pieces, int n)
 {
@@ -238,7 +241,7 @@ static int collapse(const struct evictor_target *t,
 				(struct evictor_range){ .start = from,
 							.len = to - from };
 	}
-	return nhuge ? advise(t, huge, nhuge, MADV_COLLAPSE) : ENOMEM;
+	return nhuge ? advise(t, huge, nhuge, MADV_COLLAPSE) : ENODATA;
 }
 
 /*

@@ -158,7 +158,7 @@ class Runner:
         command = [beside("evictor"), "--pid", str(p.all[side].pid), "--how", row.evict, "--rate",
                    str(self.o.evict_rate), "--wait", str(self.o.timeout), "--quiet", "--out_json",
                    f"{self.directory}/evictor.json"]
-        if self.o.evict_bytes:
+        if self.o.evict_bytes != "all":
             command += ["--bytes", self.o.evict_bytes]
         # perftest's buffer is in the heap or in a mapping, as malloc() likes.
         command += ["--file", files[side == "client"]] if files else ["--range", "anonymous"]
@@ -171,7 +171,7 @@ class Runner:
         status = p.all[name].returncode
         raise Failed(f"the {name} ended with {status}: {last_words(text)}")
 
-    def wait(self, p):
+    def wait(self, p, row):
         """Until both ends have ended well."""
         end = time.monotonic() + self.o.timeout
         while True:
@@ -189,8 +189,11 @@ class Runner:
                     raise Failed("the client ended and the server did not: " + last_words(p.output("server")))
                 return
             if time.monotonic() > end:
-                raise Failed(f"the two ends were not ready after {self.o.timeout} s: give fewer iterations with -n, "
-                             "or more time with --timeout")
+                less = "fewer iterations with -n"
+                if row.evict != "none":
+                    less += ", a lower --evict-rate"
+                raise Failed(f"the two ends were not ready after {self.o.timeout} s: give {less}, or more time with "
+                             "--timeout")
             time.sleep(0.02)
 
     def evictions(self, p, row):
@@ -204,8 +207,9 @@ class Runner:
             raise Failed(f"the evictor: {done['why']}: give more iterations with -n, or a higher --evict-rate")
         gone = done["extra"]["gone_pages"]
         if not gone and row.odp == "yes":
-            raise Failed(f"no page went in {done['extra']['events']:g} evictions: give more iterations with -n, or "
-                         "a higher --evict-rate")
+            hint = ("what is huge already does not collapse" if row.evict == "collapse"
+                    else "give more iterations with -n, or a higher --evict-rate")
+            raise Failed(f"no page went in {done['extra']['events']:g} evictions: {hint}")
         return {"evictions": done["extra"]["events"], "evicted_pages": gone}
 
     def once(self, row, files):
@@ -223,7 +227,7 @@ class Runner:
             p.start("client", client)
             if row.evict != "none" and self.o.evict_side == "client":
                 self.start_evictor(p, row, files)
-            self.wait(p)
+            self.wait(p, row)
             extra = self.evictions(p, row) if row.evict != "none" else {}
             text = p.output("client")
         if before is not None:
@@ -242,7 +246,8 @@ class Runner:
         n = max(100, min(1000, 64 * MIB // row.size))
         if row.evict == "none":
             return n
-        pace = self.pace.get(row._replace(evict="none"), 50e-6)
+        # Without a row to go by: what a slow device takes.
+        pace = self.pace.get(row._replace(evict="none"), 50e-6 + row.size / 1e8)
         return max(n, min(EVICTED_MOST, int(EVICTED_SECONDS / pace)))
 
     def remember_pace(self, row, results, samples):
