@@ -33,13 +33,14 @@ enum cb_flags { CB_NO_REGS };
 
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
-void qemu_plugin_register_vcpu_tb_trans_cb(
-	plugin_id id, void (*cb)(plugin_id, struct qemu_plugin_tb *));
+void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id,
+					   void (*cb)(plugin_id,
+						      struct qemu_plugin_tb *));
 void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
 					  void (*cb)(unsigned int, void *),
 					  enum cb_flags flags, void *data);
-void qemu_plugin_register_atexit_cb(plugin_id id,
-				    void (*cb)(plugin_id, void *), void *data);
+void qemu_plugin_register_atexit_cb(plugin_id id, void (*cb)(plugin_id, void *),
+				    void *data);
 
 #define EXPORTED __attribute__((visibility("default")))
 EXPORTED int qemu_plugin_version = VERSION;
