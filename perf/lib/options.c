@@ -24,7 +24,8 @@ enum {
 	OPT_TIMEOUT,
 };
 
-static const char shorts[] = "d:i:x:p:m:n:w:s:aUqh";
+/* The colon: a missing argument is told from an unknown option. */
+static const char shorts[] = ":d:i:x:p:m:n:w:s:aUqh";
 
 static const struct option longs[] = {
 	{ "device", required_argument, NULL, 'd' },
@@ -195,7 +196,21 @@ static bool is_icount(const char *text)
 	return !strcmp(text, "icount");
 }
 
-static void take(struct perf_options *o, const struct perf_program *p, int c)
+/* getopt_long() tells a letter; of a long option the word is all there is. */
+static void die_of_option(const struct perf_program *p, int c, char **argv)
+{
+	const char *what = c == ':' ? "wants an argument" : "is not known";
+	const char letter[] = { '-', optopt, 0 };
+	bool is_letter = optopt > 0 && optopt < 256;
+
+	perf_die("the option %s %s: see %s --help",
+		 is_letter && argv[optind - 1][1] != '-' ? letter :
+							   argv[optind - 1],
+		 what, p->name);
+}
+
+static void take(struct perf_options *o, const struct perf_program *p, int c,
+		 char **argv)
 {
 	switch (c) {
 	case 'd':
@@ -256,20 +271,24 @@ static void take(struct perf_options *o, const struct perf_program *p, int c)
 	default:
 		if (c >= 256 && c < OPT_SERVER && p->own)
 			p->own(c, optarg);
-		else /* getopt has said what */
-			perf_die("see %s --help for the options", p->name);
+		else
+			die_of_option(p, c, argv);
 	}
 }
 
-static struct option *all_longs(const struct perf_program *p)
+#define OWN_LONGS 32
+
+static const struct option *all_longs(const struct perf_program *p)
 {
-	struct option *all;
+	static struct option all[LONGS + OWN_LONGS + 1];
 	size_t n = 0;
 
 	while (p->longs && p->longs[n].name)
 		n++;
-	all = calloc(LONGS + n + 1, sizeof(*all));
-	perf_need(all, "calloc");
+	if (n > OWN_LONGS)
+		perf_die("%d own options at most: this is a bug of the program",
+			 OWN_LONGS);
+	memset(all, 0, sizeof(all));
 	memcpy(all, longs, sizeof(longs));
 	if (n)
 		memcpy(all + LONGS, p->longs, n * sizeof(*all));
@@ -292,7 +311,7 @@ static void check(const struct perf_options *o, const struct perf_program *p)
 void perf_options(struct perf_options *o, const struct perf_program *p,
 		  int argc, char **argv)
 {
-	struct option *all = all_longs(p);
+	const struct option *all = all_longs(p);
 	int c;
 
 	memset(o, 0, sizeof(*o));
@@ -304,10 +323,10 @@ void perf_options(struct perf_options *o, const struct perf_program *p,
 	o->timeout = 10;
 	o->file_dir = "/var/tmp";
 	perf_sizes(o, sizes_default(p));
+	opterr = 0;
 	optind = 0; /* from the beginning, also a second time */
 	while ((c = getopt_long(argc, argv, shorts, all, NULL)) != -1)
-		take(o, p, c);
-	free(all);
+		take(o, p, c, argv);
 	if (p->peers && optind < argc)
 		o->host = argv[optind++];
 	if (optind < argc)

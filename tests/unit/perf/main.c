@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Unit test of perf/lib without a device.
+ *
+ * Here: main, and children.  figures.c has statistics and bytes, options.c the
+ * command line, report.c the JSON document and the table, mem.c memory.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "unit.h"
+
+bool unit_failed;
+
+static char dir[60];
+
+static size_t read_back(FILE *f, char *to, size_t room)
+{
+	size_t n;
+
+	rewind(f);
+	n = fread(to, 1, room - 1, f);
+	to[n] = 0;
+	fclose(f);
+	return n;
+}
+
+void unit_run(struct ran *r, void (*fn)(const void *arg), const void *arg)
+{
+	FILE *out = tmpfile(), *err = tmpfile();
+	pid_t child;
+
+	if (!out || !err)
+		abort();
+	fflush(NULL);
+	child = fork();
+	if (!child) {
+		dup2(fileno(out), 1);
+		dup2(fileno(err), 2);
+		fn(arg);
+		exit(0);
+	}
+	if (child < 0 || waitpid(child, &r->status, 0) != child)
+		abort();
+	read_back(out, r->out, sizeof(r->out));
+	read_back(err, r->err, sizeof(r->err));
+}
+
+bool unit_died(const struct ran *r, const char *words)
+{
+	char copy[200], *rest = copy, *word;
+	const char *nl = strchr(r->err, '\n');
+	bool all = WIFEXITED(r->status) &&
+		   WEXITSTATUS(r->status) == PERF_IMPOSSIBLE && nl && !nl[1];
+
+	snprintf(copy, sizeof(copy), "%s", words);
+	while (all && (word = strsep(&rest, " ")))
+		all = strstr(r->err, word);
+	if (!all)
+		printf("# status 0x%x, stderr: %s\n", r->status, r->err);
+	return all;
+}
+
+char *unit_file(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	char *text;
+	size_t n;
+
+	if (!f)
+		return NULL;
+	text = malloc(1 << 20);
+	if (!text)
+		abort();
+	n = fread(text, 1, (1 << 20) - 1, f);
+	text[n] = 0;
+	fclose(f);
+	return text;
+}
+
+const char *unit_dir(void)
+{
+	strcpy(dir, "/tmp/perf-unit.XXXXXX");
+	if (!mkdtemp(dir))
+		abort();
+	return dir;
+}
+
+bool unit_only(const char *file)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	bool only = d;
+
+	while (d && (e = readdir(d))) {
+		if (*e->d_name == '.' || (file && !strcmp(e->d_name, file)))
+			continue;
+		printf("# left: %s\n", e->d_name);
+		only = false;
+	}
+	if (d)
+		closedir(d);
+	return only;
+}
+
+void unit_dir_end(void)
+{
+	char command[100];
+
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	if (system(command))
+		abort();
+}
+
+static const struct {
+	const struct unit_case *cases;
+	const size_t *num;
+} groups[] = {
+	{ figure_cases, &num_figure_cases },
+	{ option_cases, &num_option_cases },
+	{ mem_cases, &num_mem_cases },
+	{ report_cases, &num_report_cases },
+};
+
+int main(void)
+{
+	int n = 0, failures = 0;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (size_t g = 0; g < ARRAY_LEN(groups); g++) {
+		for (size_t i = 0; i < *groups[g].num; i++) {
+			unit_failed = false;
+			groups[g].cases[i].fn();
+			printf("%s %d - %s\n", unit_failed ? "not ok" : "ok",
+			       ++n, groups[g].cases[i].intent);
+			failures += unit_failed;
+		}
+	}
+	printf("1..%d\n", n);
+	return failures != 0;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Cases of the instruments' unit test, and what they stand on. */
+#ifndef UNIT_H
+#define UNIT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "perf.h"
+
+/* The case that runs has failed; it goes on, to show what else is wrong. */
+extern bool unit_failed;
+
+#define CHECK(cond)                                                         \
+	do {                                                                \
+		if (!(cond)) {                                              \
+			printf("# %s:%d: %s\n", __FILE__, __LINE__, #cond); \
+			unit_failed = true;                                 \
+		}                                                           \
+	} while (0)
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+struct unit_case {
+	const char *intent;
+	void (*fn)(void);
+};
+
+extern const struct unit_case figure_cases[], option_cases[], report_cases[],
+	mem_cases[];
+extern const size_t num_figure_cases, num_option_cases, num_report_cases,
+	num_mem_cases;
+
+/* A child that ran: what it said, and how it ended. */
+struct ran {
+	int status; /* of waitpid() */
+	char out[20000], err[4000];
+};
+
+/* Run @fn in a child; one that returns ends with status 0. */
+void unit_run(struct ran *r, void (*fn)(const void *arg), const void *arg);
+
+/* It ended by perf_die(), with one line that has all of the words in it. */
+bool unit_died(const struct ran *r, const char *words);
+
+/* The whole of a file, to be freed; NULL: there is none. */
+char *unit_file(const char *path);
+
+/* A directory for a case, and what is in it afterwards: nothing but @file. */
+const char *unit_dir(void);
+bool unit_only(const char *file);
+void unit_dir_end(void);
+
+#endif /* UNIT_H */
