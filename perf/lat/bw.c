@@ -6,7 +6,7 @@
  * as many of them outstanding as the window has, from the first post to the
  * last completion.  States that do not last (cold, touched, prefetched) are
  * made for the whole region before each batch, so every operation of a batch
- * meets pages in that state; a batch is shorter where 64 MiB hold fewer pieces.
+ * meets pages in that state; a batch is shorter where 16 MiB hold fewer pieces.
  */
 #include <getopt.h>
 #include <sched.h>

@@ -15,7 +15,7 @@
 #include "lat.h"
 
 /* All pieces together, as long as one is not longer. */
-#define SPAN_MAX ((size_t)64 << 20)
+#define SPAN_MAX ((size_t)16 << 20)
 
 const char *const op_names[OPS + 1] = { "SEND", "WRITE", "WRITE_WITH_IMM",
 					"READ", "FAA",	 "CAS" };
@@ -231,7 +231,7 @@ static bool open_region(struct rig *g, struct a_case *c, enum side at)
 	return call(g, c, at, &touch);
 }
 
-/* How much of the memory is huge pages in fact, while it is in use. */
+/* "thp" is a wish: say so if not all of the memory is huge pages in fact. */
 static void tell_huge(struct rig *g, struct a_case *c)
 {
 	double huge = 0, all = 0;
@@ -244,7 +244,7 @@ static void tell_huge(struct rig *g, struct a_case *c)
 		huge += m.w[0];
 		all += (c->len + PERF_HUGE - 1) / PERF_HUGE * PERF_HUGE;
 	}
-	if (all)
+	if (huge < all)
 		perf_row_extra(&c->row, "huge_share", huge / all);
 }
 

@@ -75,8 +75,10 @@ static int fail(struct message *m, int err, const char *format, ...)
 
 static int call_hello(struct end *e, struct message *m)
 {
-	if (m->w[0] != VERSION)
-		return fail(m, EPROTO, "another version of this program");
+	if (m->w[0] != VERSION || m->w[1] != (uint64_t)end_depth)
+		return fail(m, EPROTO,
+			    "the server is another program, or another version "
+			    "of it: start the same on both sides");
 	m->w[HELLO_GENERAL] = e->dev.attr.odp_caps.general_caps;
 	m->w[HELLO_RC] = e->dev.attr.odp_caps.per_transport_caps.rc_odp_caps;
 	m->w[HELLO_GUID] = e->dev.attr.orig_attr.node_guid;
@@ -411,6 +413,7 @@ void end_serve(const struct perf_options *o, int sock)
 	struct message m;
 	struct end e;
 	bool open = false, bye = false;
+	int err;
 
 	while (!bye && wire_receive(sock, &m)) {
 		/* Not before: what is wrong with the device the client says. */
@@ -422,13 +425,14 @@ void end_serve(const struct perf_options *o, int sock)
 		if (!wire_send(sock, &m))
 			break;
 	}
+	err = errno;
 	if (open)
 		end_close(&e);
 	close(sock);
 	/* A parent has said itself why. */
 	if (!bye && o->server)
 		perf_die("the client has gone: %s: start both sides again",
-			 strerror(errno));
+			 strerror(err));
 }
 
 int end_server(const struct perf_options *o)

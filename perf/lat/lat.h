@@ -45,7 +45,7 @@ struct shape {
 /* ---- wire.c: calls through a socket ---- */
 
 enum call {
-	CALL_HELLO = 1, /* version -> enum hello */
+	CALL_HELLO = 1, /* version, depth -> enum hello */
 	CALL_QP, /* -> struct perf_qp_address; the old one is destroyed */
 	CALL_CONNECT, /* struct perf_qp_address -> */
 	CALL_REGION, /* memory, reg, length -> address, rkey */

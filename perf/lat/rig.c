@@ -78,7 +78,7 @@ void rig_reconnect(struct rig *g)
 
 void rig_open(struct rig *g, const struct perf_options *o)
 {
-	struct message m = { .call = CALL_HELLO, .w = { VERSION } };
+	struct message m = { .call = CALL_HELLO, .w = { VERSION, end_depth } };
 
 	memset(g, 0, sizeof(*g));
 	g->o = o;
