@@ -4,14 +4,12 @@
  * run is a child with a directory of its own, where nothing but its report may
  * be in the end.
  */
-#include <cjson/cJSON.h>
 #include <pthread.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
+
+/* Itself, for the moment in which a signal finds it busy. */
+#include "../../../perf/lib/report.c"
 
 #include "unit.h"
 
@@ -435,6 +433,31 @@ static void interrupted(void)
 	interrupted_to("-", SIGINT);
 }
 
+static void busy_child(const void *arg)
+{
+	(void)arg;
+	open_report();
+	good_row("a", 1);
+	hold();
+	raise(SIGTERM);
+	append(&report.rows, " ", 1); /* goes on */
+	let_go();
+	_exit(77);
+}
+
+static void interrupted_when_busy(void)
+{
+	cJSON *doc;
+	struct ran r;
+
+	run(&r, busy_child, NULL);
+	CHECK(WIFEXITED(r.status) && WEXITSTATUS(r.status) == 143);
+	doc = parsed();
+	CHECK(!complete(doc) && rows(doc) == 1);
+	cJSON_Delete(doc);
+	unit_dir_end();
+}
+
 /* A thread that sends the signal whenever it likes, rows being added. */
 static void *send_signal(void *arg)
 {
@@ -476,39 +499,49 @@ static void interrupted_anywhere(void)
 	}
 }
 
-/* A child's end, by signal or exit, is not the report's. */
+static void by_signal(void)
+{
+	raise(SIGTERM);
+}
+
+static void by_exit(void)
+{
+	exit(0);
+}
+
+/* How a child of a reporting process ended that ends by @end. */
+static int childs_end(void (*end)(void))
+{
+	pid_t child;
+	int status;
+
+	fflush(NULL);
+	child = fork();
+	if (!child) {
+		end();
+		_exit(77);
+	}
+	if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
+		_exit(3);
+	return WEXITSTATUS(status);
+}
+
 static void children_child(const void *arg)
 {
-	int status;
-	pid_t child;
-
 	(void)arg;
 	open_report();
 	good_row("a", 1);
-	child = fork();
-	if (!child) {
-		raise(SIGTERM);
-		_exit(77);
-	}
-	if (waitpid(child, &status, 0) != child || WEXITSTATUS(status) != 143)
-		_exit(3);
-	fflush(NULL);
-	child = fork();
-	if (!child)
-		exit(0);
-	if (waitpid(child, &status, 0) != child || status)
+	/* So that it shows if a child writes it. */
+	unlink(path);
+	if (childs_end(by_signal) != 143 || !access(path, F_OK))
 		_exit(4);
-	unlink(path); /* a child's exit would write it */
-	child = fork();
-	if (!child)
-		exit(0);
-	waitpid(child, &status, 0);
-	if (!access(path, F_OK))
+	if (childs_end(by_exit) != 0 || !access(path, F_OK))
 		_exit(5);
 	good_row("b", 1);
 	exit(perf_report_close());
 }
 
+/* A child's end, by signal or exit, is not the report's. */
 static void children(void)
 {
 	cJSON *doc;
@@ -555,6 +588,8 @@ const struct unit_case report_cases[] = {
 	{ "a run that dies keeps its rows", died_early },
 	{ "an interrupted run keeps its rows and tells the signal",
 	  interrupted },
+	{ "an interruption waits for the row that is being added",
+	  interrupted_when_busy },
 	{ "an interruption at any moment leaves a whole document",
 	  interrupted_anywhere },
 	{ "the end of a child does not touch the report", children },
