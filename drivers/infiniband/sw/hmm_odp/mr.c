@@ -10,7 +10,7 @@
  *   on demand   holds a reference to its process's mirror and two numbers;
  *               registration costs the same at every length
  *   pinned      ib_umem, and a table of the pages' kernel addresses
- *   REG_MR      the same table, filled by map_mr_sg with kernel addresses
+ *   REG_MR      the same table, of what map_mr_sg was given last
  *   DMA         a kernel consumer's view of all kernel memory
  *
  * Lifetime: the registration is one reference, each span another.  Dereg makes
@@ -206,6 +206,7 @@ static void hodp_mr_free(struct hodp_mr *mr)
 		hodp_mirror_put(mr->mirror);
 	ib_umem_release(mr->umem);
 	kvfree(mr->table);
+	kvfree(mr->next);
 	kfree_rcu(mr, rcu);
 }
 
@@ -349,10 +350,12 @@ struct ib_mr *hodp_mr_alloc(struct ib_pd *pd, enum ib_mr_type type, u32 max_sg)
 	mr->kind = HODP_MR_TABLE;
 	mr->table_max = max_sg;
 	mr->table = kvcalloc(max_sg, sizeof(*mr->table), GFP_KERNEL);
-	if (mr->table)
+	mr->next = kvcalloc(max_sg, sizeof(*mr->next), GFP_KERNEL);
+	if (mr->table && mr->next)
 		ret = hodp_mr_publish(mr, pd);
 	if (ret) {
 		kvfree(mr->table);
+		kvfree(mr->next);
 		kfree(mr);
 		return ERR_PTR(ret);
 	}
@@ -363,9 +366,9 @@ static int hodp_mr_set_page(struct ib_mr *ibmr, u64 addr)
 {
 	struct hodp_mr *mr = to_hodp_mr(ibmr);
 
-	if (mr->table_len == mr->table_max)
+	if (mr->next_len == mr->table_max)
 		return -ENOMEM;
-	mr->table[mr->table_len++] = (void *)(unsigned long)addr;
+	mr->next[mr->next_len++] = (void *)(unsigned long)addr;
 	return 0;
 }
 
@@ -374,7 +377,7 @@ int hodp_mr_map_sg(struct ib_mr *ibmr, struct scatterlist *sg, int nents,
 {
 	struct hodp_mr *mr = to_hodp_mr(ibmr);
 
-	mr->table_len = 0;
+	mr->next_len = 0;
 	return ib_sg_to_pages(ibmr, sg, nents, offset, hodp_mr_set_page);
 }
 
@@ -382,6 +385,30 @@ int hodp_mr_map_sg(struct ib_mr *ibmr, struct scatterlist *sg, int nents,
 static bool hodp_mr_is_fast(const struct hodp_mr *mr, const struct ib_pd *pd)
 {
 	return mr->ibmr.pd == pd && mr->kind == HODP_MR_TABLE && !mr->umem;
+}
+
+/* What was mapped last becomes the translation, if its pages hold all of it. */
+static int hodp_mr_take_map(struct hodp_mr *mr)
+{
+	const struct ib_mr *ibmr = &mr->ibmr;
+	u32 len = mr->next_len ?: mr->table_len;
+	u64 va;
+
+	if (!len)
+		return -EINVAL;
+	/* Consumers choose another IOVA, too. */
+	va = ibmr->iova & (ibmr->page_size - 1);
+	if (va + ibmr->length > (u64)len * ibmr->page_size)
+		return -EINVAL;
+	if (mr->next_len)
+		swap(mr->table, mr->next);
+	mr->next_len = 0;
+	mr->table_len = len;
+	mr->iova = ibmr->iova;
+	mr->length = ibmr->length;
+	mr->page_shift = ilog2(ibmr->page_size);
+	mr->va = va;
+	return 0;
 }
 
 /*
@@ -397,17 +424,14 @@ int hodp_mr_fast_reg(struct hodp_device *dev, struct ib_pd *pd, u32 lkey,
 	if (!mr)
 		return -EINVAL;
 	write_lock(&mr->use);
-	if (hodp_mr_is_fast(mr, pd) && !mr->valid && key >> 8 == lkey >> 8) {
+	if (hodp_mr_is_fast(mr, pd) && !mr->valid && key >> 8 == lkey >> 8)
+		ret = hodp_mr_take_map(mr);
+	if (!ret) {
 		mr->access = access;
-		mr->iova = mr->ibmr.iova;
-		mr->length = mr->ibmr.length;
-		mr->page_shift = ilog2(mr->ibmr.page_size);
-		mr->va = mr->ibmr.iova & (mr->ibmr.page_size - 1);
 		WRITE_ONCE(mr->key, key);
 		WRITE_ONCE(mr->gen, mr->gen + 1);
 		/* Pairs with the acquire in hodp_mr_span(). */
 		smp_store_release(&mr->valid, true);
-		ret = 0;
 	}
 	write_unlock(&mr->use);
 	hodp_mr_put(mr);

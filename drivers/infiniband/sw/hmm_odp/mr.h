@@ -46,6 +46,10 @@ enum hodp_mr_kind {
  * @gen: counts such changes: a span of an earlier one is stale
  * @table: TABLE: kernel address of each page of 1 << @page_shift bytes
  * @table_len: entries in use; @table_max: allocated
+ * @next: REG_MR regions: what map_mr_sg() collects, as long as @table.  It
+ *         means nothing until REG_MR makes it @table: a consumer may map before
+ *         it invalidates what was there
+ * @next_len: entries in it; 0: there was no mapping since the last REG_MR
  * @stats: ODP only
  * @inval_base: hodp_mirror_invalidated() when it was registered
  * @rcu: look-ups run under RCU
@@ -69,6 +73,8 @@ struct hodp_mr {
 	void **table;
 	u32 table_len;
 	u32 table_max;
+	void **next;
+	u32 next_len;
 	struct hodp_mr_stats stats;
 	u64 inval_base;
 	struct rcu_head rcu;
