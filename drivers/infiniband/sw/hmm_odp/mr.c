@@ -113,7 +113,10 @@ int hodp_mr_span(struct hodp_device *dev, const struct ib_pd *pd, u32 key,
 
 	if (unlikely(!mr))
 		return -EINVAL;
-	span->gen = READ_ONCE(mr->gen);
+	/* Pairs with the release in hodp_mr_fast_reg(): the fields below are of
+	 * this generation, or of a later one, which makes the span stale.
+	 */
+	span->gen = smp_load_acquire(&mr->gen);
 	/* Pairs with the release in hodp_mr_fast_reg(): the fields below. */
 	if (unlikely(!smp_load_acquire(&mr->valid) ||
 		     READ_ONCE(mr->key) != key))
@@ -429,7 +432,8 @@ int hodp_mr_fast_reg(struct hodp_device *dev, struct ib_pd *pd, u32 lkey,
 	if (!ret) {
 		mr->access = access;
 		WRITE_ONCE(mr->key, key);
-		WRITE_ONCE(mr->gen, mr->gen + 1);
+		/* Pairs with the acquire in hodp_mr_span(). */
+		smp_store_release(&mr->gen, mr->gen + 1);
 		/* Pairs with the acquire in hodp_mr_span(). */
 		smp_store_release(&mr->valid, true);
 	}
