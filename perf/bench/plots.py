@@ -160,8 +160,8 @@ def fault_cdf(results):
             r.device == d and (r.key["op"], r.key["mem"], r.key["size"]) == (op, mem, size) for r in rows)]
         for i, d in enumerate(absent):
             other = [r for r in of(results, "odp_lat", reg="cold", op=op, mem=mem, size=size) if r.device == d]
-            axis.text(0.97, 0.06 + 0.08 * i, f"{NAMES[d]}: {WORDS[other[0].status] if other else 'not measured'}",
-                      transform=axis.transAxes, ha="right", fontweight="bold",
+            axis.text(0.97, 0.45 + 0.1 * i, f"{NAMES[d]}: {WORDS[other[0].status] if other else 'not measured'}",
+                      transform=axis.transAxes, ha="right", fontweight="bold", bbox={"color": "white", "alpha": 0.8},
                       color=RED if other and other[0].status == "wrong" else GREY)
         axis.set_xscale("log")
         axis.xaxis.set_major_formatter(FuncFormatter(number_words))
@@ -313,12 +313,11 @@ def scaling(results):
     """Throughput against each number that varies, as a share of hmm_odp's first point."""
     rows = [r for r in of(results, "odp_scale", "wall") if r.row["unit"] in ("ops/s", "MB/s")] or \
         [r for r in of(results, "odp_scale") if r.row["unit"] in ("ops/s", "MB/s")]
-    groups = defaultdict(list)
+    groups, varied = defaultdict(list), scale_axes(rows)
     for r in rows:
-        axis = scale_axis(r)
-        if axis:
-            words = " ".join(v for v in r.key.values() if isinstance(v, str))
-            groups[(axis, words)].append(r)
+        if r.step in varied:
+            words = " ".join(f"{k} {v}" for k, v in r.key.items() if isinstance(v, str) and k in ("mrs", "storm"))
+            groups[varied[r.step], words].append(r)
     groups = {k: v for k, v in groups.items() if len({r.key[k[0]] for r in v}) > 1}
     if not groups:
         return []
@@ -346,13 +345,15 @@ def scaling(results):
              "CPUs: more threads than two cannot be faster.", svg(figure, "scale"))]
 
 
-def scale_axis(row):
-    """The number that a row of odp_scale varies."""
-    what = row.key.get("vary") or row.key.get("axis")
-    if what in row.key:
-        return what
-    numbers = [k for k, v in row.key.items() if isinstance(v, int) and k not in ("size", "depth") and v > 1]
-    return numbers[0] if len(numbers) == 1 else None
+def scale_axes(rows):
+    """{step: the number that its rows vary}; each step of the plan varies one."""
+    found = {}
+    for step_name in {r.step for r in rows}:
+        mine = [r for r in rows if r.step == step_name]
+        for name in ("qps", "threads", "procs"):
+            if len({r.key.get(name) for r in mine}) > 1:
+                found[step_name] = name
+    return found
 
 
 def all_plots(results):
