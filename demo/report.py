@@ -227,7 +227,7 @@ class Report:
                 "guest; hmm_odp moves data between queue pairs of one device without packets, rxe sends packets. "
                 "On an emulated machine times are noisy: perftest's two processes spin on both CPUs and rxe's workers "
                 "wait for them. Only the ratios of one run mean something, and those of latency to a factor of a few; "
-                "for repeatable instruction counts run perf/cost/run. \"ratio\" is "
+                "for repeatable instruction counts run make bench. \"ratio\" is "
                 f"{' / '.join(self.devices)}: smaller is better for latency, larger for bandwidth. perftest does not "
                 "look at the bytes; the last sections do.")
 
