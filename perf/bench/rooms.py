@@ -9,6 +9,7 @@ import re
 
 # In this order; the first that matches.
 KERNEL = [
+    ("kernel: bit search", r"^_?find_(next|first|last)|bitmap"),
     ("kernel: security modules", r"tomoyo|^security_|apparmor|landlock|hook_file"),
     ("kernel: look-ups (xarray, maple tree)", r"^(xa|xas|mas|mt|mab)_|^mtree|^rb_|interval_tree|^radix"),
     ("kernel: system call entry", r"prandom|error_entry|error_return|^(asm_|entry_|do_syscall|syscall_|x64_sys_call|__x64_sys|irqentry_|__get_user|"
