@@ -72,7 +72,7 @@ OPTIONAL = {
     "why": (is_text, "a text"),
     "note": (is_text, "a text"),
     "extra": (lambda v: isinstance(v, dict) and all(is_number(x) for x in v.values()), "numbers by name"),
-    "samples": (lambda v: isinstance(v, list) and all(natural(x) for x in v), "a list of whole numbers"),
+    "samples": (lambda v: isinstance(v, list) and all(is_number(x) and x >= 0 for x in v), "a list of numbers"),
     "n": (natural, "a whole number"),
     **{name: (is_number, "a number") for name in FIGURES[1:]},
 }
