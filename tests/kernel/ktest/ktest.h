@@ -3,9 +3,9 @@
  * The kernel's verbs, tested as a kernel consumer uses them.
  *
  * Language
- *   mem      64 KiB of kernel memory, and @want, what must be in it.  A case
- *            notes in @want what it moves; after each case all of it is
- *            compared, so every byte that is not named is a guard byte
+ *   mem      kernel memory, and @want, what must be in it.  A case notes in
+ *            @want what it moves; after each case all of it is compared, so
+ *            every byte that is not named is a guard byte
  *   wr       a work request, its SGEs and its completion, from a pool that
  *            outlives the QPs: a late completion never hits a dead stack
  *   pair     two connected RC QPs of one device
@@ -22,7 +22,7 @@
 #include <linux/sizes.h>
 #include <rdma/ib_verbs.h>
 
-#define KT_MEM_BYTES SZ_64K
+#define KT_MEM_BYTES SZ_64K /* of those that each case has */
 #define KT_MEMS 4
 #define KT_WRS 192
 #define KT_SGES 4
@@ -40,6 +40,8 @@ struct kt;
 struct kt_mem {
 	u8 *p;
 	u8 *want;
+	u32 len;
+	int id;
 	u64 dma;
 };
 
@@ -102,6 +104,7 @@ struct kt_pair {
  * @main: a pair of @pd, there when a case begins
  * @other: a second pair, for the cases that open one
  * @seed: of the bytes in @mem
+ * @mems: how many there were, of whatever case
  */
 struct kt {
 	struct ib_device *dev;
@@ -115,6 +118,7 @@ struct kt {
 	atomic_t clock;
 	u8 key;
 	u32 seed;
+	int mems;
 	bool failed;
 };
 
@@ -139,7 +143,11 @@ __printf(4, 5) bool kt_fail(struct kt *t, const char *where, int line,
 			    const char *fmt, ...);
 
 /* rig.c: memory */
-void kt_mem_fill(struct kt *t);
+/* Return: 0, -ENOMEM, -EIO; kt_mem_free() in any case. */
+int kt_mem_alloc(struct kt *t, struct kt_mem *mem, u32 len);
+void kt_mem_free(struct kt *t, struct kt_mem *mem);
+/* With bytes of which none are like the others'. */
+void kt_mem_fill(struct kt *t, struct kt_mem *mem);
 /* All of @mem is as it must be. */
 void kt_mem_check(struct kt *t, const struct kt_mem *mem);
 /* @len bytes go from one place to the other, when all goes well. */
@@ -203,6 +211,8 @@ struct kt_region {
 extern const struct kt_piece kt_region_pieces[KT_REGION_PIECES];
 
 bool kt_region_alloc(struct kt *t, struct kt_region *r, struct ib_pd *pd);
+bool kt_region_alloc_pages(struct kt *t, struct kt_region *r, struct ib_pd *pd,
+			   u32 pages);
 void kt_region_free(struct kt *t, struct kt_region *r);
 /* Return: as ib_map_mr_sg(), which needs the lock to itself. */
 int kt_region_map(struct kt_region *r, struct kt_mem *mem,

@@ -74,37 +74,13 @@ static void kt_teardown(struct kt *t)
 {
 	int i;
 
-	for (i = 0; i < KT_MEMS; i++) {
-		struct kt_mem *mem = &t->mem[i];
-
-		if (mem->dma)
-			ib_dma_unmap_single(t->dev, mem->dma, KT_MEM_BYTES,
-					    DMA_BIDIRECTIONAL);
-		kfree(mem->p);
-		kfree(mem->want);
-	}
+	for (i = 0; i < KT_MEMS; i++)
+		kt_mem_free(t, &t->mem[i]);
 	if (t->pd2)
 		ib_dealloc_pd(t->pd2);
 	if (t->pd)
 		ib_dealloc_pd(t->pd);
 	kfree(t);
-}
-
-static int kt_setup_mem(struct kt *t, struct kt_mem *mem)
-{
-	u64 dma;
-
-	/* So much of kmalloc() is aligned to its own size. */
-	mem->p = kmalloc(KT_MEM_BYTES, GFP_KERNEL);
-	mem->want = kmalloc(KT_MEM_BYTES, GFP_KERNEL);
-	if (!mem->p || !mem->want)
-		return -ENOMEM;
-	dma = ib_dma_map_single(t->dev, mem->p, KT_MEM_BYTES,
-				DMA_BIDIRECTIONAL);
-	if (ib_dma_mapping_error(t->dev, dma))
-		return -EIO;
-	mem->dma = dma;
-	return 0;
 }
 
 static struct ib_pd *kt_setup_pd(struct ib_device *dev, int flags)
@@ -127,7 +103,7 @@ static struct kt *kt_setup(struct ib_device *dev)
 	if (!t->pd || !t->pd2)
 		ret = -ENOMEM;
 	for (i = 0; i < KT_MEMS && !ret; i++)
-		ret = kt_setup_mem(t, &t->mem[i]);
+		ret = kt_mem_alloc(t, &t->mem[i], KT_MEM_BYTES);
 	if (ret) {
 		kt_teardown(t);
 		return ERR_PTR(ret);
@@ -144,7 +120,8 @@ static void kt_run_case(struct kt *t, const struct kt_case *c)
 	t->failed = false;
 	t->wrs = 0;
 	atomic_set(&t->clock, 0);
-	kt_mem_fill(t);
+	for (i = 0; i < KT_MEMS; i++)
+		kt_mem_fill(t, &t->mem[i]);
 	kt_pair_open(t, &t->main, t->pd, c->opts);
 	if (!t->failed)
 		c->run(t);

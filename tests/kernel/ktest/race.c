@@ -6,20 +6,46 @@
  * now or the one before.  The other registers now this memory, now that, always
  * at the same IOVA, and takes the key back.  When that is complete, no byte of
  * the memory may change any more, and none outside the region ever.
+ *
+ * The region is large, so that most invalidations find a copy under way.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/delay.h>
 #include <linux/kthread.h>
+#include <linux/slab.h>
 #include "ktest.h"
 
 #define KT_RACE_TIME (HZ + HZ / 2)
+/* A slow machine has so long to make it a race. */
+#define KT_RACE_LIMIT (15 * HZ)
+#define KT_RACE_ENOUGH 10
+#define KT_RACE_MEM SZ_512K
 /* The lowest bits are the memory's. */
-#define KT_RACE_IOVA 0x4000000000ULL
+#define KT_RACE_IOVA (0x4000000000ULL + 123)
 
+/* Begins at an odd byte, ends short of a page, and memory between the pieces. */
+static const struct kt_piece kt_race_pieces[] = {
+	{ 3 * 4096 + 123, 30 * 4096 - 123 },
+	{ 40 * 4096, 70 * 4096 },
+	{ 111 * 4096, 15 * 4096 + 777 },
+};
+
+#define KT_RACE_PAGES (30 + 70 + 16)
+#define KT_RACE_BYTES (115 * 4096 - 123 + 777)
+
+/**
+ * struct kt_race - what both threads know
+ * @mem: the memory that is registered in turn
+ * @src: what is written; the writer's
+ * @key: of now or of before
+ * @w, @written, @refused: the writer's, until it has ended
+ */
 struct kt_race {
 	struct kt *t;
 	struct kt_region r;
+	struct kt_mem mem[2];
+	struct kt_mem src;
 	struct kt_wr *w;
 	u32 key;
 	int written;
@@ -27,13 +53,13 @@ struct kt_race {
 	bool destroys;
 };
 
-/* One WRITE of all the region, of bytes that were never there. */
+/* One WRITE of all the region, of other bytes than the last. */
 static void kt_race_write(struct kt_race *race)
 {
 	struct kt *t = race->t;
 	struct kt_wr *w = race->w;
 
-	memset(t->mem[0].p, race->written + race->refused, KT_REGION_BYTES);
+	memset(race->src.p, race->written + race->refused, KT_RACE_BYTES);
 	reinit_completion(&w->done);
 	atomic_set(&w->calls, 0);
 	w->rdma.rkey = READ_ONCE(race->key);
@@ -63,70 +89,125 @@ static int kt_race_writer(void *arg)
 }
 
 /* Register @mem for a moment. */
-static void kt_race_round(struct kt_race *race, struct kt_mem *mem, int i)
+static void kt_race_register(struct kt_race *race, struct kt_mem *mem, int i)
 {
 	struct kt *t = race->t;
 	struct kt_region *r = &race->r;
+	int ret;
 
-	if (race->destroys && !r->mr && !kt_region_alloc(t, r, t->pd))
+	if (!r->mr && !kt_region_alloc_pages(t, r, t->pd, KT_RACE_PAGES))
 		return;
-	kt_region_map_usual(t, r, mem);
-	r->mr->iova = KT_RACE_IOVA + 123;
+	ret = kt_region_map(r, mem, kt_race_pieces, ARRAY_SIZE(kt_race_pieces),
+			    NULL, SZ_4K);
+	KT_CHECK(t,
+		 ret == ARRAY_SIZE(kt_race_pieces) &&
+			 r->mr->length == KT_RACE_BYTES,
+		 "mapped %d", ret);
+	r->mr->iova = KT_RACE_IOVA;
 	kt_do(t, &t->other.a, kt_region_wr(t, r, KT_RW), IB_WC_SUCCESS);
 	WRITE_ONCE(race->key, r->mr->rkey);
-	usleep_range(200 + i % 7 * 300, 300 + i % 7 * 300);
+	usleep_range(500 + i % 7 * 300, 600 + i % 7 * 300);
 	if (race->destroys)
 		kt_region_free(t, r);
 	else
 		kt_region_inv(t, &t->other.a, r);
 }
 
-/* It was registered: see what came to be in the region, and nowhere else. */
-static void kt_race_settle(struct kt *t, const struct kt_region *r,
-			   struct kt_mem *mem)
+/* It was registered: note what came to be in the region, and nowhere else. */
+static void kt_race_note(struct kt *t, struct kt_mem *mem)
 {
-	u32 i;
+	int i;
+	u32 off;
 
-	for (i = 0; i < KT_REGION_PIECES; i++) {
-		const struct kt_piece *p = &kt_region_pieces[i];
+	/* Backwards: a copy that still ran would come to the end last. */
+	for (i = ARRAY_SIZE(kt_race_pieces) - 1; i >= 0; i--) {
+		const struct kt_piece *p = &kt_race_pieces[i];
 
-		memcpy(mem->want + p->off, mem->p + p->off, p->len);
+		for (off = round_down(p->len, 512);; off -= 512) {
+			memcpy(mem->want + p->off + off, mem->p + p->off + off,
+			       min(p->len - off, 512));
+			if (!off)
+				break;
+		}
 	}
-	kt_mem_check(t, mem);
+}
+
+static bool kt_race_enough(const struct kt_race *race, int rounds)
+{
+	return rounds >= KT_RACE_ENOUGH &&
+	       READ_ONCE(race->written) >= KT_RACE_ENOUGH &&
+	       READ_ONCE(race->refused) >= KT_RACE_ENOUGH;
+}
+
+static bool kt_race_goes_on(const struct kt_race *race, int rounds,
+			    unsigned long start)
+{
+	if (race->t->failed)
+		return false;
+	return time_before(jiffies, start + (kt_race_enough(race, rounds) ?
+						     KT_RACE_TIME :
+						     KT_RACE_LIMIT));
+}
+
+static void kt_race_rounds(struct kt_race *race)
+{
+	unsigned long start = jiffies;
+	struct kt *t = race->t;
+	struct task_struct *writer;
+	int i, wrs = t->wrs;
+
+	writer = kthread_run(kt_race_writer, race, "hodp_ktest");
+	if (!KT_CHECK(t, !IS_ERR(writer), "kthread: %pe", writer))
+		return;
+	for (i = 0; kt_race_goes_on(race, i, start); i++) {
+		struct kt_mem *mem = &race->mem[i & 1];
+
+		kt_race_register(race, mem, i);
+		kt_race_note(t, mem);
+		/* Of either: what is not registered has had time to change. */
+		kt_mem_check(t, &race->mem[~i & 1]);
+		kt_mem_check(t, mem);
+		t->wrs = wrs;
+	}
+	kthread_stop(writer);
+	kt_mem_check(t, &race->mem[0]);
+	kt_mem_check(t, &race->mem[1]);
+	pr_info("# %d regions, %d writes, %d refused\n", i, race->written,
+		race->refused);
+	KT_CHECK(t, kt_race_enough(race, i), "that is no race");
 }
 
 static void kt_race_run(struct kt *t, bool destroys)
 {
-	struct kt_race race = { .t = t, .destroys = destroys };
-	unsigned long end = jiffies + KT_RACE_TIME;
-	struct task_struct *writer;
-	int i, wrs;
+	struct kt_race *race = kzalloc(sizeof(*race), GFP_KERNEL);
+	int i, ret;
 
-	if (!kt_region_alloc(t, &race.r, t->pd))
+	if (!KT_CHECK(t, race, "no memory"))
 		return;
-	kt_pair_open(t, &t->other, t->pd, (struct kt_opts){ IB_POLL_SOFTIRQ });
-	race.w = kt_rdma(t, IB_WR_RDMA_WRITE, KT_RACE_IOVA + 123, 0);
-	kt_sge(race.w, &t->mem[0], 0, KT_REGION_BYTES);
-	wrs = t->wrs;
-	writer = kthread_run(kt_race_writer, &race, "hodp_ktest");
-	if (!KT_CHECK(t, !IS_ERR(writer), "kthread: %pe", writer))
-		goto out;
-	for (i = 0; !t->failed && time_before(jiffies, end); i++) {
-		/* What was registered the last time has had time to change. */
-		kt_mem_check(t, &t->mem[1 + i % 2]);
-		kt_race_round(&race, &t->mem[1 + i % 2], i);
-		kt_race_settle(t, &race.r, &t->mem[1 + i % 2]);
-		t->wrs = wrs;
+	race->t = t;
+	race->destroys = destroys;
+	ret = kt_mem_alloc(t, &race->src, KT_RACE_MEM);
+	for (i = 0; i < 2 && !ret; i++) {
+		ret = kt_mem_alloc(t, &race->mem[i], KT_RACE_MEM);
+		if (!ret)
+			kt_mem_fill(t, &race->mem[i]);
 	}
-	kthread_stop(writer);
-	memcpy(t->mem[0].want, t->mem[0].p, KT_REGION_BYTES);
-	pr_info("# %d regions, %d writes, %d refused\n", i, race.written,
-		race.refused);
-	KT_CHECK(t, i >= 10 && race.written >= 10 && race.refused >= 10,
-		 "%d regions, %d writes, %d refused are no race", i,
-		 race.written, race.refused);
-out:
-	kt_region_free(t, &race.r);
+	KT_CHECK(t, !ret, "memory: %d", ret);
+	if (!ret)
+		kt_pair_open(t, &t->other, t->pd, (struct kt_opts){});
+	if (!t->failed) {
+		race->w = kt_rdma(t, IB_WR_RDMA_WRITE, KT_RACE_IOVA, 0);
+		kt_sge(race->w, &race->src, 0, KT_RACE_BYTES);
+		kt_race_rounds(race);
+	}
+	/* Nothing runs any more when what it would write to is freed. */
+	kt_pair_close(t, &t->main);
+	kt_pair_close(t, &t->other);
+	kt_region_free(t, &race->r);
+	for (i = 0; i < 2; i++)
+		kt_mem_free(t, &race->mem[i]);
+	kt_mem_free(t, &race->src);
+	kfree(race);
 }
 
 /* LOCAL_INV and REG_MR of other memory, while a peer writes by the rkey. */

@@ -9,14 +9,20 @@ const struct kt_piece kt_region_pieces[KT_REGION_PIECES] = {
 	{ 3 * 4096, 777 },
 };
 
-bool kt_region_alloc(struct kt *t, struct kt_region *r, struct ib_pd *pd)
+bool kt_region_alloc_pages(struct kt *t, struct kt_region *r, struct ib_pd *pd,
+			   u32 pages)
 {
 	memset(r, 0, sizeof(*r));
-	r->mr = ib_alloc_mr(pd, IB_MR_TYPE_MEM_REG, KT_PIECES);
+	r->mr = ib_alloc_mr(pd, IB_MR_TYPE_MEM_REG, pages);
 	if (KT_CHECK(t, !IS_ERR(r->mr), "ib_alloc_mr: %pe", r->mr))
 		return true;
 	r->mr = NULL;
 	return false;
+}
+
+bool kt_region_alloc(struct kt *t, struct kt_region *r, struct ib_pd *pd)
+{
+	return kt_region_alloc_pages(t, r, pd, KT_PIECES);
 }
 
 void kt_region_free(struct kt *t, struct kt_region *r)

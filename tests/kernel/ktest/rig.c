@@ -8,36 +8,57 @@
 
 /* ---- memory ---- */
 
-void kt_mem_fill(struct kt *t)
+int kt_mem_alloc(struct kt *t, struct kt_mem *mem, u32 len)
 {
-	int i, j;
+	u64 dma;
 
-	for (i = 0; i < KT_MEMS; i++) {
-		for (j = 0; j < KT_MEM_BYTES; j++) {
-			t->seed = t->seed * 1103515245 + 12345;
-			t->mem[i].p[j] = t->seed >> 16;
-		}
-		memcpy(t->mem[i].want, t->mem[i].p, KT_MEM_BYTES);
+	/* So much of kmalloc() is aligned to its own size. */
+	mem->p = kmalloc(len, GFP_KERNEL);
+	mem->want = kmalloc(len, GFP_KERNEL);
+	mem->len = len;
+	mem->id = t->mems++;
+	if (!mem->p || !mem->want)
+		return -ENOMEM;
+	dma = ib_dma_map_single(t->dev, mem->p, len, DMA_BIDIRECTIONAL);
+	if (ib_dma_mapping_error(t->dev, dma))
+		return -EIO;
+	mem->dma = dma;
+	return 0;
+}
+
+void kt_mem_free(struct kt *t, struct kt_mem *mem)
+{
+	if (mem->dma)
+		ib_dma_unmap_single(t->dev, mem->dma, mem->len,
+				    DMA_BIDIRECTIONAL);
+	kfree(mem->p);
+	kfree(mem->want);
+	*mem = (struct kt_mem){};
+}
+
+void kt_mem_fill(struct kt *t, struct kt_mem *mem)
+{
+	u32 i;
+
+	for (i = 0; i < mem->len; i++) {
+		t->seed = t->seed * 1103515245 + 12345;
+		mem->p[i] = t->seed >> 16;
 	}
+	memcpy(mem->want, mem->p, mem->len);
 }
 
 void kt_mem_check(struct kt *t, const struct kt_mem *mem)
 {
-	int i, n = 0, first = -1;
+	u32 i, n = 0, first = 0;
 
-	if (!memcmp(mem->p, mem->want, KT_MEM_BYTES))
+	if (!memcmp(mem->p, mem->want, mem->len))
 		return;
-	for (i = 0; i < KT_MEM_BYTES; i++) {
-		if (mem->p[i] == mem->want[i])
-			continue;
-		if (first < 0)
+	for (i = 0; i < mem->len; i++)
+		if (mem->p[i] != mem->want[i] && !n++)
 			first = i;
-		n++;
-	}
 	KT_CHECK(t, false,
-		 "mem %d: %d bytes are wrong, the first at %#x: %#x, not %#x",
-		 (int)(mem - t->mem), n, first, mem->p[first],
-		 mem->want[first]);
+		 "mem %d: %u bytes are wrong, the first at %#x: %#x, not %#x",
+		 mem->id, n, first, mem->p[first], mem->want[first]);
 }
 
 void kt_moved(struct kt_mem *to, u32 to_off, const struct kt_mem *from,
