@@ -17,7 +17,7 @@
  * fills the free places that earlier ones have left in its slabs.  Of fewer
  * regions than these it is lost in the noise.
  */
-#define KMEM_LEAST 1000
+#define KMEM_LEAST 4000
 
 /* --- regions ------------------------------------------------------------------ */
 
