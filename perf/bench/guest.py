@@ -30,10 +30,10 @@ SENTENCE = {96: "the guest died while it ran", 97: "the guest could not be set u
 
 
 def signals():
-    """TERM and HUP end a run as Ctrl-C does."""
+    """TERM and HUP end a run as Ctrl-C does, and Ctrl-C one that is in the background."""
     def interrupt(number, frame):
         raise KeyboardInterrupt
-    for s in (signal.SIGTERM, signal.SIGHUP):
+    for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(s, interrupt)
 
 
