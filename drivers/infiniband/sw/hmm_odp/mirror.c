@@ -70,6 +70,8 @@
 #define HODP_WINDOW_SHIFT 30
 #define HODP_WINDOW_SIZE ((unsigned long)SZ_1G)
 #define HODP_CHUNKS (1U << (HODP_WINDOW_SHIFT - HODP_CHUNK_SHIFT))
+/* Windows that are found without the xarray. */
+#define HODP_WINDOWS_NEAR 8
 
 /* How long a fault may lose against invalidations before the caller waits. */
 #define HODP_FAULT_TIMEOUT HZ
@@ -100,6 +102,7 @@ struct hodp_window {
  * @gate: running faults
  * @windows: address >> HODP_WINDOW_SHIFT -> window; looked up without a lock,
  *           because windows go only with the mirror
+ * @near: windows seen lately, by the low bits of their index; likewise
  * @window_lock: serialises making a window
  * @dropped: entries that invalidations dropped
  */
@@ -109,6 +112,7 @@ struct hodp_mirror {
 	refcount_t refs;
 	struct list_head link;
 	struct xarray windows;
+	struct hodp_window *near[HODP_WINDOWS_NEAR];
 	struct mutex window_lock; /* making windows */
 	atomic64_t dropped;
 	struct hodp_gate gate;
@@ -210,31 +214,6 @@ static const struct mmu_interval_notifier_ops hodp_mirror_ops = {
 };
 
 /* ---- mirrors and windows ---- */
-
-struct hodp_mirrors *hodp_mirrors_alloc(void)
-{
-	struct hodp_mirrors *ms = kzalloc(sizeof(*ms), GFP_KERNEL);
-
-	if (!ms)
-		return NULL;
-	ms->counters = alloc_percpu(struct hodp_counters);
-	if (!ms->counters) {
-		kfree(ms);
-		return NULL;
-	}
-	refcount_set(&ms->refs, 1);
-	mutex_init(&ms->lock);
-	INIT_LIST_HEAD(&ms->list);
-	return ms;
-}
-
-void hodp_mirrors_put(struct hodp_mirrors *ms)
-{
-	if (!refcount_dec_and_test(&ms->refs))
-		return;
-	free_percpu(ms->counters);
-	kfree(ms);
-}
 
 /* A mirror of the calling process, in nobody's list yet. */
 static struct hodp_mirror *hodp_mirror_new(struct hodp_mirrors *ms)
@@ -619,10 +598,26 @@ long hodp_mirror_snapshot(struct hodp_mirror *m, u64 va, u64 len)
 
 /* ---- views ---- */
 
+static struct hodp_window *hodp_window_find(struct hodp_mirror *m, u64 va)
+{
+	unsigned long idx = va >> HODP_WINDOW_SHIFT;
+	struct hodp_window **near = &m->near[idx % HODP_WINDOWS_NEAR];
+	struct hodp_window *w = READ_ONCE(*near);
+
+	if (likely(w && w->base == idx << HODP_WINDOW_SHIFT))
+		return w;
+	w = xa_load(&m->windows, idx);
+	if (!w)
+		return NULL;
+	/* Pairs with the dependency on READ_ONCE() above: initialised. */
+	smp_store_release(near, w);
+	return w;
+}
+
 int hodp_mirror_view(struct hodp_mirror *m, u64 va, u64 len, bool write,
 		     const struct hodp_view *other, struct hodp_view *v)
 {
-	struct hodp_window *w = xa_load(&m->windows, va >> HODP_WINDOW_SHIFT);
+	struct hodp_window *w = hodp_window_find(m, va);
 	struct hodp_chunk *c;
 
 	if (unlikely(!w))
