@@ -108,7 +108,9 @@ def faults(line, device):
 
 def table(results):
     """The head and the lines, as texts."""
-    limits, found = Limits(results), [HEAD]
+    limits = Limits(results)
+    siw = ["siw"] if any(r.device == "siw0" for r in results.rows) else []
+    found = [HEAD + siw]
     for line in lines(results):
         ours, rxe = line.figure("hodp0"), line.figure("rxe0")
         first = next(iter(line.by_device.values()))
@@ -118,7 +120,7 @@ def table(results):
                       cell(line, "hodp0"), cell(line, "rxe0"),
                       cell(line, "-") if bare else "" if line.clock == "wall" else number(limit),
                       ratio(ours, rxe), "" if bare else ratio(ours, limit),
-                      faults(line, "hodp0"), faults(line, "rxe0")])
+                      faults(line, "hodp0"), faults(line, "rxe0"), *(cell(line, "siw0") for _ in siw)])
     return found
 
 

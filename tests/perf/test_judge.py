@@ -102,6 +102,13 @@ class Compare(Case):
         self.assertEqual(moved.returncode, 2)
         self.assertIn("control", moved.stdout)
 
+    def test_not_registered(self):
+        """compare: what is not registered is the control, on any device"""
+        rows = [samples.row(1000, event="munmap", reg=reg, size=8) for reg in ("none", "odp")]
+        results = Results(samples.results(self.tmp / "r", {"icount-inval.hodp0": samples.document(
+            rows, program="odp_inval")}))
+        self.assertEqual([judge.ours(r) for r in results.rows], [False, True])
+
     def test_no_base(self):
         """compare: a BASE that is nothing gets one sentence"""
         for words in ([], ["no-such-revision"]):
