@@ -56,10 +56,19 @@ def number_words(n, _=None):
     return f"{n:g}"
 
 
+def thinned(xs):
+    """Those of @xs (sizes) that can be written side by side."""
+    least, found = (max(xs) / min(xs)) ** (1 / 13), []
+    for x in sorted(xs):
+        if not found or x >= found[-1] * least:
+            found.append(x)
+    return found
+
+
 def log_axes(axes, xs):
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    axes.set_xticks(xs)
+    axes.set_xticks(thinned(xs))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: size_words(int(v)).replace("iB", "").replace(" ", "")))
     axes.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(number_words))
@@ -160,14 +169,14 @@ def fault_cdf(results):
             r.device == d and (r.key["op"], r.key["mem"], r.key["size"]) == (op, mem, size) for r in rows)]
         for i, d in enumerate(absent):
             other = [r for r in of(results, "odp_lat", reg="cold", op=op, mem=mem, size=size) if r.device == d]
-            axis.text(0.97, 0.45 + 0.1 * i, f"{NAMES[d]}: {WORDS[other[0].status] if other else 'not measured'}",
-                      transform=axis.transAxes, ha="right", fontweight="bold", bbox={"color": "white", "alpha": 0.8},
+            axis.text(1, 1.02 + 0.08 * i, f"{NAMES[d]}: {WORDS[other[0].status] if other else 'not measured'}",
+                      transform=axis.transAxes, ha="right", fontweight="bold", fontsize=8,
                       color=RED if other and other[0].status == "wrong" else GREY)
         axis.set_xscale("log")
         axis.xaxis.set_major_formatter(FuncFormatter(number_words))
         axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4))
         axis.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
-        axis.set_title(f"{op} {size_words(size)}, {mem}")
+        axis.set_title(f"{op} {size_words(size)}, {mem}", loc="left")
         axis.set_xlabel("instructions")
     axes[0].set_ylabel("share of samples")
     legend(figure, axes)
@@ -208,7 +217,8 @@ def faults(results):
     if not any(r.status == "ok" for r in rows):
         return []
     regs = [g for g in REGISTRATIONS if any(r.key["reg"] == g for r in rows)]
-    sizes = sorted({r.key["size"] for r in rows})
+    shown = (8, 4 << 10, 64 << 10, 1 << 20, 4 << 20, 64 << 20)
+    sizes = sorted({r.key["size"] for r in rows} & set(shown))
     figure, axes = panels(len(sizes), 2.6)
     touch = {r.key["size"]: r for r in of(results, "odp_limit", op="first_touch", mem="anon") if r.status == "ok"}
     for axis, size in zip(axes, sizes):
@@ -224,8 +234,8 @@ def faults(results):
         axis.set_title(size_words(size))
     axes[0].set_ylabel("page faults per WRITE")
     legend(figure, axes)
-    return [("Page faults per operation", "By the device's counters where it has them, else by the process's (the "
-             "table's notes say which); a fault can bring many pages.", svg(figure, "faults"))]
+    return [("Page faults per operation", "By the device's counters where it has them, else by the process's 
+             "notes in the JSON say which); a fault can bring many pages.", svg(figure, "faults"))]
 
 
 INVAL_LOOKS = {"none": ("not registered", "#bdbdbd"), "pinned": ("pinned", "#8ea6bd"), "odp-empty": (
@@ -295,8 +305,9 @@ def registration(results):
                 if r.device == device:
                     one.setdefault(r.key[by], r)
             line_with_faults(axis, list(one.values()), device, by)
+        shortest = min(r.key[by] for r in part)
         touch = {r.key["size"]: r.value() for r in of(results, "odp_limit", op="first_touch", mem="anon")
-                 if r.status == "ok"}
+                 if r.status == "ok" and r.key["size"] >= shortest}
         if touch and ("prefetch" in name or "pinned" in name):
             axis.plot(*zip(*sorted(touch.items())), color=COLOURS["limit"], linestyle="--",
                       label="limit: CPU's first touch")
