@@ -19,7 +19,7 @@ help:
 	@echo '  make check-debug    functional tests under KASAN, lockdep, ...'
 	@echo '  make check-pyverbs  the tests of rdma-core'
 	@echo '  make check-mutants  do the tests notice broken code?'
-	@echo '  make bench          measure, beside rdma_rxe (40 minutes; BENCH=quick: 8)'
+	@echo '  make bench          measure, beside rdma_rxe (20 minutes; BENCH=quick: 6)'
 	@echo '  make bench-compare BASE=...  what got dearer since a revision or a result'
 	@echo '  make shell          a shell in the guest (ARGS="--rxe --pmem 256M")'
 	@echo '  make lint           style and static checks'

@@ -234,7 +234,7 @@ def faults(results):
         axis.set_title(size_words(size))
     axes[0].set_ylabel("page faults per WRITE")
     legend(figure, axes)
-    return [("Page faults per operation", "By the device's counters where it has them, else by the process's 
+    return [("Page faults per operation", "By the device's counters where it has them, else by the process's (the rows' "
              "notes in the JSON say which); a fault can bring many pages.", svg(figure, "faults"))]
 
 
