@@ -13,6 +13,9 @@
 #include <linux/swap.h>
 #include "chunk.h"
 
+/* From so many entries on, clearing the table is cheaper than finding them. */
+#define HODP_CLEAR_MIN 16
+
 static void hodp_chunk_free_rcu(struct rcu_head *rcu)
 {
 	struct hodp_chunk *c = container_of(rcu, struct hodp_chunk, rcu);
@@ -67,6 +70,18 @@ static void hodp_chunk_store(struct hodp_chunk *c, unsigned int idx,
 	c->table[idx] = hodp_entry_merge(old, entry);
 }
 
+/* All small entries at once. */
+static unsigned int hodp_chunk_clear(struct hodp_chunk *c)
+{
+	unsigned int n = c->npresent;
+
+	lockdep_assert_held_write(&c->lock);
+	memset(c->table, 0, HODP_CHUNK_PAGES * sizeof(*c->table));
+	bitmap_zero(c->present, HODP_CHUNK_PAGES);
+	c->npresent = 0;
+	return n;
+}
+
 /*
  * Forget pages [first, last]; a huge entry goes as a whole.  Cost: of the
  * entries present.  Return: pages forgotten.
@@ -83,6 +98,9 @@ static unsigned int hodp_chunk_drop(struct hodp_chunk *c, unsigned int first,
 	}
 	if (!c->npresent)
 		return 0;
+	if (c->npresent > HODP_CLEAR_MIN && !first &&
+	    last == HODP_CHUNK_PAGES - 1)
+		return hodp_chunk_clear(c);
 	idx = first;
 	for_each_set_bit_from(idx, c->present, last + 1) {
 		c->table[idx] = 0;
