@@ -120,6 +120,10 @@ void perf_dev_open(struct perf_dev *d, const struct perf_options *o)
 	memset(d, 0, sizeof(*d));
 	d->name = o->device;
 	d->ctx = open_by_name(o->device);
+	if (d->ctx->device->transport_type == IBV_TRANSPORT_IWARP)
+		perf_die(
+			"%s is iWARP, and only the connection manager connects its queue pairs: use a RoCE or InfiniBand device",
+			d->name);
 	perf_need(!(errno = ibv_query_device_ex(d->ctx, NULL, &d->attr)),
 		  "ibv_query_device_ex");
 	d->port_num = o->port;
