@@ -127,11 +127,14 @@ static void trap(const void *arg)
 	ht_sleep_ms(50);
 	if (t->who & OWNER)
 		atomic_store(&board->ready, 3);
+	/* The peer first: it ends by itself when the owner is gone. */
+	for (int i = 1; i >= 0; i--) {
+		if (t->who & 1 << i)
+			ht_sys(kill(pid[i], SIGKILL));
+	}
 	for (int i = 0; i < 2; i++) {
-		if (!(t->who & 1 << i))
-			continue;
-		ht_sys(kill(pid[i], SIGKILL));
-		gone(pid[i], SIGKILL, i ? "the peer" : "the owner of the pages");
+		if (t->who & 1 << i)
+			gone(pid[i], SIGKILL, i ? "the peer" : "the owner of the pages");
 	}
 	ledger_note(t->name);
 	fresh("a transfer while a handler still owes an answer");
