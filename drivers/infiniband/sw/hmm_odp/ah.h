@@ -55,7 +55,8 @@ bool hodp_gid_is_local(struct hodp_device *dev, const union ib_gid *gid);
  *
  * Context: any, as @gfp says.
  * Return: 0, -EINVAL (no GRH), -EHOSTUNREACH (the destination is neither this
- * device nor a multicast group: the wire transport does not exist yet), -ENOMEM (memory, numbers).
+ * device nor a multicast group: the wire transport does not exist yet),
+ * -ENOMEM (memory, numbers).
  */
 int hodp_ah_init(struct hodp_ah *ah, const struct rdma_ah_attr *attr,
 		 gfp_t gfp);
