@@ -30,6 +30,12 @@ help:
 
 # --- in the guest
 
+# Programs in Python cannot install the Python that they run on.
+.PHONY: host
+host:
+	@scripts/prepare host
+check check-full check-debug check-pyverbs bench bench-compare: host
+
 .PHONY: demo check check-full check-debug check-pyverbs check-mutants bench bench-compare shell
 demo:
 	demo/run $(ARGS)
