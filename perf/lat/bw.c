@@ -9,15 +9,11 @@
  * meets pages in that state; a batch is shorter where 16 MiB hold fewer pieces.
  */
 #include <getopt.h>
-#include <sched.h>
-#include <errno.h>
 #include <stdlib.h>
 
 #include "lat.h"
 
 #define ENOUGH 5
-#define SPINS 8
-#define LOOK 1024
 #define AT_ONCE 16 /* completions by one poll */
 
 const int end_depth = 256;
@@ -26,28 +22,14 @@ static long window = 16, batch = 64;
 static uint64_t *samples;
 
 /*
- * As perf_wait(), but what there is, up to AT_ONCE.  Return: their number, or a
- * status of the first bad one with @bad set.
+ * Completions: their number, or a status as perf_wait()'s of the first bad one
+ * with @bad set.
  */
 static int poll_some(struct rig *g, bool *bad)
 {
 	struct ibv_wc wc[AT_ONCE];
-	uint64_t end = 0, polls = 0;
-	int n;
+	int n = perf_poll(g->near.cq, wc, AT_ONCE, g->o->timeout);
 
-	while (!(n = ibv_poll_cq(g->near.cq, AT_ONCE, wc))) {
-		if (++polls % SPINS)
-			continue;
-		sched_yield();
-		if (polls % LOOK)
-			continue;
-		if (!end)
-			end = perf_now() + g->o->timeout * 1000000000ULL;
-		else if (perf_now() > end)
-			n = -ETIMEDOUT;
-		if (n)
-			break;
-	}
 	*bad = n < 0;
 	for (int i = 0; i < n; i++) {
 		if (wc[i].status) {
@@ -55,7 +37,7 @@ static int poll_some(struct rig *g, bool *bad)
 			return wc[i].status;
 		}
 	}
-	return n == -1 ? -EIO : n;
+	return n;
 }
 
 static int operate(struct rig *g, const struct a_case *c)
@@ -105,7 +87,7 @@ static uint64_t one_batch(struct rig *g, struct a_case *c)
 	return ns > cost ? ns - cost : 1;
 }
 
-/* The samples taken, in bytes per second; -1: the row says what went wrong. */
+/* In bytes per second. */
 static long sample(struct rig *g, struct a_case *c)
 {
 	const struct perf_options *o = g->o;
@@ -131,38 +113,17 @@ static long sample(struct rig *g, struct a_case *c)
 	return n;
 }
 
-static bool zero_words(struct rig *g, struct a_case *c)
-{
-	for (uint64_t i = 0; is_atomic(c->op) && i < c->shape.count; i++) {
-		struct message m = { .call = CALL_POKE,
-				     .w = { i * c->shape.stride } };
-
-		if (rig_call(g, SIDE_REMOTE, &m))
-			return false;
-	}
-	return true;
-}
-
 static void measure(struct rig *g, struct a_case *c)
 {
-	long n;
+	long n = row_work(g, c, operate, sample);
 
-	if (!verify(g, c, operate, true))
-		return;
-	if (!zero_words(g, c)) {
-		perf_row_status(&c->row, PERF_ROW_FAILED, "no memory to zero");
-		return;
-	}
-	n = sample(g, c);
-	if (n < 0 || !count_faults(g, c, operate) ||
-	    !verify(g, c, operate, false))
+	if (n < 0)
 		return;
 	c->row.scale = 1e-6;
 	perf_row_samples(&c->row, samples, n);
 	perf_row_extra(&c->row, "ops_per_s",
 		       (double)c->row.stats.median / c->shape.size);
 	perf_row_extra(&c->row, "ops_per_batch", c->shape.count);
-	perf_row_extra(&c->row, "wrong_bytes", 0);
 }
 
 enum { OPT_WINDOW = GRID_END, OPT_BATCH };

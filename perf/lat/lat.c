@@ -42,7 +42,6 @@ static bool refill(struct rig *g, struct a_case *c, long left, long *credits)
 	return case_receive(g, c, *credits);
 }
 
-/* The samples taken; -1: the row says what went wrong. */
 static long sample(struct rig *g, struct a_case *c)
 {
 	const struct perf_options *o = g->o;
@@ -84,29 +83,12 @@ static long sample(struct rig *g, struct a_case *c)
 	return n;
 }
 
-static bool zero_word(struct rig *g, struct a_case *c)
-{
-	struct message m = { .call = CALL_POKE };
-
-	return !is_atomic(c->op) || !rig_call(g, SIDE_REMOTE, &m);
-}
-
 static void measure(struct rig *g, struct a_case *c)
 {
-	long n;
+	long n = row_work(g, c, operate, sample);
 
-	if (!verify(g, c, operate, true))
-		return;
-	if (!zero_word(g, c)) {
-		perf_row_status(&c->row, PERF_ROW_FAILED, "no memory to zero");
-		return;
-	}
-	n = sample(g, c);
-	if (n < 0 || !count_faults(g, c, operate) ||
-	    !verify(g, c, operate, false))
-		return;
-	perf_row_samples(&c->row, samples, n);
-	perf_row_extra(&c->row, "wrong_bytes", 0);
+	if (n >= 0)
+		perf_row_samples(&c->row, samples, n);
 }
 
 int main(int argc, char **argv)

@@ -268,4 +268,13 @@ bool verify(struct rig *g, struct a_case *c, operate_fn operate, bool odd);
 /* Faults per operation into the row, of a few more operations. */
 bool count_faults(struct rig *g, struct a_case *c, operate_fn operate);
 
+/* ---- row.c ---- */
+
+/* Takes samples; their number, or -1: the row says what went wrong. */
+typedef long (*sample_fn)(struct rig *g, struct a_case *c);
+
+/* All of a row's work but the figures; returns what @sample does, or -1. */
+long row_work(struct rig *g, struct a_case *c, operate_fn operate,
+	      sample_fn sample);
+
 #endif /* LAT_H */

@@ -317,12 +317,12 @@ int perf_qp_connect(struct perf_dev *d, struct ibv_qp *qp,
 	return err;
 }
 
-int perf_wait(struct ibv_cq *cq, struct ibv_wc *wc, int timeout_s)
+int perf_poll(struct ibv_cq *cq, struct ibv_wc *wc, int most, int timeout_s)
 {
 	uint64_t end = 0, polls = 0;
 	int n;
 
-	while (!(n = ibv_poll_cq(cq, 1, wc))) {
+	while (!(n = ibv_poll_cq(cq, most, wc))) {
 		if (++polls % SPINS)
 			continue;
 		sched_yield();
@@ -333,7 +333,14 @@ int perf_wait(struct ibv_cq *cq, struct ibv_wc *wc, int timeout_s)
 		else if (perf_now() > end)
 			return -ETIMEDOUT;
 	}
-	return n < 0 ? -EIO : (int)wc->status;
+	return n < 0 ? -EIO : n;
+}
+
+int perf_wait(struct ibv_cq *cq, struct ibv_wc *wc, int timeout_s)
+{
+	int n = perf_poll(cq, wc, 1, timeout_s);
+
+	return n < 0 ? n : (int)wc->status;
 }
 
 const char *perf_status(int status)
