@@ -86,9 +86,6 @@ void victim_fill(uint8_t *p, size_t len, uint64_t seed);
 /* How many bytes of [p, p + len) are not what victim_fill() put there. */
 size_t victim_wrong(const uint8_t *p, size_t len, uint64_t seed);
 
-/* A sentence; the text lives until the next one. */
-const char *say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
 /* ---- events.c ---- */
 
 /* What a device must find where an event was. */

@@ -120,15 +120,16 @@ static const char *once(const struct event *e, struct traffic *tr,
 			return why;
 		err = e->before ? e->before(&t.v) : 0;
 		if (err)
-			return say("before %s: %s", e->name, strerror(err));
+			return perf_say("before %s: %s", e->name,
+					strerror(err));
 		err = fire(e, tr, sample);
 		if (tr && tr->status)
-			return say("the traffic failed: %s",
-				   perf_status(tr->status));
+			return perf_say("the traffic failed: %s",
+					perf_status(tr->status));
 		if (err != EAGAIN || !e->again)
 			break;
 	}
-	return err ? say("%s: %s", e->name, strerrorname_np(err)) : NULL;
+	return err ? perf_say("%s: %s", e->name, strerrorname_np(err)) : NULL;
 }
 
 static void add_stalls(struct perf_row *r, struct traffic *tr)

@@ -109,8 +109,8 @@ static const char *make_zone(struct traffic *tr)
 	tr->zone = tr->apart.p;
 	tr->apart_mr = ibv_reg_mr(tr->t->dev.pd, tr->zone, ZONE, PERF_ACCESS);
 	return tr->apart_mr ? NULL :
-			      say("ibv_reg_mr of pinned memory: %s",
-				  strerrorname_np(errno));
+			      perf_say("ibv_reg_mr of pinned memory: %s",
+				       strerrorname_np(errno));
 }
 
 const char *traffic_start(struct traffic *tr, struct tools *t)
@@ -137,7 +137,7 @@ const char *traffic_start(struct traffic *tr, struct tools *t)
 	memset(tr->zone, 0, ZONE_PAGES * PERF_PAGE);
 	err = perf_pair_make(&tr->pair, &t->dev, NULL, 4);
 	if (err)
-		return say("a queue pair for traffic: %s", strerror(err));
+		return perf_say("a queue pair for traffic: %s", strerror(err));
 	err = pthread_create(&tr->thread, NULL, run, tr);
 	perf_need(!(errno = err), "a thread for traffic");
 	return NULL;
@@ -197,10 +197,12 @@ const char *traffic_verify(struct traffic *tr)
 	size_t pages = get(&tr->done), wrong;
 
 	if (tr->status)
-		return say("the traffic failed: %s", perf_status(tr->status));
+		return perf_say("the traffic failed: %s",
+				perf_status(tr->status));
 	pages = pages < ZONE_PAGES ? pages : ZONE_PAGES;
 	wrong = victim_wrong(tr->zone, pages * PERF_PAGE, SEED_TRAFFIC);
-	return wrong ? say("%zu bytes of the traffic are wrong", wrong) : NULL;
+	return wrong ? perf_say("%zu bytes of the traffic are wrong", wrong) :
+		       NULL;
 }
 
 void traffic_stop(struct traffic *tr)

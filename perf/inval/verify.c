@@ -22,7 +22,7 @@ const char *new_pair(struct tools *t)
 
 	perf_pair_break(&t->pair);
 	err = perf_pair_make(&t->pair, &t->dev, NULL, 4);
-	return err ? say("a new queue pair: %s", strerror(err)) : NULL;
+	return err ? perf_say("a new queue pair: %s", strerror(err)) : NULL;
 }
 
 /* --- what the device sees and does ----------------------------------------- */
@@ -60,18 +60,19 @@ static const char *reads(struct tools *t, size_t from, size_t to, uint64_t seed,
 		status = device(t, IBV_WR_RDMA_READ, at);
 		if (status) {
 			new_pair(t);
-			return say("a READ at %zu of the range: %s", at,
-				   perf_status(status));
+			return perf_say("a READ at %zu of the range: %s", at,
+					perf_status(status));
 		}
 		if (allowed & ZERO && all_zero(t->scratch))
 			continue;
 		wrong = perf_wrong(t->scratch, PERF_PAGE, seed + at);
 		if (wrong || !(allowed & OLD))
-			return say("a READ at %zu of the range gave %s", at,
-				   !wrong ? "bytes that are gone" :
-				   all_zero(t->scratch) ?
-					    "zeros" :
-					    "bytes that never were there");
+			return perf_say("a READ at %zu of the range gave %s",
+					at,
+					!wrong ? "bytes that are gone" :
+					all_zero(t->scratch) ?
+						 "zeros" :
+						 "bytes that never were there");
 	}
 	return NULL;
 }
@@ -85,8 +86,8 @@ static const char *writes(struct tools *t, uint64_t seed)
 		status = device(t, IBV_WR_RDMA_WRITE, at);
 		if (status) {
 			new_pair(t);
-			return say("a WRITE at %zu of the range: %s", at,
-				   perf_status(status));
+			return perf_say("a WRITE at %zu of the range: %s", at,
+					perf_status(status));
 		}
 	}
 	return NULL;
@@ -97,7 +98,8 @@ static const char *holds(const uint8_t *p, size_t len, uint64_t seed,
 {
 	size_t wrong = victim_wrong(p, len, seed);
 
-	return wrong ? say("%zu of %zu bytes are wrong: %s", wrong, len, what) :
+	return wrong ? perf_say("%zu of %zu bytes are wrong: %s", wrong, len,
+				what) :
 		       NULL;
 }
 
@@ -113,11 +115,11 @@ static const char *refuses(struct tools *t, enum ibv_wr_opcode opcode)
 		if (why)
 			return why;
 		if (status != IBV_WC_REM_ACCESS_ERR)
-			return say("a %s at %zu of the range was not refused "
-				   "as a remote access error: %s",
-				   opcode == IBV_WR_RDMA_READ ? "READ" :
-								"WRITE",
-				   ends[i], perf_status(status));
+			return perf_say(
+				"a %s at %zu of the range was not refused "
+				"as a remote access error: %s",
+				opcode == IBV_WR_RDMA_READ ? "READ" : "WRITE",
+				ends[i], perf_status(status));
 	}
 	return NULL;
 }
@@ -164,7 +166,7 @@ static const char *is_there(struct tools *t, enum then then)
 		why = writes(t, SEED_AFTER);
 	/* Written since, the pages are no longer free to be dropped. */
 	if (!why && then == THEN_FREED && madvise(v->p, v->size, MADV_PAGEOUT))
-		why = say("MADV_PAGEOUT: %s", strerror(errno));
+		why = perf_say("MADV_PAGEOUT: %s", strerror(errno));
 	if (!why)
 		why = holds(v->p, v->size, SEED_AFTER,
 			    "what the device wrote after the event is lost");
@@ -237,9 +239,10 @@ static const char *is_known(struct tools *t)
 		return NULL;
 	why = victim_known(t);
 	if (!why && perf_dev_faults(&t->dev, &after) && after != before)
-		why = say("%lu page faults in a READ of pages that the device "
-			  "had used before",
-			  after - before);
+		why = perf_say(
+			"%lu page faults in a READ of pages that the device "
+			"had used before",
+			after - before);
 	return why;
 }
 
@@ -272,7 +275,8 @@ const char *verify(struct tools *t, const struct event *e, double *hits)
 		if (err != EAGAIN || !e->again)
 			break;
 	}
-	why = err ? say("%s: %s", e->name, strerror(err)) : look(t, e, hits);
+	why = err ? perf_say("%s: %s", e->name, strerror(err)) :
+		    look(t, e, hits);
 	if (forks && v->hold_child) {
 		bool right = child_verdict(v);
 

@@ -10,7 +10,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -27,17 +26,6 @@ const char *const reg_names[REGS + 1] = {
 	[REG_EMPTY] = "odp-empty",
 	[REG_ODP] = "odp",
 };
-
-const char *say(const char *format, ...)
-{
-	static char text[200];
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(text, sizeof(text), format, ap);
-	va_end(ap);
-	return text;
-}
 
 void victim_fill(uint8_t *p, size_t len, uint64_t seed)
 {
@@ -111,18 +99,18 @@ const char *victim_map(struct victim *v)
 	int err;
 
 	if (file && v->fresh && ftruncate(v->mem.fd, ZONE))
-		return say("ftruncate: %s", strerror(errno));
+		return perf_say("ftruncate: %s", strerror(errno));
 	if (file && ftruncate(v->mem.fd, ZONE + v->map))
-		return say("ftruncate: %s", strerror(errno));
+		return perf_say("ftruncate: %s", strerror(errno));
 	err = file ? posix_fallocate(v->mem.fd, ZONE, v->map) : 0;
 	if (err)
-		return say("fallocate: %s", strerror(err));
+		return perf_say("fallocate: %s", strerror(err));
 	if (mmap(v->p, v->map, PROT_READ | PROT_WRITE,
 		 map_flags(v->mem.kind) | MAP_FIXED, v->mem.fd,
 		 file ? ZONE : 0) == MAP_FAILED)
-		return say("mmap: %s", strerror(errno));
+		return perf_say("mmap: %s", strerror(errno));
 	if (v->mem.kind == PERF_THP && madvise(v->p, v->map, MADV_HUGEPAGE))
-		return say("MADV_HUGEPAGE: %s", strerror(errno));
+		return perf_say("MADV_HUGEPAGE: %s", strerror(errno));
 	if (v->mem.kind == PERF_ANON)
 		madvise(v->p, v->map, MADV_NOHUGEPAGE);
 	return NULL;
@@ -141,8 +129,8 @@ const char *victim_known(struct tools *t)
 
 		if (status) {
 			new_pair(t);
-			return say("a READ of the range: %s",
-				   perf_status(status));
+			return perf_say("a READ of the range: %s",
+					perf_status(status));
 		}
 	}
 	return NULL;
@@ -173,8 +161,8 @@ const char *victim_make(struct tools *t, uint64_t seed)
 		/* Pages of a shared file must not be pinned for writing. */
 		v->refused = errno == EOPNOTSUPP ||
 			     (v->reg == REG_PINNED && v->mem.fd >= 0);
-		return say("ibv_reg_mr, %s: %s", reg_names[v->reg],
-			   strerrorname_np(errno));
+		return perf_say("ibv_reg_mr, %s: %s", reg_names[v->reg],
+				strerrorname_np(errno));
 	}
 	return v->reg == REG_ODP ? victim_known(t) : NULL;
 }

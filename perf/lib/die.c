@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* How a program ends early, and the time it measures. */
+/* How a program ends early, what it says, and the time it measures. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -25,6 +25,17 @@ void perf_need(bool ok, const char *what)
 {
 	if (!ok)
 		perf_die("%s: %s", what, strerror(errno));
+}
+
+const char *perf_say(const char *format, ...)
+{
+	static char text[200];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	return text;
 }
 
 uint64_t perf_now(void)

@@ -45,6 +45,10 @@ void perf_die(const char *format, ...)
 /* perf_die("WHAT: strerror(errno)") unless @ok. */
 void perf_need(bool ok, const char *what);
 
+/* A sentence; the text lives until the next one. */
+const char *perf_say(const char *format, ...)
+	__attribute__((format(printf, 1, 2)));
+
 uint64_t perf_now(void);
 
 /* What reading the clock twice costs, once measured. */
@@ -240,9 +244,12 @@ int perf_qp_connect(struct perf_dev *d, struct ibv_qp *qp,
 		    const struct perf_qp_address *peer);
 
 /*
- * One completion, giving way between polls.  Return: an ibv_wc_status, or
- * -ETIMEDOUT, -EIO (ibv_poll_cq failed).
+ * Completions, one to @most, giving way between polls.  Return: their number,
+ * or -ETIMEDOUT, -EIO (ibv_poll_cq failed).
  */
+int perf_poll(struct ibv_cq *cq, struct ibv_wc *wc, int most, int timeout_s);
+
+/* One.  Return: its ibv_wc_status, or as perf_poll(). */
 int perf_wait(struct ibv_cq *cq, struct ibv_wc *wc, int timeout_s);
 
 /* A return value of perf_wait(), or an errno of posting negated, in words. */

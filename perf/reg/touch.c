@@ -5,24 +5,12 @@
  * messages is the business of odp_lat.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "reg.h"
 
 #define SEED 0x5eed0000
-
-static const char *say(const char *format, ...)
-{
-	static char text[160];
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(text, sizeof(text), format, ap);
-	va_end(ap);
-	return text;
-}
 
 static int device(enum ibv_wr_opcode opcode, struct ibv_mr *mr, uint8_t *p)
 {
@@ -44,18 +32,20 @@ static const char *touch_page(struct ibv_mr *mr, uint8_t *p, size_t at)
 	perf_fill(t.page, PERF_PAGE, SEED + at);
 	status = device(IBV_WR_RDMA_WRITE, mr, p + at);
 	if (status)
-		return say("a WRITE at %zu of the region: %s", at,
-			   perf_status(status));
+		return perf_say("a WRITE at %zu of the region: %s", at,
+				perf_status(status));
 	if (perf_wrong(p + at, PERF_PAGE, SEED + at))
-		return say("a WRITE at %zu of the region put wrong bytes there",
-			   at);
+		return perf_say(
+			"a WRITE at %zu of the region put wrong bytes there",
+			at);
 	perf_fill(p + at, PERF_PAGE, SEED + at + 1);
 	status = device(IBV_WR_RDMA_READ, mr, p + at);
 	if (status)
-		return say("a READ at %zu of the region: %s", at,
-			   perf_status(status));
+		return perf_say("a READ at %zu of the region: %s", at,
+				perf_status(status));
 	if (perf_wrong(t.page, PERF_PAGE, SEED + at + 1))
-		return say("a READ at %zu of the region gave wrong bytes", at);
+		return perf_say("a READ at %zu of the region gave wrong bytes",
+				at);
 	return NULL;
 }
 
@@ -83,14 +73,15 @@ const char *touch_all(struct ibv_mr *mr, uint8_t *p, size_t length,
 		memset(t.page, 0xee, PERF_PAGE);
 		status = device(IBV_WR_RDMA_READ, mr, p + at);
 		if (status)
-			return say("a READ at %zu of the region: %s", at,
-				   perf_status(status));
+			return perf_say("a READ at %zu of the region: %s", at,
+					perf_status(status));
 		right = seed ? !perf_wrong(t.page, PERF_PAGE, seed + at) :
 			       !memcmp(t.page, zeros, PERF_PAGE);
 		if (!right)
-			return say("a READ at %zu of the region gave wrong "
-				   "bytes",
-				   at);
+			return perf_say(
+				"a READ at %zu of the region gave wrong "
+				"bytes",
+				at);
 	}
 	return NULL;
 }
