@@ -408,6 +408,22 @@ static const struct verbs_context_ops hodp_context_ops = {
 	.unimport_pd = hodp_unimport_pd,
 };
 
+/* The end of opening a context: @err is what the kernel said to it. */
+static struct verbs_context *hodp_opened(struct hodp_context *ctx, int err,
+					 uint32_t max_inline, int doorbell_fd)
+{
+	if (err) {
+		verbs_uninit_context(&ctx->vctx);
+		free(ctx);
+		errno = err;
+		return NULL;
+	}
+	ctx->max_inline = max_inline;
+	ctx->doorbell_fd = doorbell_fd;
+	verbs_set_ops(&ctx->vctx, &hodp_context_ops);
+	return &ctx->vctx;
+}
+
 static struct verbs_context *hodp_alloc_context(struct ibv_device *ibdev,
 						int cmd_fd,
 						void *private_data HODP_UNUSED)
@@ -424,16 +440,7 @@ static struct verbs_context *hodp_alloc_context(struct ibv_device *ibdev,
 
 	err = hodp_core_get_context(&ctx->vctx, &cmd, sizeof(cmd),
 				    &resp.ibv_resp, sizeof(resp));
-	if (err) {
-		verbs_uninit_context(&ctx->vctx);
-		free(ctx);
-		errno = err;
-		return NULL;
-	}
-	ctx->max_inline = resp.max_inline;
-	ctx->doorbell_fd = resp.doorbell_fd;
-	verbs_set_ops(&ctx->vctx, &hodp_context_ops);
-	return &ctx->vctx;
+	return hodp_opened(ctx, err, resp.max_inline, resp.doorbell_fd);
 }
 
 /*
@@ -456,16 +463,7 @@ static struct verbs_context *hodp_import_context(struct ibv_device *ibdev,
 
 	fill_attr_out_ptr(attr, HODP_ATTR_QUERY_CONTEXT_RESP, &resp);
 	err = ibv_cmd_query_context(&ctx->vctx.context, attr);
-	if (err) {
-		verbs_uninit_context(&ctx->vctx);
-		free(ctx);
-		errno = err;
-		return NULL;
-	}
-	ctx->max_inline = resp.max_inline;
-	ctx->doorbell_fd = resp.doorbell_fd;
-	verbs_set_ops(&ctx->vctx, &hodp_context_ops);
-	return &ctx->vctx;
+	return hodp_opened(ctx, err, resp.max_inline, resp.doorbell_fd);
 }
 
 static bool hodp_match_device(struct verbs_sysfs_dev *sysfs_dev)

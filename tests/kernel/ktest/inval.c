@@ -97,26 +97,48 @@ static void kt_local_inv(struct kt *t)
 	kt_region_free(t, &r);
 }
 
+/* Keys that the main pair may not invalidate, and two regions to be unharmed. */
+struct kt_bad {
+	struct kt_region r, foreign;
+	u32 key[4];
+};
+
+static bool kt_bad_open(struct kt *t, struct kt_bad *b)
+{
+	if (!kt_region_alloc(t, &b->r, t->pd))
+		return false;
+	if (!kt_region_alloc(t, &b->foreign, t->pd2)) {
+		kt_region_free(t, &b->r);
+		return false;
+	}
+	kt_pair_open(t, &t->other, t->pd2, (struct kt_opts){ IB_POLL_SOFTIRQ });
+	kt_region_reg(t, &t->main.a, &b->r, &t->mem[1], KT_RW);
+	kt_region_reg(t, &t->other.a, &b->foreign, &t->mem[2], KT_RW);
+	b->key[0] = b->foreign.mr->rkey;
+	b->key[1] = b->r.mr->rkey ^ 0x80; /* not its key of now */
+	b->key[2] = 0x7fffff00; /* nobody's */
+	b->key[3] = t->pd->local_dma_lkey;
+	return true;
+}
+
+static void kt_bad_close(struct kt *t, struct kt_bad *b)
+{
+	kt_region_write(t, &t->main, &b->r, 0, KT_REGION_BYTES);
+	kt_region_write(t, &t->other, &b->foreign, 0, KT_REGION_BYTES);
+	kt_region_free(t, &b->foreign);
+	kt_region_free(t, &b->r);
+}
+
 /* LOCAL_INV of what may not be invalidated here fails and changes nothing. */
 static void kt_local_inv_bad(struct kt *t)
 {
-	struct kt_region r, foreign;
-	u32 bad[4];
+	struct kt_bad b;
 	int i;
 
-	if (!kt_region_alloc(t, &r, t->pd))
+	if (!kt_bad_open(t, &b))
 		return;
-	if (!kt_region_alloc(t, &foreign, t->pd2))
-		goto out;
-	kt_pair_open(t, &t->other, t->pd2, (struct kt_opts){ IB_POLL_SOFTIRQ });
-	kt_region_reg(t, &t->main.a, &r, &t->mem[1], KT_RW);
-	kt_region_reg(t, &t->other.a, &foreign, &t->mem[2], KT_RW);
-	bad[0] = foreign.mr->rkey;
-	bad[1] = r.mr->rkey ^ 0x80; /* not its key of now */
-	bad[2] = 0x7fffff00; /* nobody's */
-	bad[3] = t->pd->local_dma_lkey;
-	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		kt_do(t, &t->main.a, kt_inv(t, IB_WR_LOCAL_INV, bad[i]),
+	for (i = 0; i < ARRAY_SIZE(b.key); i++) {
+		kt_do(t, &t->main.a, kt_inv(t, IB_WR_LOCAL_INV, b.key[i]),
 		      IB_WC_MW_BIND_ERR);
 		KT_CHECK(t,
 			 kt_end_state(&t->main.a) == IB_QPS_ERR &&
@@ -125,11 +147,7 @@ static void kt_local_inv_bad(struct kt *t)
 			 kt_end_state(&t->main.b));
 		kt_pair_reconnect(t, &t->main);
 	}
-	kt_region_write(t, &t->main, &r, 0, KT_REGION_BYTES);
-	kt_region_write(t, &t->other, &foreign, 0, KT_REGION_BYTES);
-	kt_region_free(t, &foreign);
-out:
-	kt_region_free(t, &r);
+	kt_bad_close(t, &b);
 }
 
 /* A region that is not valid can be invalidated all the same. */
@@ -188,27 +206,17 @@ static void kt_send_inv(struct kt *t)
 static void kt_send_inv_bad(struct kt *t)
 {
 	struct kt_wr *s, *in[2], *behind;
-	struct kt_region r, foreign;
-	u32 bad[4];
+	struct kt_bad b;
 	int i;
 
-	if (!kt_region_alloc(t, &r, t->pd))
+	if (!kt_bad_open(t, &b))
 		return;
-	if (!kt_region_alloc(t, &foreign, t->pd2))
-		goto out;
-	kt_pair_open(t, &t->other, t->pd2, (struct kt_opts){ IB_POLL_SOFTIRQ });
-	kt_region_reg(t, &t->main.a, &r, &t->mem[1], KT_RW);
-	kt_region_reg(t, &t->other.a, &foreign, &t->mem[2], KT_RW);
-	bad[0] = foreign.mr->rkey;
-	bad[1] = r.mr->rkey ^ 0x80;
-	bad[2] = 0x7fffff00;
-	bad[3] = t->pd->local_dma_lkey;
-	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+	for (i = 0; i < ARRAY_SIZE(b.key); i++) {
 		in[0] = kt_recv(t);
 		in[1] = kt_recv(t);
 		kt_post_recv(t, &t->main, &t->main.b, in[0]);
 		kt_post_recv(t, &t->main, &t->main.b, in[1]);
-		s = kt_inv(t, IB_WR_SEND_WITH_INV, bad[i]);
+		s = kt_inv(t, IB_WR_SEND_WITH_INV, b.key[i]);
 		behind = kt_wr(t, IB_WR_SEND);
 		kt_link(s, behind);
 		kt_do(t, &t->main.a, s, IB_WC_REM_ACCESS_ERR);
@@ -217,11 +225,7 @@ static void kt_send_inv_bad(struct kt *t)
 		kt_expect(t, in[1], IB_WC_WR_FLUSH_ERR);
 		kt_pair_died(t, &t->main);
 	}
-	kt_region_write(t, &t->main, &r, 0, KT_REGION_BYTES);
-	kt_region_write(t, &t->other, &foreign, 0, KT_REGION_BYTES);
-	kt_region_free(t, &foreign);
-out:
-	kt_region_free(t, &r);
+	kt_bad_close(t, &b);
 }
 
 /* Register, use, invalidate in one post; only the last request is signalled. */
