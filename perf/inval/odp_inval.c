@@ -255,8 +255,7 @@ static void get_tools(int argc, char **argv)
 	samples = calloc(t.o.iterations, sizeof(*samples));
 	t.scratch = aligned_alloc(PERF_PAGE, SCRATCH);
 	perf_need(samples && t.scratch, "memory for samples");
-	t.scratch_mr = ibv_reg_mr(t.dev.pd, t.scratch, SCRATCH,
-				  IBV_ACCESS_LOCAL_WRITE);
+	t.scratch_mr = ibv_reg_mr(t.dev.pd, t.scratch, SCRATCH, PERF_SINK);
 	perf_need(t.scratch_mr, "ibv_reg_mr of pinned memory");
 	why = new_pair(&t);
 	if (why)

@@ -110,6 +110,8 @@ static const char *why_not(const struct rig *g, const struct a_case *c)
 		why = lacks(g, c, SIDE_REMOTE);
 	if (!why && is_atomic(c->op) && g->far[HELLO_ATOMIC] == IBV_ATOMIC_NONE)
 		why = "the device has no atomics";
+	if (!why && c->op == OP_WRITE_IMM && g->near.dev.iwarp)
+		why = "iWARP (RFC 5040) has no WRITE with immediate data";
 	if (!why && c->shape.size > g->near.dev.port.max_msg_sz)
 		why = "the device has no messages of that size";
 	return why;

@@ -46,7 +46,7 @@ static void drop_qp(struct end *e)
 	struct ibv_wc wc;
 
 	if (e->qp)
-		perf_need(!(errno = ibv_destroy_qp(e->qp)), "ibv_destroy_qp");
+		perf_need(!(errno = perf_qp_destroy(e->qp)), "ibv_destroy_qp");
 	e->qp = NULL;
 	while (ibv_poll_cq(e->cq, 1, &wc) > 0)
 		;
@@ -95,24 +95,17 @@ static int call_qp(struct end *e, struct message *m)
 	if (!e->qp)
 		return fail(m, errno, "ibv_create_qp: %s", strerror(errno));
 	perf_qp_address(&e->dev, e->qp, &a);
-	m->w[0] = a.qpn;
-	m->w[1] = a.psn;
-	memcpy(&m->w[2], &a.gid, sizeof(a.gid));
-	m->w[4] = a.lid;
-	m->w[5] = a.rd_atomic;
+	wire_put_address(m, &a);
 	return 0;
 }
 
 static int call_connect(struct end *e, struct message *m)
 {
-	struct perf_qp_address a = { .qpn = m->w[0],
-				     .psn = m->w[1],
-				     .lid = m->w[4],
-				     .rd_atomic = m->w[5] };
+	struct perf_qp_address a;
 	int err;
 
-	memcpy(&a.gid, &m->w[2], sizeof(a.gid));
-	err = perf_qp_connect(&e->dev, e->qp, &a);
+	wire_get_address(m, &a);
+	err = perf_qp_connect(&e->dev, e->qp, &a, e->asks);
 	return err ? fail(m, err, "connecting a queue pair: %s",
 			  strerror(err)) :
 		     0;

@@ -63,8 +63,8 @@ enum call {
 	CALL_BYE,
 };
 
-#define WORDS 6
-#define VERSION 1
+#define WORDS 7
+#define VERSION 2
 
 enum hello { HELLO_GENERAL, HELLO_RC, HELLO_GUID, HELLO_ATOMIC };
 
@@ -79,6 +79,10 @@ struct message {
 /* False: the other one has gone, or does not answer; errno says which. */
 bool wire_send(int sock, const struct message *m);
 bool wire_receive(int sock, struct message *m);
+
+/* The words of CALL_QP's answer, and of CALL_CONNECT. */
+void wire_put_address(struct message *m, const struct perf_qp_address *a);
+void wire_get_address(const struct message *m, struct perf_qp_address *a);
 
 /* A connected socket to the far end, a child if @o names no host. */
 int wire_connect(const struct perf_options *o, pid_t *child,
@@ -100,6 +104,7 @@ struct end {
 	struct perf_mem mem;
 	struct ibv_mr *mr;
 	size_t len; /* of the region */
+	bool asks; /* it is the near one */
 	bool lost;
 	bool piece_zero; /* CALL_CHECK: the pieces are to be zero */
 };

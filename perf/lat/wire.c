@@ -95,6 +95,28 @@ bool wire_receive(int sock, struct message *m)
 	return true;
 }
 
+void wire_put_address(struct message *m, const struct perf_qp_address *a)
+{
+	m->w[0] = a->qpn;
+	m->w[1] = a->psn;
+	m->w[2] = be64toh(a->gid.global.subnet_prefix);
+	m->w[3] = be64toh(a->gid.global.interface_id);
+	m->w[4] = a->lid;
+	m->w[5] = a->rd_atomic;
+	m->w[6] = a->port;
+}
+
+void wire_get_address(const struct message *m, struct perf_qp_address *a)
+{
+	a->qpn = m->w[0];
+	a->psn = m->w[1];
+	a->gid.global.subnet_prefix = htobe64(m->w[2]);
+	a->gid.global.interface_id = htobe64(m->w[3]);
+	a->lid = m->w[4];
+	a->rd_atomic = m->w[5];
+	a->port = m->w[6];
+}
+
 /*
  * An answer may take a completion's time-out on the other side, and some of the
  * largest region's bytes painted by a slow CPU.

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "perf.h"
+#include "iwarp.h"
 
 /* READs and atomics under way on one queue pair. */
 #define RD_ATOMIC 16
@@ -120,10 +120,6 @@ void perf_dev_open(struct perf_dev *d, const struct perf_options *o)
 	memset(d, 0, sizeof(*d));
 	d->name = o->device;
 	d->ctx = open_by_name(o->device);
-	if (d->ctx->device->transport_type == IBV_TRANSPORT_IWARP)
-		perf_die(
-			"%s is iWARP, and only the connection manager connects its queue pairs: use a RoCE or InfiniBand device",
-			d->name);
 	perf_need(!(errno = ibv_query_device_ex(d->ctx, NULL, &d->attr)),
 		  "ibv_query_device_ex");
 	d->port_num = o->port;
@@ -135,13 +131,18 @@ void perf_dev_open(struct perf_dev *d, const struct perf_options *o)
 		perf_die("port %d of %s is not active: set its link up",
 			 o->port, d->name);
 	d->mtu = find_mtu(d, o->mtu);
-	find_gid(d, o);
+	if (d->ctx->device->transport_type == IBV_TRANSPORT_IWARP)
+		perf_iwarp_open(d, o);
+	else
+		find_gid(d, o);
 	d->pd = ibv_alloc_pd(d->ctx);
 	perf_need(d->pd, "ibv_alloc_pd");
 }
 
 void perf_dev_close(struct perf_dev *d)
 {
+	if (d->iwarp)
+		perf_iwarp_close(d->iwarp);
 	if (d->pd)
 		ibv_dealloc_pd(d->pd);
 	if (d->ctx)
@@ -207,7 +208,7 @@ bool perf_dev_faults(const struct perf_dev *d, uint64_t *faults)
 	return false;
 }
 
-static int rd_atomic(const struct perf_dev *d)
+int perf_rd_atomic(const struct perf_dev *d)
 {
 	const struct ibv_device_attr *a = &d->attr.orig_attr;
 	int n = RD_ATOMIC;
@@ -231,8 +232,28 @@ struct ibv_qp *perf_qp_make(struct perf_dev *d, struct ibv_cq *scq,
 			 .max_recv_sge = 1 },
 		.qp_type = IBV_QPT_RC,
 	};
+	struct ibv_qp *qp;
+	int err;
 
-	return ibv_create_qp(d->pd, &init);
+	errno = 0;
+	qp = ibv_create_qp(d->pd, &init);
+	if (!qp && !errno)
+		errno = EIO; /* siw's provider does not always say why */
+	if (!qp || !d->iwarp)
+		return qp;
+	err = perf_iwarp_add(d->iwarp, qp);
+	if (!err)
+		return qp;
+	ibv_destroy_qp(qp);
+	errno = err;
+	return NULL;
+}
+
+int perf_qp_destroy(struct ibv_qp *qp)
+{
+	if (qp->qp_context)
+		perf_iwarp_remove(qp);
+	return ibv_destroy_qp(qp);
 }
 
 void perf_qp_address(const struct perf_dev *d, const struct ibv_qp *qp,
@@ -242,7 +263,8 @@ void perf_qp_address(const struct perf_dev *d, const struct ibv_qp *qp,
 	a->qpn = qp->qp_num;
 	a->gid = d->gid;
 	a->lid = d->port.lid;
-	a->rd_atomic = rd_atomic(d);
+	a->rd_atomic = perf_rd_atomic(d);
+	a->port = d->iwarp ? perf_iwarp_port(d->iwarp) : 0;
 }
 
 static int to_init(struct perf_dev *d, struct ibv_qp *qp)
@@ -266,7 +288,7 @@ static int to_rtr(struct perf_dev *d, struct ibv_qp *qp,
 		.path_mtu = d->mtu,
 		.dest_qp_num = peer->qpn,
 		.rq_psn = peer->psn,
-		.max_dest_rd_atomic = rd_atomic(d),
+		.max_dest_rd_atomic = perf_rd_atomic(d),
 		.min_rnr_timer = 12,
 		.ah_attr = {
 			.is_global = 1,
@@ -289,7 +311,8 @@ static int to_rtr(struct perf_dev *d, struct ibv_qp *qp,
 static int to_rts(struct perf_dev *d, struct ibv_qp *qp,
 		  const struct perf_qp_address *peer)
 {
-	int own = rd_atomic(d), peers = peer->rd_atomic ? peer->rd_atomic : 1;
+	int own = perf_rd_atomic(d),
+	    peers = peer->rd_atomic ? peer->rd_atomic : 1;
 	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_RTS,
 		.sq_psn = 0,
@@ -306,10 +329,13 @@ static int to_rts(struct perf_dev *d, struct ibv_qp *qp,
 }
 
 int perf_qp_connect(struct perf_dev *d, struct ibv_qp *qp,
-		    const struct perf_qp_address *peer)
+		    const struct perf_qp_address *peer, bool asks)
 {
-	int err = to_init(d, qp);
+	int err;
 
+	if (d->iwarp)
+		return asks ? perf_iwarp_connect(d->iwarp, qp, peer) : 0;
+	err = to_init(d, qp);
 	if (!err)
 		err = to_rtr(d, qp, peer);
 	if (!err)

@@ -9,7 +9,7 @@ void perf_pair_break(struct perf_pair *p)
 {
 	for (int i = 0; i < 2; i++) {
 		if (p->qp[i])
-			ibv_destroy_qp(p->qp[i]);
+			perf_qp_destroy(p->qp[i]);
 	}
 	if (p->cq && p->own_cq)
 		ibv_destroy_cq(p->cq);
@@ -36,7 +36,7 @@ int perf_pair_make(struct perf_pair *p, struct perf_dev *d, struct ibv_cq *cq,
 		perf_qp_address(d, p->qp[i], &address[i]);
 	}
 	for (int i = 0; i < 2 && !err; i++)
-		err = perf_qp_connect(d, p->qp[i], &address[!i]);
+		err = perf_qp_connect(d, p->qp[i], &address[!i], !i);
 	if (err)
 		perf_pair_break(p);
 	return err;

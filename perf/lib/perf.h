@@ -203,6 +203,7 @@ struct perf_dev {
 	int port_num;
 	enum ibv_mtu mtu;
 	const char *name;
+	struct perf_iwarp *iwarp; /* NULL: no iWARP device */
 };
 
 /* perf_die() names the devices there are, or the GIDs, if it cannot. */
@@ -212,6 +213,9 @@ void perf_dev_close(struct perf_dev *d);
 #define PERF_ACCESS                                         \
 	(IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | \
 	 IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC)
+
+/* Of what READs go to: iWARP's answer to a READ writes as a peer does. */
+#define PERF_SINK (IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE)
 
 /* Does the device say that it has ODP; regions of the whole address space? */
 bool perf_dev_has_odp(const struct perf_dev *d, bool implicit);
@@ -227,9 +231,10 @@ bool perf_dev_faults(const struct perf_dev *d, uint64_t *faults);
 struct perf_qp_address {
 	uint32_t qpn;
 	uint32_t psn; /* of its first packet: 0 */
-	union ibv_gid gid;
+	union ibv_gid gid; /* iWARP: an IP address */
 	uint16_t lid; /* of an InfiniBand port */
 	uint16_t rd_atomic; /* READs and atomics that it answers at once */
+	uint16_t port; /* iWARP: where it listens */
 };
 
 /* @qp's own, to tell the peer. */
@@ -239,9 +244,18 @@ void perf_qp_address(const struct perf_dev *d, const struct ibv_qp *qp,
 /* A reliable one in RESET, @depth entries a queue; NULL and errno. */
 struct ibv_qp *perf_qp_make(struct perf_dev *d, struct ibv_cq *scq,
 			    struct ibv_cq *rcq, int depth);
-/* From RESET to RTS towards @peer.  0 or errno. */
+/*
+ * From RESET to RTS towards @peer.  0 or errno.
+ *
+ * Both ends call it, in any order, from one thread or from two.  One of them
+ * @asks: it sends the first message, after both calls have returned.  Only
+ * iWARP needs to know.
+ */
 int perf_qp_connect(struct perf_dev *d, struct ibv_qp *qp,
-		    const struct perf_qp_address *peer);
+		    const struct perf_qp_address *peer, bool asks);
+
+/* 0 or errno. */
+int perf_qp_destroy(struct ibv_qp *qp);
 
 /*
  * Completions, one to @most, giving way between polls.  Return: their number,

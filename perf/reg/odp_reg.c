@@ -351,8 +351,7 @@ static void get_tools(int argc, char **argv)
 	t.samples2 = calloc(t.o.iterations, sizeof(*t.samples));
 	t.page = aligned_alloc(PERF_PAGE, PERF_PAGE);
 	perf_need(t.samples && t.samples2 && t.page, "memory for samples");
-	t.page_mr =
-		ibv_reg_mr(t.dev.pd, t.page, PERF_PAGE, IBV_ACCESS_LOCAL_WRITE);
+	t.page_mr = ibv_reg_mr(t.dev.pd, t.page, PERF_PAGE, PERF_SINK);
 	perf_need(t.page_mr, "ibv_reg_mr of pinned memory");
 	err = perf_pair_make(&t.pair, &t.dev, NULL, 4);
 	perf_need(!(errno = err), "a queue pair");

@@ -143,7 +143,7 @@ static void prepare(const struct perf_options *o)
 		perf_qp_address(&w.dev, w.qp[i], &a[i]);
 	}
 	for (int i = 0; i < 2; i++)
-		if (perf_qp_connect(&w.dev, w.qp[i], &a[!i]))
+		if (perf_qp_connect(&w.dev, w.qp[i], &a[!i], !i))
 			perf_die("the queue pairs cannot be connected");
 	perf_mem_get(&w.local, o, PERF_ANON, LENGTH);
 	perf_mem_get(&w.remote, o, PERF_ANON, LENGTH);
@@ -190,7 +190,7 @@ int main(int argc, char **argv)
 	ibv_dereg_mr(w.lmr);
 	ibv_dereg_mr(w.rmr);
 	for (int i = 0; i < 2; i++)
-		ibv_destroy_qp(w.qp[i]);
+		perf_qp_destroy(w.qp[i]);
 	ibv_destroy_cq(w.cq);
 	perf_mem_put(&w.local);
 	perf_mem_put(&w.remote);
