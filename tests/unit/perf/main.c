@@ -3,7 +3,8 @@
  * Unit test of perf/lib without a device.
  *
  * Here: main, and children.  figures.c has statistics and bytes, options.c the
- * command line, report.c the JSON document and the table, mem.c memory.
+ * command line, report.c the JSON document and the table, mem.c memory, wire.c
+ * what ends tell each other.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -124,6 +125,7 @@ static const struct {
 	{ option_cases, &num_option_cases },
 	{ mem_cases, &num_mem_cases },
 	{ report_cases, &num_report_cases },
+	{ wire_cases, &num_wire_cases },
 };
 
 int main(void)

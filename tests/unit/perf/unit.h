@@ -27,9 +27,9 @@ struct unit_case {
 };
 
 extern const struct unit_case figure_cases[], option_cases[], report_cases[],
-	mem_cases[];
+	mem_cases[], wire_cases[];
 extern const size_t num_figure_cases, num_option_cases, num_report_cases,
-	num_mem_cases;
+	num_mem_cases, num_wire_cases;
 
 /* A child that ran: what it said, and how it ended. */
 struct ran {
