@@ -228,6 +228,30 @@ static void kt_send_inv_bad(struct kt *t)
 	kt_bad_close(t, &b);
 }
 
+/* The key of a region that no peer has a right to is not a peer's to take. */
+static void kt_send_inv_local(struct kt *t)
+{
+	struct kt_wr *in, *w;
+	struct kt_region r;
+
+	if (!kt_region_alloc(t, &r, t->pd))
+		return;
+	kt_region_reg(t, &t->main.b, &r, &t->mem[1], IB_ACCESS_LOCAL_WRITE);
+	in = kt_recv(t);
+	kt_post_recv(t, &t->main, &t->main.b, in);
+	kt_do(t, &t->main.a, kt_inv(t, IB_WR_SEND_WITH_INV, r.mr->rkey),
+	      IB_WC_REM_ACCESS_ERR);
+	kt_expect(t, in, IB_WC_WR_FLUSH_ERR);
+	kt_pair_died(t, &t->main);
+	/* It is valid still. */
+	w = kt_rdma(t, IB_WR_RDMA_READ, t->mem[2].dma + 30000,
+		    t->pd->unsafe_global_rkey);
+	kt_sge_key(w, r.mr->iova + 5, 9000, r.mr->lkey);
+	kt_do(t, &t->main.b, w, IB_WC_SUCCESS);
+	kt_region_moved_in(&r, 5, &t->mem[2], 30000, 9000);
+	kt_region_free(t, &r);
+}
+
 /* Register, use, invalidate in one post; only the last request is signalled. */
 static void kt_chained(struct kt *t)
 {
@@ -283,6 +307,7 @@ const struct kt_case kt_inval_cases[] = {
 	{ "send-inv-direct", kt_send_inv, { IB_POLL_DIRECT } },
 	{ "send-inv-srq", kt_send_inv, { .srq = true } },
 	{ "send-inv-bad", kt_send_inv_bad },
+	{ "send-inv-local", kt_send_inv_local },
 	{ "chained", kt_chained },
 	{}
 };

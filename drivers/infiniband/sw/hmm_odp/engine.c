@@ -156,7 +156,7 @@ static void hodp_engine_local_op(struct hodp_qp *qp)
 		ret = hodp_mr_fast_reg(dev, qp->ibqp.pd, wqe->reg.lkey,
 				       wqe->reg.key, wqe->reg.access);
 	else
-		ret = hodp_mr_invalidate(dev, qp->ibqp.pd, wqe->imm_inv);
+		ret = hodp_mr_invalidate(dev, qp->ibqp.pd, wqe->imm_inv, false);
 	hodp_complete_send(qp, ret ? IB_WC_MW_BIND_ERR : IB_WC_SUCCESS);
 }
 

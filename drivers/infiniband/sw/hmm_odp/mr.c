@@ -29,10 +29,13 @@
 #include "mr.h"
 #include "span.h"
 
-#define HODP_ACCESS_SUPPORTED                              \
-	(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE |  \
-	 IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_ATOMIC | \
-	 IB_ACCESS_ON_DEMAND | IB_ACCESS_HUGETLB | IB_ACCESS_OPTIONAL)
+#define HODP_ACCESS_REMOTE                                \
+	(IB_ACCESS_REMOTE_WRITE | IB_ACCESS_REMOTE_READ | \
+	 IB_ACCESS_REMOTE_ATOMIC)
+
+#define HODP_ACCESS_SUPPORTED                                               \
+	(IB_ACCESS_LOCAL_WRITE | HODP_ACCESS_REMOTE | IB_ACCESS_ON_DEMAND | \
+	 IB_ACCESS_HUGETLB | IB_ACCESS_OPTIONAL)
 
 /* How often a prefetch loses against invalidations before it lets be. */
 #define HODP_PREFETCH_TRIES 10
@@ -443,7 +446,8 @@ int hodp_mr_fast_reg(struct hodp_device *dev, struct ib_pd *pd, u32 lkey,
 }
 
 /* On return no copy through the region runs, nor will: see hodp_mr.use. */
-int hodp_mr_invalidate(struct hodp_device *dev, struct ib_pd *pd, u32 key)
+int hodp_mr_invalidate(struct hodp_device *dev, struct ib_pd *pd, u32 key,
+		       bool remote)
 {
 	struct hodp_mr *mr = hodp_mr_find(dev, key);
 	int ret = -EINVAL;
@@ -451,7 +455,8 @@ int hodp_mr_invalidate(struct hodp_device *dev, struct ib_pd *pd, u32 key)
 	if (!mr)
 		return -EINVAL;
 	write_lock(&mr->use);
-	if (hodp_mr_is_fast(mr, pd) && mr->key == key) {
+	if (hodp_mr_is_fast(mr, pd) && mr->key == key &&
+	    (!remote || mr->access & HODP_ACCESS_REMOTE)) {
 		WRITE_ONCE(mr->valid, false);
 		WRITE_ONCE(mr->gen, mr->gen + 1);
 		ret = 0;

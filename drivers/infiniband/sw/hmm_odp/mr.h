@@ -131,10 +131,15 @@ struct ib_mr *hodp_mr_rereg(struct ib_mr *ibmr, int flags, u64 start,
 int hodp_mr_advise(struct ib_pd *pd, enum ib_uverbs_advise_mr_advice advice,
 		   bool wait, const struct ib_sge *sge, u32 num_sge);
 
-/* Work request operations of kernel consumers; 0 or -EINVAL. */
+/*
+ * Work request operations of kernel consumers; 0 or -EINVAL.  @remote: it comes
+ * from a peer, which has a say only in a region that it was given rights to:
+ * without these the key is a local one.
+ */
 int hodp_mr_fast_reg(struct hodp_device *dev, struct ib_pd *pd, u32 lkey,
 		     u32 key, int access);
-int hodp_mr_invalidate(struct hodp_device *dev, struct ib_pd *pd, u32 key);
+int hodp_mr_invalidate(struct hodp_device *dev, struct ib_pd *pd, u32 key,
+		       bool remote);
 
 struct hodp_span;
 

@@ -198,7 +198,8 @@ static enum hodp_reply hodp_respond_send(struct hodp_qp *qp,
 	if (reply != HODP_R_ACK)
 		return reply;
 	if ((req->row->flags & HODP_OP_INV) &&
-	    hodp_mr_invalidate(hodp_qp_dev(qp), qp->ibqp.pd, req->imm_inv))
+	    hodp_mr_invalidate(hodp_qp_dev(qp), qp->ibqp.pd, req->imm_inv,
+			       true))
 		return hodp_respond_nak(qp, -EINVAL);
 	hodp_respond_received(qp, req);
 	return HODP_R_ACK;
