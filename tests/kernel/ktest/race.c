@@ -2,8 +2,9 @@
 /*
  * Invalidation against traffic.
  *
- * One thread writes to a region by its key, as fast as it can, with the key of
- * now or the one before.  The other registers now this memory, now that, always
+ * One thread has data put into a region by its key, as fast as it can, with the
+ * key of now or the one before: a WRITE of the peer, or a READ or a receive of
+ * the region's own side.  The other registers now this memory, now that, always
  * at the same IOVA, and takes the key back.  When that is complete, no byte of
  * the memory may change any more, and none outside the region ever.
  *
@@ -34,42 +35,88 @@ static const struct kt_piece kt_race_pieces[] = {
 #define KT_RACE_PAGES (30 + 70 + 16)
 #define KT_RACE_BYTES (115 * 4096 - 123 + 777)
 
+/* How the data gets there; how the request ends, and the receive, if there is
+ * one, when the key is no longer valid.
+ */
+struct kt_race_way {
+	enum ib_wr_opcode op;
+	bool lkey;
+	enum ib_wc_status refused;
+};
+
+static const struct kt_race_way kt_race_by_write = { IB_WR_RDMA_WRITE, false,
+						     IB_WC_REM_ACCESS_ERR };
+static const struct kt_race_way kt_race_by_read = { IB_WR_RDMA_READ, true,
+						    IB_WC_LOC_PROT_ERR };
+static const struct kt_race_way kt_race_by_recv = { IB_WR_SEND, true,
+						    IB_WC_REM_OP_ERR };
+
 /**
  * struct kt_race - what both threads know
  * @mem: the memory that is registered in turn
  * @src: what is written; the writer's
  * @key: of now or of before
- * @w, @written, @refused: the writer's, until it has ended
+ * @w, @in, @written, @refused: the writer's, until it has ended; @in: the
+ *	receive of a SEND
  */
 struct kt_race {
 	struct kt *t;
 	struct kt_region r;
 	struct kt_mem mem[2];
 	struct kt_mem src;
+	const struct kt_race_way *way;
 	struct kt_wr *w;
+	struct kt_wr *in;
 	u32 key;
 	int written;
 	int refused;
 	bool destroys;
 };
 
-/* One WRITE of all the region, of other bytes than the last. */
-static void kt_race_write(struct kt_race *race)
+/* Post what is to put data into the region. */
+static void kt_race_post(struct kt_race *race)
 {
+	u32 key = READ_ONCE(race->key);
+	struct kt_wr *w = race->w, *in = race->in;
 	struct kt *t = race->t;
-	struct kt_wr *w = race->w;
 
-	memset(race->src.p, race->written + race->refused, KT_RACE_BYTES);
 	reinit_completion(&w->done);
 	atomic_set(&w->calls, 0);
-	w->rdma.rkey = READ_ONCE(race->key);
+	if (in) {
+		reinit_completion(&in->done);
+		atomic_set(&in->calls, 0);
+		in->sge[0].lkey = key;
+		kt_post_recv(t, &t->main, &t->main.a, in);
+	} else if (race->way->lkey) {
+		w->sge[0].lkey = key;
+	} else {
+		w->rdma.rkey = key;
+	}
 	kt_post(t, &t->main.b, w);
-	if (!KT_CHECK(t, kt_wait(t, w), "a WRITE does not end"))
+}
+
+/* All of the region once, with other bytes than the last time. */
+static void kt_race_write(struct kt_race *race)
+{
+	const struct kt_wr *w = race->w, *in = race->in;
+	struct kt *t = race->t;
+	bool done;
+
+	memset(race->src.p, race->written + race->refused, KT_RACE_BYTES);
+	kt_race_post(race);
+	if (!KT_CHECK(t, kt_wait(t, race->w) && (!in || kt_wait(t, race->in)),
+		      "a request does not end"))
 		return;
-	if (w->wc.status == IB_WC_SUCCESS) {
+	done = w->wc.status == IB_WC_SUCCESS;
+	KT_CHECK(t, done || w->wc.status == race->way->refused, "request: %s",
+		 ib_wc_status_msg(w->wc.status));
+	KT_CHECK(t,
+		 !in || in->wc.status ==
+				 (done ? IB_WC_SUCCESS : IB_WC_LOC_PROT_ERR),
+		 "receive: %s", ib_wc_status_msg(in->wc.status));
+	if (done) {
 		race->written++;
-	} else if (KT_CHECK(t, w->wc.status == IB_WC_REM_ACCESS_ERR,
-			    "WRITE: %s", ib_wc_status_msg(w->wc.status))) {
+	} else if (!t->failed) {
 		race->refused++;
 		kt_pair_reconnect(t, &t->main);
 	}
@@ -177,7 +224,30 @@ static void kt_race_rounds(struct kt_race *race)
 	KT_CHECK(t, kt_race_enough(race, i), "that is no race");
 }
 
-static void kt_race_run(struct kt *t, bool destroys)
+/* The request of @race->way, and its receive. */
+static void kt_race_requests(struct kt_race *race)
+{
+	struct kt *t = race->t;
+
+	switch (race->way->op) {
+	case IB_WR_SEND:
+		race->in = kt_recv(t);
+		kt_sge_key(race->in, KT_RACE_IOVA, KT_RACE_BYTES, 0);
+		race->w = kt_wr(t, IB_WR_SEND);
+		break;
+	case IB_WR_RDMA_READ:
+		race->w = kt_rdma(t, IB_WR_RDMA_READ, race->src.dma,
+				  t->pd->unsafe_global_rkey);
+		kt_sge_key(race->w, KT_RACE_IOVA, KT_RACE_BYTES, 0);
+		return;
+	default:
+		race->w = kt_rdma(t, race->way->op, KT_RACE_IOVA, 0);
+	}
+	kt_sge(race->w, &race->src, 0, KT_RACE_BYTES);
+}
+
+static void kt_race_run(struct kt *t, const struct kt_race_way *way,
+			bool destroys)
 {
 	struct kt_race *race = kzalloc(sizeof(*race), GFP_KERNEL);
 	int i, ret;
@@ -185,6 +255,7 @@ static void kt_race_run(struct kt *t, bool destroys)
 	if (!KT_CHECK(t, race, "no memory"))
 		return;
 	race->t = t;
+	race->way = way;
 	race->destroys = destroys;
 	ret = kt_mem_alloc(t, &race->src, KT_RACE_MEM);
 	for (i = 0; i < 2 && !ret; i++) {
@@ -196,8 +267,7 @@ static void kt_race_run(struct kt *t, bool destroys)
 	if (!ret)
 		kt_pair_open(t, &t->other, t->pd, (struct kt_opts){});
 	if (!t->failed) {
-		race->w = kt_rdma(t, IB_WR_RDMA_WRITE, KT_RACE_IOVA, 0);
-		kt_sge(race->w, &race->src, 0, KT_RACE_BYTES);
+		kt_race_requests(race);
 		kt_race_rounds(race);
 	}
 	/* Nothing runs any more when what it would write to is freed. */
@@ -213,15 +283,31 @@ static void kt_race_run(struct kt *t, bool destroys)
 /* LOCAL_INV and REG_MR of other memory, while a peer writes by the rkey. */
 static void kt_race_inval(struct kt *t)
 {
-	kt_race_run(t, false);
+	kt_race_run(t, &kt_race_by_write, false);
 }
 
 /* The same, but that the region is destroyed each time. */
 static void kt_race_destroy(struct kt *t)
 {
-	kt_race_run(t, true);
+	kt_race_run(t, &kt_race_by_write, true);
 }
 
-const struct kt_case kt_race_cases[] = { { "race-inval", kt_race_inval },
-					 { "race-destroy", kt_race_destroy },
-					 {} };
+/* While the region's own side READs into it by the lkey. */
+static void kt_race_inval_read(struct kt *t)
+{
+	kt_race_run(t, &kt_race_by_read, false);
+}
+
+/* While the region's own side receives into it. */
+static void kt_race_inval_recv(struct kt *t)
+{
+	kt_race_run(t, &kt_race_by_recv, false);
+}
+
+const struct kt_case kt_race_cases[] = {
+	{ "race-inval", kt_race_inval },
+	{ "race-destroy", kt_race_destroy },
+	{ "race-inval-read", kt_race_inval_read },
+	{ "race-inval-recv", kt_race_inval_recv },
+	{}
+};

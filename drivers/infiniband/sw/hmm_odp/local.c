@@ -98,7 +98,10 @@ static enum hodp_verdict hodp_local_piece(struct hodp_qp *qp,
 	case HODP_R_REM_OP:
 		*status = IB_WC_REM_OP_ERR;
 		break;
-	case HODP_R_LOCAL:
+	case HODP_R_LOCAL_PROT:
+		*status = IB_WC_LOC_PROT_ERR;
+		break;
+	case HODP_R_LOCAL_OP:
 		*status = IB_WC_LOC_QP_OP_ERR;
 		break;
 	}

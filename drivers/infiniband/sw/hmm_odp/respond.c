@@ -60,6 +60,20 @@ static bool hodp_respond_allowed(const struct hodp_qp *qp,
 	       row->remote_access;
 }
 
+/* A copy failed: whose memory was it, and what does it say of that? */
+static enum hodp_reply hodp_respond_bad_copy(struct hodp_qp *qp,
+					     const struct hodp_request *req,
+					     bool source, int err)
+{
+	bool to_requester = req->row->flags & (HODP_OP_READ | HODP_OP_ATOMIC);
+
+	if (source != to_requester)
+		return err == -EACCES ? HODP_R_LOCAL_PROT : HODP_R_LOCAL_OP;
+	if (!req->row->remote_access)
+		return hodp_respond_bad_recv(qp, IB_WC_LOC_PROT_ERR);
+	return hodp_respond_nak(qp, err);
+}
+
 /* Move the next piece between @req->data and @qp->in.sgl. */
 static enum hodp_reply hodp_respond_move(struct hodp_qp *qp,
 					 struct hodp_request *req,
@@ -77,12 +91,10 @@ static enum hodp_reply hodp_respond_move(struct hodp_qp *qp,
 		n = hodp_sgl_copy(&qp->in.sgl, req->data, len, miss);
 	if (n == -EAGAIN)
 		return HODP_R_MISS;
-	if (n == -EACCES)
-		return miss->source == to_requester ? hodp_respond_nak(qp, n) :
-						      HODP_R_LOCAL;
+	/* Poison is in the source. */
 	if (n < 0)
-		/* Poison is in the source. */
-		return to_requester ? hodp_respond_nak(qp, n) : HODP_R_LOCAL;
+		return hodp_respond_bad_copy(qp, req,
+					     n != -EACCES || miss->source, n);
 	req->done += n;
 	return req->done == req->total ? HODP_R_ACK : HODP_R_MORE;
 }

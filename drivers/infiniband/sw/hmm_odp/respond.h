@@ -44,7 +44,8 @@ enum hodp_reply {
 	HODP_R_INV_REQ, /* NAK invalid request */
 	HODP_R_REM_ACCESS, /* NAK remote access error */
 	HODP_R_REM_OP, /* NAK remote operational error */
-	HODP_R_LOCAL, /* the requester's own memory is poisoned */
+	HODP_R_LOCAL_PROT, /* the requester's own region was invalidated */
+	HODP_R_LOCAL_OP, /* the requester's own memory is poisoned */
 };
 
 /**
