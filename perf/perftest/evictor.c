@@ -13,7 +13,8 @@
  * same page is missed, so the count is a lower bound.
  *
  *   idle     an event that found no page present: not in the figures
- *   refused  the kernel said no, for instance because pages were busy
+ *   refused  the kernel said no.  If because pages were busy, as those are
+ *            that a device has pinned, the event counts: it met them
  */
 #include <errno.h>
 #include <getopt.h>
@@ -39,6 +40,7 @@ struct tally {
 	size_t n, room;
 	uint64_t events, idle, refused, gone;
 	int err; /* the last refusal */
+	const char *lacks; /* of the last event that found nothing */
 };
 
 static struct perf_options options;
@@ -124,9 +126,11 @@ static void event(enum evictor_how how, uint64_t *cursor)
 	if (err && err != ENODATA) {
 		y->refused++;
 		y->err = err;
-	} else if (err || !present) {
+	}
+	if (err == ENODATA || (!err && !present)) {
 		y->idle++;
-	} else {
+		y->lacks = evictor_how_lacks(how, &target, pieces, n);
+	} else if (!err || err == EAGAIN || err == EBUSY) {
 		keep(y, took > cost ? took - cost : 0);
 	}
 }
@@ -240,13 +244,12 @@ static void row_of(enum evictor_how how)
 				"%lu of %lu events found no page to take, the "
 				"kernel refused the others: %s",
 				y->idle, y->events, strerror(y->err));
+	} else if (!y->n && y->lacks) {
+		perf_row_status(&r, PERF_ROW_UNSUPPORTED, "%s", y->lacks);
 	} else if (!y->n) {
 		perf_row_status(&r, PERF_ROW_FAILED,
-				"none of %lu events found %s to take",
-				y->events,
-				how == EVICTOR_COLLAPSE ?
-					"an aligned 2 MiB of pages" :
-					"a page");
+				"none of %lu events found a page to take",
+				y->events);
 	} else {
 		perf_row_samples(&r, y->samples, y->n);
 		perf_row_extra(&r, "events", y->events);

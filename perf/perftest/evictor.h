@@ -94,6 +94,14 @@ extern const char *const evictor_how_names[EVICTOR_HOWS + 1];
 const char *evictor_how_missing(enum evictor_how how,
 				const struct evictor_target *t);
 
+/*
+ * Why an event could find nothing to take in @pieces, for reasons that do not
+ * change, with the remedy; or NULL.
+ */
+const char *evictor_how_lacks(enum evictor_how how,
+			      const struct evictor_target *t,
+			      const struct evictor_range *pieces, int n);
+
 /* What must be done before, and is not part of the event's time.  0 or errno */
 int evictor_how_before(enum evictor_how how, const struct evictor_target *t,
 		       const struct evictor_range *pieces, int n);

@@ -8,7 +8,8 @@
  *   punch     fallocate(PUNCH_HOLE): the bytes are lost.
  *   migrate   move_pages(): to the next NUMA node, and so around.
  *   collapse  process_madvise(MADV_COLLAPSE): small pages become huge ones.
- *             What is huge already does not move.
+ *             What is huge already does not move, so it is split before the
+ *             event.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -223,7 +224,23 @@ static int migrate(const struct evictor_target *t,
 	return err;
 }
 
-/* Whole aligned 2 MiB only; ENODATA if there are none. */
+/*
+ * The whole huge pages that can be in @r, which may be none.  Those of a file
+ * lie at the file's own multiples of 2 MiB.
+ */
+static struct evictor_range huge_part(const struct evictor_target *t,
+				      const struct evictor_range *r)
+{
+	uint64_t from = (r->start + PERF_HUGE - 1) / PERF_HUGE * PERF_HUGE;
+	uint64_t to = (r->start + r->len) / PERF_HUGE * PERF_HUGE;
+
+	if (from >= to ||
+	    (t->backing != EVICTOR_ANON && (r->start - r->offset) % PERF_HUGE))
+		return (struct evictor_range){ 0 };
+	return (struct evictor_range){ .start = from, .len = to - from };
+}
+
+/* ENODATA if there is nothing that could be huge. */
 static int collapse(const struct evictor_target *t,
 		    const struct evictor_range *pieces, int n)
 {
@@ -231,17 +248,49 @@ static int collapse(const struct evictor_target *t,
 	int nhuge = 0;
 
 	for (int i = 0; i < n; i++) {
-		uint64_t from = (pieces[i].start + PERF_HUGE - 1) / PERF_HUGE *
-				PERF_HUGE;
-		uint64_t to = (pieces[i].start + pieces[i].len) / PERF_HUGE *
-			      PERF_HUGE;
-
-		if (from < to)
-			huge[nhuge++] =
-				(struct evictor_range){ .start = from,
-							.len = to - from };
+		huge[nhuge] = huge_part(t, &pieces[i]);
+		nhuge += huge[nhuge].len != 0;
 	}
 	return nhuge ? advise(t, huge, nhuge, MADV_COLLAPSE) : ENODATA;
+}
+
+/*
+ * MADV_COLD of a part of a huge page splits it, unless somebody has pinned it.
+ * Of a small page it says that it was not used lately.
+ */
+static void split(const struct evictor_target *t,
+		  const struct evictor_range *pieces, int n)
+{
+	for (int i = 0; i < n; i++) {
+		struct evictor_range huge = huge_part(t, &pieces[i]);
+
+		for (uint64_t at = 0; at < huge.len; at += PERF_HUGE) {
+			struct evictor_range page = { huge.start + at,
+						      PERF_PAGE, 0 };
+
+			advise(t, &page, 1, MADV_COLD);
+		}
+	}
+}
+
+const char *evictor_how_lacks(enum evictor_how how,
+			      const struct evictor_target *t,
+			      const struct evictor_range *pieces, int n)
+{
+	bool large = false;
+
+	if (how != EVICTOR_COLLAPSE)
+		return NULL;
+	for (int i = 0; i < n; i++) {
+		if (huge_part(t, &pieces[i]).len)
+			return NULL;
+		large = large || pieces[i].len >= 2 * PERF_HUGE;
+	}
+	if (large && t->backing == EVICTOR_SHMEM)
+		return "tmpfs memory collapses where its mapping is aligned as "
+		       "the file is: mount the tmpfs with -o huge=advise";
+	return "memory collapses where a mapping holds an aligned 2 MiB, and "
+	       "none does: use a larger buffer";
 }
 
 /*
@@ -260,6 +309,8 @@ static void empty_cpu_lists(void)
 int evictor_how_before(enum evictor_how how, const struct evictor_target *t,
 		       const struct evictor_range *pieces, int n)
 {
+	if (how == EVICTOR_COLLAPSE)
+		split(t, pieces, n);
 	if (how != EVICTOR_PAGEOUT)
 		return 0;
 	empty_cpu_lists();

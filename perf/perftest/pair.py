@@ -36,6 +36,12 @@ class Wrong(Exception):
     """This row's bytes are wrong."""
 
 
+def in_our_words(said):
+    """A sentence of the evictor's, with run_perftest's options."""
+    return (said.replace("--how", "--evict").replace("take --file", "use --mem file")
+            .replace("use a larger buffer", "give a larger --size, from 1M on"))
+
+
 class Runner:
     def __init__(self, options, directory):
         self.o = options
@@ -178,8 +184,7 @@ class Runner:
             ended = {n: q.poll() for n, q in p.all.items()}
             if ended.get("evictor") == 2 and ended["client"] is None:
                 said = p.output("evictor").strip().removeprefix("evictor: ")
-                said = said.replace("--how", "--evict").replace("take --file", "use --mem file")
-                raise Unsupported(said or "the evictor ended without a word")
+                raise Unsupported(in_our_words(said) or "the evictor ended without a word")
             for name in ("client", "server"):
                 if ended[name]:
                     p.end("server" if name == "client" else "client", GRACE)
@@ -203,13 +208,14 @@ class Runner:
             done = json.loads((self.directory / "evictor.json").read_text())["rows"][0]
         except (OSError, ValueError, IndexError):
             raise Failed("the evictor: " + last_words(p.output("evictor"))) from None
+        if done["status"] == "unsupported":
+            raise Unsupported(in_our_words(done["why"]))
         if done["status"] != "ok":
             raise Failed(f"the evictor: {done['why']}: give more iterations with -n, or a higher --evict-rate")
         gone = done["extra"]["gone_pages"]
         if not gone and row.odp == "yes":
-            hint = ("what is huge already does not collapse" if row.evict == "collapse"
-                    else "give more iterations with -n, or a higher --evict-rate")
-            raise Failed(f"no page went in {done['extra']['events']:g} evictions: {hint}")
+            raise Failed(f"no page went in {done['extra']['events']:g} evictions: give more iterations with -n, or a "
+                         "higher --evict-rate")
         return {"evictions": done["extra"]["events"], "evicted_pages": gone}
 
     def once(self, row, files):
