@@ -26,6 +26,8 @@ for s in $(sed -n "s/^echo '#hodp-bench begin \\([^']*\\)'.*/\\1/p" "$share/step
 	case $s in
 	*crash*) echo "[ 2.0] BUG: made up" >> "$log"; exit 96 ;;
 	*hang*) sleep 1000 ;;
+	*spin*) while :; do :; done ;;
+	*slow*) sleep 5 ;;
 	*warn*) echo "[ 2.0] WARNING: made up" >> "$log"; warned=99 ;;
 	esac
 	case $s in *fail*) echo "no such device" > "$share/$s.log"; rc=2 ;; *) rc=1 ;; esac
@@ -119,6 +121,17 @@ class Guest(Case):
             self.assertEqual(self.go("hang", "b"), {"hang": "timeout", "b": "done"})
         self.assertLess(time.monotonic() - begin, 30)
         self.assertEqual(self.boots, 2)
+
+    def test_spin(self):
+        """runner: a step that computes for ever is ended, too"""
+        with mock.patch.object(guest, "limit", lambda s: 2):
+            self.assertEqual(self.go("spin", "b"), {"spin": "timeout", "b": "done"})
+
+    def test_starved(self):
+        """runner: a step that gets little CPU time has more of the clock's, but not for ever"""
+        with mock.patch.object(guest, "limit", lambda s: 2), \
+                mock.patch.object(guest, "used", lambda process: 0.3 * time.monotonic()):
+            self.assertEqual(self.go("slow", "hang"), {"slow": "done", "hang": "timeout"})
 
     def test_fail(self):
         """runner: a program that cannot run is named with what it said"""
