@@ -27,7 +27,7 @@ KIB, MIB, GIB = 1024, 1 << 20, 1 << 30
 # (words, row, row of which it is a share, most)
 # rxe's pinned rows, not its hot ones: those move wrong bytes and give no figure.
 WRITE = {"op": "WRITE", "mem": "anon", "side": "both"}
-REGISTER = {"sweep": "length", "what": "reg", "reg": "odp"}
+REGISTER = {"sweep": "length", "what": "reg", "reg": "odp", "pages": "reserved"}
 BOUNDS = [
     ("WRITE 8 B hot, of rxe's pinned", ("odp_lat", "hodp0", {**WRITE, "reg": "hot", "size": 8}),
      ("odp_lat", "rxe0", {**WRITE, "reg": "pinned", "size": 8}), 0.15),

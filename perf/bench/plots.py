@@ -292,7 +292,8 @@ def registration(results):
     by, groups = "length", defaultdict(list)
     for r in of(results, "odp_reg"):
         if r.row["unit"] == "ns" and r.key.get("sweep") in ("length", "prefetch") and r.key["reg"] != "implicit":
-            pages = f", pages {r.key['pages']}" if r.key["sweep"] == "prefetch" else ""
+            told = r.key["sweep"] == "prefetch" or (r.key["reg"], r.key["pages"]) == ("odp", "present")
+            pages = f", pages {r.key['pages']}" if told else ""
             groups[f"{r.key['what']} {r.key['reg']}{pages}"].append(r)
     groups = {k: v for k, v in groups.items() if len({r.key[by] for r in v}) > 1}
     if not groups:

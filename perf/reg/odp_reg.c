@@ -4,7 +4,8 @@
  * memory, against length, number of regions and number of processes.
  *
  * Regions for on-demand paging lie on address space that is only reserved: a
- * registration that touches it would show.  Pinned ones need the memory.
+ * registration that touches it would show.  One that looks at each page that is
+ * there shows with --pages present.  Pinned ones need the memory.
  * After each row bytes go to and fro through a region of the kind: one that
  * registers and does not work gets no figure.
  */
@@ -24,11 +25,13 @@ enum {
 	OPT_MRS,
 	OPT_PROCS,
 	OPT_PER_PROC,
+	OPT_PAGES,
 };
 
 static const struct option longs[] = {
 	{ "sweep", required_argument, NULL, OPT_SWEEP },
 	{ "reg", required_argument, NULL, OPT_REG },
+	{ "pages", required_argument, NULL, OPT_PAGES },
 	{ "mrs", required_argument, NULL, OPT_MRS },
 	{ "procs", required_argument, NULL, OPT_PROCS },
 	{ "mrs-per-proc", required_argument, NULL, OPT_PER_PROC },
@@ -38,6 +41,7 @@ static const struct option longs[] = {
 static const char *const sweep_names[] = { "length", "mrs", "procs", "prefetch",
 					   NULL };
 static const char *const pages_names[] = { "reserved", "absent", "present" };
+static const char *const length_pages[] = { "reserved", "present", NULL };
 const char *const reg_names[REGS + 1] = {
 	[REG_ODP] = "odp",
 	[REG_PINNED] = "pinned",
@@ -54,6 +58,7 @@ struct tools t = {
 };
 
 static uint32_t want_sweeps = ~0u;
+static uint32_t want_pages = 1; /* bits as in length_pages */
 
 /* "1,10,100": numbers from 1 to @most. */
 static int numbers(const char *what, const char *list, size_t *to, size_t most)
@@ -93,6 +98,9 @@ static void own(int value, const char *arg)
 	case OPT_REG:
 		t.regs = perf_choose("reg", arg, reg_names);
 		break;
+	case OPT_PAGES:
+		want_pages = perf_choose("pages", arg, length_pages);
+		break;
 	case OPT_MRS:
 		t.nmrs = numbers("mrs", arg, t.mrs, 1000000);
 		break;
@@ -115,6 +123,9 @@ static const struct perf_program program = {
 		   "kernel's memory.",
 	.help = "      --sweep LIST        length,mrs,procs,prefetch (all)\n"
 		"      --reg LIST          odp,pinned,implicit (all)\n"
+		"      --pages LIST        reserved,present: what lies under an "
+		"odp region\n"
+		"                          of the length sweep (reserved)\n"
 		"      --mrs LIST          regions that there are "
 		"(1,10,100,1000,10000)\n"
 		"      --procs LIST        processes at once (1,4,16,64)\n"
@@ -196,21 +207,24 @@ struct ibv_mr *make_mr(struct ibv_pd *pd, enum reg reg, void *p, size_t length)
 	return ibv_reg_mr(pd, p, length, access);
 }
 
-const char *reg_missing(enum reg reg, size_t length)
+static const char *memory_missing(size_t length)
 {
 	static char why[120];
-	uint64_t available;
+	uint64_t available = kmem_available();
 
-	if (reg == REG_PINNED) {
-		available = kmem_available();
-		if (length <= available / 2)
-			return NULL;
-		snprintf(why, sizeof(why),
-			 "pinning takes the memory, and half of what is "
-			 "available is %zu MiB",
-			 available / 2 >> 20);
-		return why;
-	}
+	if (length <= available / 2)
+		return NULL;
+	snprintf(why, sizeof(why),
+		 "pages that are present take the memory, and half of what is "
+		 "available is %zu MiB",
+		 available / 2 >> 20);
+	return why;
+}
+
+const char *reg_missing(enum reg reg, size_t length)
+{
+	if (reg == REG_PINNED)
+		return memory_missing(length);
 	if (!perf_dev_has_odp(&t.dev, false))
 		return "the device has no on-demand paging";
 	if (reg == REG_IMPLICIT && !perf_dev_has_odp(&t.dev, true))
@@ -303,34 +317,42 @@ static void rows_of_length(struct key key, uint8_t *p, size_t length)
 		row_errno(&key, errno, "ibv_reg_mr of many");
 }
 
+static void of_length(enum reg reg, enum pages pages, size_t length)
+{
+	struct key key = { "length", "reg", reg, pages, length, 1, 1 };
+	struct perf_mem mem = { .fd = -1 };
+	const char *why = reg_missing(reg, length);
+
+	/* A few pages are enough for a region of everything. */
+	if (reg == REG_IMPLICIT) {
+		key.length = 0;
+		length = PERF_HUGE;
+	}
+	if (!why && pages == PAGES_PRESENT)
+		why = memory_missing(length);
+	if (!why)
+		why = perf_mem_try(&mem, &t.o, PERF_ANON, length);
+	if (why) {
+		row_why(&key, PERF_ROW_UNSUPPORTED, why);
+		return;
+	}
+	if (pages == PAGES_PRESENT)
+		perf_mem_touch(&mem, length);
+	rows_of_length(key, mem.p, length);
+	perf_mem_put(&mem);
+}
+
 static void sweep_length(enum reg reg)
 {
-	/* A few pages are enough for a region of everything. */
-	int n = reg == REG_IMPLICIT ? 1 : t.o.nsizes;
+	bool reserved = reg == REG_IMPLICIT ||
+			(reg == REG_ODP && want_pages & 1);
+	bool present = reg == REG_PINNED || (reg == REG_ODP && want_pages & 2);
 
-	for (int s = 0; s < n; s++) {
-		size_t length = reg == REG_IMPLICIT ? PERF_HUGE : t.o.sizes[s];
-		struct key key = { "length",
-				   "reg",
-				   reg,
-				   reg == REG_PINNED ? PAGES_PRESENT :
-						       PAGES_RESERVED,
-				   reg == REG_IMPLICIT ? 0 : length,
-				   1,
-				   1 };
-		const char *why = reg_missing(reg, length);
-		struct perf_mem mem = { .fd = -1 };
-
-		if (!why)
-			why = perf_mem_try(&mem, &t.o, PERF_ANON, length);
-		if (why) {
-			row_why(&key, PERF_ROW_UNSUPPORTED, why);
-			continue;
-		}
-		if (reg == REG_PINNED)
-			perf_mem_touch(&mem, length);
-		rows_of_length(key, mem.p, length);
-		perf_mem_put(&mem);
+	for (int s = 0; s < (reg == REG_IMPLICIT ? 1 : t.o.nsizes); s++) {
+		if (reserved)
+			of_length(reg, PAGES_RESERVED, t.o.sizes[s]);
+		if (present)
+			of_length(reg, PAGES_PRESENT, t.o.sizes[s]);
 	}
 }
 

@@ -121,12 +121,14 @@ class Gate(Case):
         def write(n, **key):
             return samples.write_row(n, side="both", **key)
 
-        def reg_row(length, n):
-            return samples.row(n, sweep="length", what="reg", reg="odp", length=length)
+        def reg_row(length, n, pages="reserved"):
+            return samples.row(n, sweep="length", what="reg", reg="odp", pages=pages, length=length)
         documents = {
             "icount-lat.hodp0": samples.document([write(small), write(large, size=LARGE), *more]),
             "icount-lat.rxe0": samples.document([write(1000, reg="pinned"), write(1000, reg="pinned", size=LARGE)],
                                                 device="rxe0"),
+            # Another question, of which nothing is promised: not to be taken for it.
+            "icount-reg-present.hodp0": samples.document([reg_row(1 << 30, 1000, "present")], program="odp_reg"),
             "icount-reg.hodp0": samples.document([reg_row(2 << 20, 100), reg_row(1 << 30, reg)], program="odp_reg"),
         }
         documents.pop(drop, None)
