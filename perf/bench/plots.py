@@ -81,7 +81,7 @@ def line_with_faults(axes, rows, device, by="size"):
     good = [r for r in rows if r.status == "ok"]
     axes.plot([r.key[by] for r in good], [r.value() for r in good], color=COLOURS[device], marker=MARKERS[device],
               markersize=4, linewidth=1.6, label=NAMES.get(device, device))
-    height = {"hodp0": 0.80, "rxe0": 0.92}.get(device, 0.68)
+    height = {"hodp0": 0.68, "rxe0": 0.92}.get(device, 0.80)
     bad = [r for r in rows if r.status != "ok"]
     for r in bad:
         axes.plot([r.key[by]], [height], transform=axes.get_xaxis_transform(), marker="x", markersize=6,
@@ -328,7 +328,8 @@ def scaling(results):
     groups, varied = defaultdict(list), scale_axes(rows)
     for r in rows:
         if r.step in varied:
-            words = " ".join(f"{k} {v}" for k, v in r.key.items() if isinstance(v, str) and k in ("mrs", "storm"))
+            words = " ".join(f"{k} {v}" for k, v in r.key.items() if isinstance(v, str) and (
+                k in ("mrs", "storm") or v == "pinned"))
             groups[varied[r.step], words].append(r)
     groups = {k: v for k, v in groups.items() if len({r.key[k[0]] for r in v}) > 1}
     if not groups:

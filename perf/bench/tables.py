@@ -19,6 +19,7 @@ WORDS = {"wrong": "WRONG", "unsupported": "not supported", "failed": "failed"}
 HEAD = ["clock", "program", "what", "size", "unit", "hmm_odp", "rxe", "limit", "hmm_odp / rxe", "hmm_odp / limit",
         "faults/op hmm_odp", "faults/op rxe"]
 LEFT = 5  # columns of words
+OTHERS = HEAD.index("limit")  # where a third device's column goes
 
 
 class Limits:
@@ -110,17 +111,17 @@ def table(results):
     """The head and the lines, as texts."""
     limits = Limits(results)
     siw = ["siw"] if any(r.device == "siw0" for r in results.rows) else []
-    found = [HEAD + siw]
+    found = [[*HEAD[:OTHERS], *siw, *HEAD[OTHERS:]]]
     for line in lines(results):
         ours, rxe = line.figure("hodp0"), line.figure("rxe0")
         first = next(iter(line.by_device.values()))
         bare = "-" in line.by_device
         limit = line.figure("-") if bare else limits.of(first)
         found.append([line.clock, line.program, line.what(), line.size(), UNITS.get((line.unit, line.clock), line.unit),
-                      cell(line, "hodp0"), cell(line, "rxe0"),
+                      cell(line, "hodp0"), cell(line, "rxe0"), *(cell(line, "siw0") for _ in siw),
                       cell(line, "-") if bare else "" if line.clock == "wall" else number(limit),
                       ratio(ours, rxe), "" if bare else ratio(ours, limit),
-                      faults(line, "hodp0"), faults(line, "rxe0"), *(cell(line, "siw0") for _ in siw)])
+                      faults(line, "hodp0"), faults(line, "rxe0")])
     return found
 
 
