@@ -58,6 +58,17 @@ class Report(Case):
         wall = self.line("hot", "wall")
         self.assertEqual((wall["hmm_odp"], wall["rxe"], wall["hmm_odp / rxe"]), ("ok", "ok", "0.500"))
 
+    def test_siw(self):
+        """report: siw has a column of its own, only where it was measured"""
+        self.assertNotIn("siw", tables.table(self.results())[0])
+        found = Results(samples.results(self.tmp / "s", {
+            "icount-lat.hodp0": samples.document([samples.write_row(200, reg="pinned"), samples.write_row(300)]),
+            "icount-lat.siw0": samples.document([samples.write_row(4000, reg="pinned"), samples.write_row(
+                1, status="unsupported")], device="siw0")}))
+        head, *lines = tables.table(found)
+        self.assertEqual([(dict(zip(head, x))["hmm_odp"], dict(zip(head, x))["siw"]) for x in lines],
+                         [("200", "4,000"), ("300", "not supported")])
+
     def test_all_rows(self):
         """report: no row is dropped"""
         self.assertEqual(len(self.lines()), 2 + 3 + 1)
