@@ -189,6 +189,8 @@ static const char *lacking(const struct cell *c)
 
 	if (!c->pinned && !perf_dev_has_odp(&dev, false))
 		return "the device has no on-demand paging";
+	if (c->pinned && c->storm == STORM_SAME)
+		return "a pinned region keeps the pages that the process loses";
 	if (2 * c->qps > a->max_qp) {
 		snprintf(why, sizeof(why), "the device has %d queue pairs",
 			 a->max_qp);
