@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-"""report.py RAW.json DIRECTORY GUEST-STATUS: judge what the guest saw.
+"""report.py RAW.json DIRECTORY GUEST-STATUS CRASHES: judge what the guest saw.
+CRASHES: how often rxe crashed the guest's kernel before it came to this.
 
 Makes report.json, report.md and report.svg in DIRECTORY and prints the table.
 The exit status is 1 if a step failed or hmm_odp did not keep its word.
@@ -39,8 +40,8 @@ def find(rows, **wanted):
 
 
 class Report:
-    def __init__(self, raw, guest_status):
-        self.raw, self.devices = raw, raw["devices"]
+    def __init__(self, raw, guest_status, crashes):
+        self.raw, self.devices, self.crashes = raw, raw["devices"], crashes
         self.sections = []
         self.step_failures = [f"step \"{s['title']}\": {s['error']}" for s in raw["steps"] if s["error"]]
         if guest_status:
@@ -173,7 +174,8 @@ class Report:
         return self.step_failures + list(self.judged(True))
 
     def findings(self):
-        return list(self.judged(False))
+        crash = [f"rxe0: its ODP crashed the guest's kernel, {self.crashes} times in this demo"] if self.crashes else []
+        return crash + list(self.judged(False))
 
     # --- output ---------------------------------------------------------------
 
@@ -237,11 +239,11 @@ class Report:
 
 
 def main():
-    if len(sys.argv) != 4:
+    if len(sys.argv) != 5:
         sys.exit(__doc__)
     raw = json.loads(pathlib.Path(sys.argv[1]).read_text())
     out = pathlib.Path(sys.argv[2])
-    report = Report(raw, int(sys.argv[3]))
+    report = Report(raw, int(sys.argv[3]), int(sys.argv[4]))
     (out / "report.json").write_text(json.dumps(report.json(), indent=1, ensure_ascii=False) + "\n")
     (out / "report.md").write_text(report.markdown())
     (out / "report.svg").write_text(picture.draw(report))

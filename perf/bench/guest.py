@@ -25,9 +25,10 @@ MACHINE = ["--mem", "4G", "--pmem", "512M", "--append", "numa=fake=2 numa_balanc
 OPTIONS = {"icount": ["--icount", *MACHINE], "wall": ["--smp", "2", *MACHINE]}
 BOOT_LIMIT, SETUP_LIMIT = 300, 120  # seconds, generous: another may use the host
 ASLEEP = 0.05  # CPU time of time
+RXE_DIED, AGAIN = 95, 2  # a status of tests/vm/run; how often a step is run again then
 MOST = 10  # times a step's limit, by the clock
 SENTENCE = {96: "the guest died while it ran", 97: "the guest could not be set up",
-            98: "the module could not be taken out afterwards",
+            95: "rxe's ODP crashed the kernel, again and again", 98: "the module could not be taken out afterwards",
             99: "the kernel log holds a warning or worse", 124: "the guest hung while it ran"}
 
 
@@ -214,7 +215,11 @@ def judge(steps, current, status, hung, said, log, ended, trouble):
     """What the guest's end means for the steps; returns those still to do."""
     sentence = SENTENCE.get(status, f"tests/vm/run exited with {status}")
     who, line = blame(log) if log.exists() else (None, "?")
-    if current:
+    again = current and status == RXE_DIED and current.again < AGAIN
+    if again:
+        current.again += 1
+        print("again: rxe's ODP crashed the kernel", flush=True)
+    elif current:
         if hung:
             conclude(current, "timeout", f"not done after {time.monotonic() - current.begun:.0f} s")
         else:
@@ -229,7 +234,7 @@ def judge(steps, current, status, hung, said, log, ended, trouble):
     elif status or hung:
         trouble.append(f"{steps[0].mode}: {sentence}")
     todo = [s for s in steps if s.seconds is None]
-    if len(todo) == len(steps):
+    if len(todo) == len(steps) and not again:
         # None had a chance: a further boot would go the same way.
         for s in todo:
             s.why, s.seconds = sentence, 0.0

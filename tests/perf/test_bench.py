@@ -25,6 +25,8 @@ for s in $(sed -n "s/^echo '#hodp-bench begin \\([^']*\\)'.*/\\1/p" "$share/step
 	echo "#hodp-bench begin $s" | tee -a "$log"
 	case $s in
 	*crash*) echo "[ 2.0] BUG: made up" >> "$log"; exit 96 ;;
+	*rxe-always*) exit 95 ;;
+	*rxe-once*) [ $(wc -l < "$share/boots") -gt 1 ] || exit 95 ;;
 	*hang*) sleep 1000 ;;
 	*spin*) while :; do :; done ;;
 	*slow*) sleep 5 ;;
@@ -113,6 +115,14 @@ class Guest(Case):
         self.assertEqual(self.go("a", "crash", "b"), {"a": "done", "crash": "crashed", "b": "done"})
         self.assertEqual(self.boots, 2)
         self.assertIn("BUG: made up", self.steps["crash"].why)
+
+    def test_rxe(self):
+        """runner: a step in which rxe's ODP crashes the kernel is run again, but not for ever"""
+        self.assertEqual(self.go("a", "rxe-once", "b"), {"a": "done", "rxe-once": "done", "b": "done"})
+        self.assertEqual(self.boots, 2)
+        (self.out / "boots").unlink()
+        self.assertEqual(self.go("a", "rxe-always", "b"), {"a": "done", "rxe-always": "crashed", "b": "done"})
+        self.assertEqual(self.boots, 4)
 
     def test_hang(self):
         """runner: a step that hangs is ended, and the rest goes on"""
