@@ -163,11 +163,17 @@ class Demo:
             links[device] = {"command": " ".join(command), "seconds": round(time.monotonic() - begin, 3)}
             self.note(links[device]["command"])
 
+    def crashed(self, device):
+        """The tries that an earlier guest's kernel did not outlive, by demo/run."""
+        path = pathlib.Path(self.out).with_name("crashed")
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [line.removeprefix(device + ": ") for line in lines if line.startswith(device + ": ")]
+
     def capabilities(self):
         """what each says of ODP, and what comes of it"""
         caps = self.raw["capabilities"] = {}
         for device in self.devices:
-            caps[device] = run_json(self.programs / "odp_caps", device, "/var/tmp")
+            caps[device] = run_json(self.programs / "odp_caps", device, "/var/tmp", *self.crashed(device))
             self.gids[device] = caps[device]["gid_index"]
             results = [t["result"] for t in caps[device]["tries"]]
             self.note(f"{device}: {results.count('works')} of {len(results)} kinds of use work")

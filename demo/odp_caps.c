@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * odp_caps DEVICE DIRECTORY: what a device says of its On-Demand Paging, and
- * what comes of it.  Each try registers some kind of memory, moves bytes into
- * it with one RDMA request, and compares them.  Prints one JSON object.
+ * odp_caps DEVICE DIRECTORY [TRY...]: what a device says of its On-Demand
+ * Paging, and what comes of it.  Each try registers some kind of memory, moves
+ * bytes into it with one RDMA request, and compares them.  Prints one JSON
+ * object.
  *
  * Results: works | wrong (success was reported, the bytes are others) |
- * unsupported (refused at registration) | error (the request failed).
+ * unsupported (refused at registration) | error (the request failed) |
+ * crashed (not tried: it is one of TRY).
+ *
+ * The kernel's log is told of each try before it is begun, for one that the
+ * kernel does not outlive.
  */
 #define _GNU_SOURCE
 #include "pair.h"
@@ -26,12 +31,36 @@ static uint8_t *src;
 static struct ibv_mr *src_mr;
 static const char *directory;
 static bool first_try = true;
+static char **arguments;
 
 static void report(const char *what, const char *result, const char *detail)
 {
 	printf("%s\n  {\"what\": \"%s\", \"result\": \"%s\", \"detail\": \"%s\"}",
 	       first_try ? "" : ",", what, result, detail);
 	first_try = false;
+}
+
+static void tell_kernel(const char *what)
+{
+	FILE *log = fopen("/dev/kmsg", "w");
+
+	if (!log)
+		return;
+	fprintf(log, "odp_caps: %s: %s\n", arguments[1], what);
+	fclose(log);
+}
+
+/* False: another kernel has not outlived it. */
+static bool begin(const char *what)
+{
+	for (char **crashed = arguments + 3; *crashed; crashed++) {
+		if (!strcmp(*crashed, what)) {
+			report(what, "crashed", "the guest's kernel crashed");
+			return false;
+		}
+	}
+	tell_kernel(what);
+	return true;
 }
 
 static void report_refused(const char *what)
@@ -66,6 +95,8 @@ static void try_write(const char *what, void *dst, uint64_t remote,
 {
 	int status;
 
+	if (!begin(what))
+		return;
 	fill_pattern(src, length, remote + length);
 	status = pair_rdma(&pair, IBV_WR_RDMA_WRITE, src, src_mr, remote,
 			   mr->rkey, length);
@@ -111,6 +142,8 @@ static void try_fetch_add(void)
 		report_refused(what);
 		return;
 	}
+	if (!begin(what))
+		return;
 	word[9] = 40;
 	wr.wr.atomic.remote_addr = (uintptr_t)&word[9];
 	wr.wr.atomic.rkey = mr->rkey;
@@ -220,7 +253,7 @@ static void try_page_cache(void)
 	mr = ibv_reg_mr(pair.pd, dst, LARGEST, PAIR_ODP);
 	if (!mr) {
 		report_refused(what);
-	} else {
+	} else if (begin(what)) {
 		/* The first one makes the page known to the device. */
 		pair_rdma(&pair, IBV_WR_RDMA_WRITE, src, src_mr, (uintptr_t)dst,
 			  mr->rkey, 4 * KIB);
@@ -282,10 +315,12 @@ static void print_capabilities(const char *device)
 
 int main(int argc, char **argv)
 {
-	if (argc != 3) {
-		fprintf(stderr, "usage: %s DEVICE DIRECTORY\n", argv[0]);
+	if (argc < 3) {
+		fprintf(stderr, "usage: %s DEVICE DIRECTORY [TRY...]\n",
+			argv[0]);
 		return 2;
 	}
+	arguments = argv;
 	directory = argv[2];
 	pair_open(&pair, argv[1]);
 	print_capabilities(argv[1]);
@@ -302,6 +337,7 @@ int main(int argc, char **argv)
 	try_implicit();
 	try_page_cache();
 	printf("]}\n");
+	tell_kernel("done");
 
 	need(!ibv_dereg_mr(src_mr), "dereg_mr");
 	pair_close(&pair);

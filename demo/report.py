@@ -76,7 +76,8 @@ class Report:
 
     def tries(self, rows):
         caps = self.raw.get("capabilities", {})
-        marks = {"works": "ok", "wrong": "wrong", "unsupported": "unsupported", "error": "unsupported"}
+        marks = {"works": "ok", "wrong": "wrong", "unsupported": "unsupported", "error": "unsupported",
+                 "crashed": "wrong"}
         for what in dict.fromkeys(t["what"] for c in caps.values() for t in c["tries"]):
             cells = {}
             for device, c in caps.items():
