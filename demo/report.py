@@ -175,8 +175,9 @@ class Report:
         return self.step_failures + list(self.judged(True))
 
     def findings(self):
-        crash = [f"rxe0: its ODP crashed the guest's kernel, {self.crashes} times in this demo"] if self.crashes else []
-        return crash + list(self.judged(False))
+        times = "once" if self.crashes == 1 else f"{self.crashes} times"
+        crash = f"rxe0: its ODP crashed the guest's kernel, {times} in this demo"
+        return [crash] * bool(self.crashes) + list(self.judged(False))
 
     # --- output ---------------------------------------------------------------
 
