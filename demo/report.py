@@ -9,7 +9,8 @@ The exit status is 1 if a step failed or hmm_odp did not keep its word.
 Words: a *row* is one thing that was tried, with one *cell* per device. A cell
 has a mark:
   ok           it did what was asked; bytes, where any moved, were compared
-  wrong        success was reported and the bytes were others
+  wrong        success was reported and the bytes were others, or the kernel
+               crashed
   unsupported  the device refuses, or its requests fail, and says so
   failed       anything else
 What is wrong or unsupported on a device of SUBJECTS is a failure of the demo;

@@ -17,7 +17,7 @@
 #include <linux/slab.h>
 #include "ktest.h"
 
-#define KT_RACE_TIME (HZ + HZ / 2)
+#define KT_RACE_TIME (3 * HZ)
 /* A slow machine has so long to make it a race. */
 #define KT_RACE_LIMIT (15 * HZ)
 #define KT_RACE_ENOUGH 10
