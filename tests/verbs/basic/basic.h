@@ -8,6 +8,7 @@ void basic_caps(void);
 void basic_ops(void);
 void basic_messages(void);
 void basic_queues(void);
+void basic_reach(void);
 void basic_srq(void);
 void basic_ud(void);
 void basic_cq(void);

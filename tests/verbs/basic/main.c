@@ -9,6 +9,7 @@ int main(int argc, char **argv)
 	basic_ops();
 	basic_messages();
 	basic_queues();
+	basic_reach();
 	basic_srq();
 	basic_ud();
 	basic_cq();

@@ -237,7 +237,7 @@ int hodp_qp_take_recv(struct hodp_qp *qp, struct hodp_inbound *in)
 	return ret;
 }
 
-int hodp_inbound_bind(struct hodp_qp *qp, struct hodp_inbound *in)
+int hodp_inbound_bind(struct hodp_qp *qp, struct hodp_inbound *in, u64 total)
 {
 	struct hodp_device *dev = hodp_qp_dev(qp);
 	const struct ib_pd *pd = qp->srq ? qp->srq->ibsrq.pd : qp->ibqp.pd;
@@ -246,18 +246,20 @@ int hodp_inbound_bind(struct hodp_qp *qp, struct hodp_inbound *in)
 	int ret;
 
 	sgl->num = 0;
-	for (i = 0; i < in->recv.num_sge; i++) {
+	for (i = 0; i < in->recv.num_sge && total; i++) {
 		const struct hodp_sge *sge = &in->recv.sge[i];
+		u64 len = min_t(u64, sge->length, total);
 
-		if (!sge->length)
+		if (!len)
 			continue;
-		ret = hodp_mr_span(dev, pd, sge->lkey, sge->addr, sge->length,
+		ret = hodp_mr_span(dev, pd, sge->lkey, sge->addr, len,
 				   IB_ACCESS_LOCAL_WRITE, &sgl->span[sgl->num]);
 		if (ret) {
 			hodp_sgl_put(sgl);
 			return ret;
 		}
 		sgl->num++;
+		total -= len;
 	}
 	in->bound = true;
 	hodp_sgl_seek(sgl, 0);

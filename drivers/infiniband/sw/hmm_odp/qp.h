@@ -295,8 +295,15 @@ void hodp_qp_leave(struct hodp_qp *qp);
 /* Take a receive request for @in.  As hodp_rq_pop(). */
 int hodp_qp_take_recv(struct hodp_qp *qp, struct hodp_inbound *in);
 
-/* Check its keys and take references.  As hodp_mr_span(). */
-int hodp_inbound_bind(struct hodp_qp *qp, struct hodp_inbound *in);
+/**
+ * hodp_inbound_bind - check the keys of a receive request and take references
+ * @total: bytes of the message, which fit into the request
+ *
+ * Only the first @total bytes of the request's entries count: consumers post
+ * entries that end behind their region, as long as no message gets there.
+ * Return: as hodp_mr_span().
+ */
+int hodp_inbound_bind(struct hodp_qp *qp, struct hodp_inbound *in, u64 total);
 void hodp_inbound_unbind(struct hodp_inbound *in);
 
 /* ---- runners ---- */

@@ -12,7 +12,8 @@
  *   a receive request is there            else RNR
  *   it is long enough                     else invalid request, and the
  *                                         receiver's own completion says so
- *   its keys are good                     else remote operational error
+ *   its keys are good, as far as the      else remote operational error
+ *   message goes
  *   rkey, bounds, rights, PD              else remote access error
  *   the memory is there when it is faulted  likewise
  */
@@ -202,7 +203,7 @@ static enum hodp_reply hodp_respond_send(struct hodp_qp *qp,
 	if (req->total > hodp_inbound_room(&qp->in))
 		return hodp_respond_bad_recv(qp, IB_WC_LOC_LEN_ERR);
 	if (!qp->in.bound && req->total) {
-		if (hodp_inbound_bind(qp, &qp->in))
+		if (hodp_inbound_bind(qp, &qp->in, req->total))
 			return hodp_respond_bad_recv(qp, IB_WC_LOC_PROT_ERR);
 		hodp_sgl_seek(&qp->in.sgl, req->done);
 	}
@@ -381,14 +382,15 @@ static long hodp_dgram_copy(struct hodp_qp *qp, struct hodp_miss *miss)
 static bool hodp_dgram_deliver(struct hodp_qp *qp)
 {
 	struct hodp_dgram *d = qp->rx_cur;
+	u64 total = sizeof(d->grh) + d->len;
 	struct hodp_miss miss;
 	long ret;
 
-	if (sizeof(d->grh) + d->len > hodp_inbound_room(&qp->rx_in)) {
+	if (total > hodp_inbound_room(&qp->rx_in)) {
 		hodp_dgram_finish(qp, IB_WC_LOC_LEN_ERR);
 		return true;
 	}
-	if (hodp_inbound_bind(qp, &qp->rx_in)) {
+	if (hodp_inbound_bind(qp, &qp->rx_in, total)) {
 		hodp_dgram_finish(qp, IB_WC_LOC_PROT_ERR);
 		return true;
 	}

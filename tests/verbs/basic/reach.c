@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * What of a receive request counts: the bytes that the message brings. An entry
+ * may end behind its region, and a later entry may have no valid key at all, as
+ * long as no byte goes there; the first byte that does is an error.
+ */
+#include <endian.h>
+
+#include "basic.h"
+
+#define LEN	(16 * HT_PAGE)
+#define FROM	(4 * HT_PAGE)	/* [FROM, END) is registered, on the receiver's side */
+#define END	(8 * HT_PAGE)
+#define ROOM	(2 * HT_PAGE + 37)	/* the region's last bytes, which are received into */
+#define QKEY	0x11111111
+#define GRH	40
+
+struct how {
+	const char *name;
+	enum ht_mr_kind kind;
+	bool srq;
+	bool cold;
+};
+
+static struct ht_pair p;
+static struct ht_mem mem[2];
+static struct ht_mr from, to;
+static struct ibv_srq *srq;
+static struct ibv_ah *ah;
+static uint8_t *shadow;
+
+static void setup(const struct how *how, enum ibv_qp_type type)
+{
+	struct ht_conf conf = { .type = type };
+	struct ibv_srq_init_attr init = { .attr = { .max_wr = 8, .max_sge = 4 } };
+	struct ibv_ah_attr attr;
+	const char *why;
+
+	ht_pair_open(&p, &conf);
+	why = ht_mr_missing(p.s[1].dev, how->kind);
+	if (why)
+		ht_require(p.s[1].dev, false, "%s", why);
+	if (how->srq) {
+		srq = ibv_create_srq(p.s[1].pd, &init);
+		ht_check(srq, "ibv_create_srq: %s", strerror(errno));
+		p.conf.srq[1] = srq;
+	}
+	ht_pair_create(&p);
+	ht_pair_connect(&p);
+	/* A file: what is cold keeps its contents. */
+	for (int i = 0; i < 2; i++) {
+		ht_mem_get(&mem[i], HT_TMPFS, LEN, 0);
+		ht_fill(mem[i].p, LEN, 400 + i, 0);
+	}
+	shadow = malloc(LEN);
+	memcpy(shadow, mem[1].p, LEN);
+	ht_mr_get(&from, p.s[0].pd, mem[0].p, LEN, how->kind, IBV_ACCESS_LOCAL_WRITE);
+	ht_mr_get(&to, p.s[1].pd, mem[1].p + FROM, END - FROM, how->kind, HT_ACCESS_ALL);
+	if (type != IBV_QPT_UD)
+		return;
+	ht_ah_attr(&attr, &p.s[0], &p.s[1].dev->gid);
+	ah = ibv_create_ah(p.s[0].pd, &attr);
+	ht_check(ah, "ibv_create_ah: %s", strerror(errno));
+}
+
+static void teardown(void)
+{
+	if (ah)
+		ht_ok(ibv_destroy_ah(ah));
+	ht_mr_put(&from);
+	ht_mr_put(&to);
+	ht_side_put(&p.s[1]);
+	if (srq)
+		ht_ok(ibv_destroy_srq(srq));
+	ht_pair_put(&p);
+}
+
+static struct ibv_sge entry(size_t off, uint32_t len)
+{
+	return (struct ibv_sge){ ht_iova(&to, mem[1].p + off), len, to.mr->lkey };
+}
+
+static void post(uint64_t id, struct ibv_sge *sgl, int num)
+{
+	ht_ok(ht_recv_try(p.s[1].qp, srq, id, sgl, num));
+}
+
+static struct ht_wr message(uint64_t id, size_t off, uint32_t len)
+{
+	return (struct ht_wr){
+		.id = id, .op = IBV_WR_SEND, .len = len, .lkey = from.mr->lkey,
+		.addr = ht_iova(&from, mem[0].p + off), .no_sge = !len,
+		.ah = ah, .qpn = p.s[1].qp->qp_num, .qkey = QKEY,
+	};
+}
+
+/* The receiver's memory is what it was, and @len bytes at @at of the message. */
+static void arrived(size_t at, size_t off, uint32_t len, const char *what)
+{
+	memcpy(shadow + at, mem[0].p + off, len);
+	ht_check_bytes(mem[1].p, shadow, LEN, what);
+}
+
+static void chill(const struct how *how)
+{
+	for (int i = 0; i < 2 && how->cold; i++)
+		ht_mem_cold(&mem[i], 0, LEN);
+}
+
+/* The first byte that has no place is an error, and is not stored. */
+static void one_too_many(struct ibv_sge *sgl, int num, uint32_t len, size_t at, size_t room)
+{
+	struct ibv_wc wc;
+	struct ht_wr w = message(99, 1, len);
+
+	post(98, sgl, num);
+	ht_do_status(&p.s[0], &w, IBV_WC_REM_OP_ERR);
+	ht_want_wc(p.s[1].rcq, &wc, 98, IBV_WC_LOC_PROT_ERR);
+	ht_check_bytes(mem[1].p, shadow, at, "memory before the entry");
+	ht_check_bytes(mem[1].p + at + room, shadow + at + room, LEN - at - room,
+		       "memory behind the region");
+}
+
+static void reach_region(const void *arg)
+{
+	static const uint32_t lens[] = { 0, 1, 100, HT_PAGE, HT_PAGE + 38, ROOM - 1, ROOM };
+	const struct how *how = arg;
+	struct ibv_sge e;
+	struct ibv_wc wc;
+	struct ht_wr w;
+
+	setup(how, IBV_QPT_RC);
+	e = entry(END - ROOM, ROOM + 3 * HT_PAGE);
+	for (size_t i = 0; i < HT_LEN(lens); i++) {
+		post(i, &e, 1);
+		chill(how);
+		w = message(i, 3 + i, lens[i]);
+		ht_do(&p.s[0], &w);
+		ht_want_wc(p.s[1].rcq, &wc, i, IBV_WC_SUCCESS);
+		ht_eq(wc.byte_len, lens[i]);
+		arrived(END - ROOM, 3 + i, lens[i], "a message that ends in the region");
+	}
+	one_too_many(&e, 1, ROOM + 1, END - ROOM, ROOM);
+	teardown();
+}
+
+/* Three entries; the middle one is met in part, the last one has no key. */
+static void reach_entries(const void *arg)
+{
+	const struct how *how = arg;
+	struct ibv_sge e[4];
+	struct ibv_wc wc;
+	struct ht_wr w;
+
+	setup(how, IBV_QPT_RC);
+	e[0] = entry(FROM, HT_PAGE);
+	e[1] = entry(FROM + HT_PAGE, 2 * HT_PAGE);
+	e[2] = (struct ibv_sge){ 0x1000, 4096, to.mr->lkey ^ 1 };
+	e[3] = (struct ibv_sge){ UINT64_MAX - 10, UINT32_MAX, 0 };
+	for (uint32_t i = 0; i < 4; i++) {
+		static const uint32_t lens[] = { 100, HT_PAGE, 2 * HT_PAGE, 3 * HT_PAGE };
+
+		post(i, e, 4);
+		chill(how);
+		w = message(i, 5 + i, lens[i]);
+		ht_do(&p.s[0], &w);
+		ht_want_wc(p.s[1].rcq, &wc, i, IBV_WC_SUCCESS);
+		ht_eq(wc.byte_len, lens[i]);
+		arrived(FROM, 5 + i, lens[i], "a message that fills good entries");
+	}
+	one_too_many(e, 4, 3 * HT_PAGE + 1, FROM, 3 * HT_PAGE);
+	teardown();
+}
+
+/* Immediate data with a WRITE, and an empty SEND, bring no byte at all. */
+static void reach_nothing(const void *arg)
+{
+	const struct how *how = arg;
+	struct ibv_sge e = { 0x1000, 64, 0xdeadbeef };
+	struct ibv_wc wc;
+	struct ht_wr w;
+
+	setup(how, IBV_QPT_RC);
+	post(1, &e, 1);
+	w = message(1, 9, 3000);
+	w.op = IBV_WR_RDMA_WRITE_WITH_IMM;
+	w.imm = htobe32(0x1234);
+	w.raddr = ht_iova(&to, mem[1].p + FROM + 11);
+	w.rkey = to.mr->rkey;
+	ht_do(&p.s[0], &w);
+	ht_want_wc(p.s[1].rcq, &wc, 1, IBV_WC_SUCCESS);
+	ht_eq(wc.opcode, IBV_WC_RECV_RDMA_WITH_IMM);
+	ht_eq(be32toh(wc.imm_data), 0x1234);
+	arrived(FROM + 11, 9, 3000, "a WRITE with immediate data");
+	post(2, &e, 1);
+	w = message(2, 0, 0);
+	ht_do(&p.s[0], &w);
+	ht_want_wc(p.s[1].rcq, &wc, 2, IBV_WC_SUCCESS);
+	ht_eq(wc.byte_len, 0);
+	arrived(FROM, 0, 0, "an empty SEND");
+	teardown();
+}
+
+/* Likewise datagrams: 40 bytes of GRH and the payload. */
+static void reach_datagram(const void *arg)
+{
+	static const uint32_t lens[] = { 0, 1, 100, 1024 - GRH - 1, 1024 - GRH };
+	const struct how *how = arg;
+	struct ibv_sge e[2];
+	struct ibv_wc wc;
+	struct ht_wr w;
+
+	setup(how, IBV_QPT_UD);
+	e[0] = entry(END - 1024, 8192);
+	e[1] = (struct ibv_sge){ 0x1000, 4096, 0xdeadbeef };
+	for (size_t i = 0; i < HT_LEN(lens); i++) {
+		size_t at = END - 1024;
+
+		post(i, e, 2);
+		chill(how);
+		w = message(i, 7 + i, lens[i]);
+		ht_do(&p.s[0], &w);
+		ht_want_wc(p.s[1].rcq, &wc, i, IBV_WC_SUCCESS);
+		ht_eq(wc.byte_len, GRH + lens[i]);
+		memcpy(shadow + at, mem[1].p + at, GRH);
+		arrived(at + GRH, 7 + i, lens[i], "a datagram that ends in the region");
+	}
+	/* One more byte: the receiver's own fault, and nothing behind the region. */
+	post(50, e, 2);
+	w = message(50, 0, 1024 - GRH + 1);
+	ht_do(&p.s[0], &w);
+	ht_want_wc(p.s[1].rcq, &wc, 50, IBV_WC_LOC_PROT_ERR);
+	ht_check_bytes(mem[1].p, shadow, END - 1024, "memory before the entry");
+	ht_check_bytes(mem[1].p + END, shadow + END, LEN - END, "memory behind the region");
+	teardown();
+}
+
+static const struct how hows[] = {
+	{ "pinned", HT_PINNED }, { "pinned-srq", HT_PINNED, .srq = true },
+	{ "odp", HT_ODP }, { "odp-srq", HT_ODP, .srq = true },
+	{ "odp-cold", HT_ODP, .cold = true },
+	{ "odp-cold-srq", HT_ODP, .srq = true, .cold = true },
+};
+
+void basic_reach(void)
+{
+	for (size_t i = 0; i < HT_LEN(hows); i++) {
+		const struct how *how = &hows[i];
+
+		ht_addf(reach_region, how, 0,
+			"a receive may end behind its region if the message does not",
+			"reach-region-%s", how->name);
+		ht_addf(reach_entries, how, 0,
+			"an entry that the message does not reach is not looked at",
+			"reach-entries-%s", how->name);
+		ht_addf(reach_datagram, how, 0,
+			"so it is with datagrams", "reach-datagram-%s", how->name);
+		if (!how->cold)
+			ht_addf(reach_nothing, how, 0,
+				"what brings no byte looks at no key",
+				"reach-nothing-%s", how->name);
+	}
+}
