@@ -34,21 +34,28 @@
  *     clean (MADV_FREE, read swap-in, shmem read fault).  Dropping or
  *     downgrading an entry forgets the bit, so the next write marks again.
  *
- * Commit against invalidation.  The notifier's sequence belongs to the window,
- * the locks belong to the chunks:
+ * Commit against invalidation.  The notifier's sequence belongs to the window and
+ * is set and compared under the window's @seq_lock; entries belong to the chunks
+ * and are guarded by the chunk's lock:
  *
  *   invalidate                          commit
  *   ----------                          ------
- *   set_seq                             publish the chunk (cmpxchg: full
- *   smp_mb()  (A)                         barrier) (B)
- *   for each published chunk:           write lock
- *     write lock, drop, unlock          read_retry -> give up, or store
- *                                       unlock
+ *   lock window                         find or publish the chunk
+ *     set_seq                           lock chunk
+ *   unlock window                         lock window
+ *   for each published chunk:               read_retry
+ *     lock chunk, drop, unlock            unlock window
+ *                                         changed: give up, else store
+ *                                       unlock chunk
  *
- * (A) pairs with (B): either invalidate sees the new chunk and, through its
- * lock, drops what was stored; or commit sees the new sequence and gives up.
+ * Two orders are possible.  Commit has the window's lock first: its unlock and
+ * invalidate's lock order the publication before the search, whoever published,
+ * so that invalidate finds the chunk, waits for its lock, and drops what was
+ * stored.  Invalidate has it first: commit sees the new sequence and gives up.
+ * No barrier is needed beside the locks.  tests/litmus has both halves.
  *
- * Lock order: chunk lock -> (mm's own: i_pages, LRU; inside folio_mark_*).
+ * Lock order: chunk lock -> window's seq_lock, and
+ *             chunk lock -> (mm's own: i_pages, LRU; inside folio_mark_*).
  * The chunk lock is taken inside mmu_notifier_invalidate_range_start, i.e.
  * under mmap_lock, i_mmap_rwsem, folio locks: nothing that these wait for may
  * happen under it.  Two chunks: the second is only tried (hodp_mirror_view).
@@ -84,12 +91,14 @@
  * @ni: the notifier
  * @mirror: whose (immutable)
  * @base: first address (immutable)
+ * @seq_lock: held where the notifier's sequence is set or compared
  * @chunk: published with cmpxchg, found under RCU
  */
 struct hodp_window {
 	struct mmu_interval_notifier ni;
 	struct hodp_mirror *mirror;
 	unsigned long base;
+	spinlock_t seq_lock; /* @ni's sequence */
 	struct hodp_chunk __rcu *chunk[HODP_CHUNKS];
 };
 
@@ -139,17 +148,26 @@ static int hodp_chunk_make(struct hodp_window *w, unsigned long va)
 		&w->chunk[(va - w->base) >> HODP_CHUNK_SHIFT];
 	struct hodp_chunk *c;
 
-	if (rcu_access_pointer(*slot)) {
-		smp_mb(); /* (B) likewise: the chunk may be another's, just made */
+	if (rcu_access_pointer(*slot))
 		return 0;
-	}
 	c = hodp_chunk_alloc();
 	if (!c)
 		return -ENOMEM;
-	/* (B) of the file's head; also publishes the initialised chunk. */
-	if (cmpxchg((struct hodp_chunk __force **)slot, NULL, c))
+	/* Publishes the initialised chunk.  It may fail: another made one. */
+	if (cmpxchg_release((struct hodp_chunk __force **)slot, NULL, c))
 		kfree(c);
 	return 0;
+}
+
+/* Was anything in the window invalidated since @seq?  Chunk lock held. */
+static bool hodp_window_changed(struct hodp_window *w, unsigned long seq)
+{
+	bool changed;
+
+	spin_lock(&w->seq_lock);
+	changed = mmu_interval_read_retry(&w->ni, seq);
+	spin_unlock(&w->seq_lock);
+	return changed;
 }
 
 /* ---- invalidation ---- */
@@ -177,8 +195,9 @@ static bool hodp_mirror_invalidate(struct mmu_interval_notifier *ni,
 	enum hodp_inval what = hodp_event_inval(range->event);
 	unsigned long va, end, n = 0;
 
+	spin_lock(&w->seq_lock);
 	mmu_interval_set_seq(ni, cur_seq);
-	smp_mb(); /* (A) of the file's head, pairs with (B) */
+	spin_unlock(&w->seq_lock);
 
 	va = max(range->start, w->base);
 	end = min(range->end - 1, w->base + HODP_WINDOW_SIZE - 1);
@@ -329,6 +348,7 @@ static struct hodp_window *hodp_window_make(struct hodp_mirror *m,
 	}
 	w->mirror = m;
 	w->base = idx << HODP_WINDOW_SHIFT;
+	spin_lock_init(&w->seq_lock);
 	ret = mmu_interval_notifier_insert(&w->ni, m->mm, w->base,
 					   HODP_WINDOW_SIZE, &hodp_mirror_ops);
 	if (ret)
@@ -465,7 +485,7 @@ static int hodp_chunk_commit(struct hodp_window *w, unsigned long va,
 		WRITE_ONCE(c->table, table);
 		table = NULL;
 	}
-	if (c->dead || mmu_interval_read_retry(&w->ni, seq))
+	if (c->dead || hodp_window_changed(w, seq))
 		ret = -EAGAIN;
 	else if (!c->table && !huge)
 		ret = -EAGAIN;
@@ -620,18 +640,19 @@ int hodp_mirror_view(struct hodp_mirror *m, u64 va, u64 len, bool write,
 	struct hodp_window *w = hodp_window_find(m, va);
 	struct hodp_chunk *c;
 
+	v->chunk = NULL;
 	if (unlikely(!w))
 		return -EAGAIN;
 	c = hodp_chunk_get(w, va);
 	if (unlikely(!c))
 		return -EAGAIN;
-	v->chunk = c;
-	v->va = va;
 	v->owner = !other || other->chunk != c;
 	if (!other || !other->chunk)
 		read_lock(&c->lock);
 	else if (v->owner && !read_trylock(&c->lock))
 		return -EBUSY;
+	v->chunk = c;
+	v->va = va;
 	/* A dead chunk is empty: hodp_view_fill() finds nothing in it. */
 	if (unlikely(!hodp_view_fill(v, va, len, write))) {
 		if (v->owner)

@@ -13,7 +13,8 @@
  * the position of the lists, so that nothing is copied twice.
  *
  * Source pages are read with copy_mc_to_kernel(): a poisoned page ends the
- * operation, not the machine.
+ * operation, not the machine.  An atomic has no such variant, so its eight bytes
+ * are read that way first.  Stores to poison raise no machine check.
  */
 #include <linux/atomic.h>
 #include <linux/rcupdate.h>
@@ -212,6 +213,12 @@ static unsigned long hodp_copy_bytes(void *dst, const void *src, size_t n)
 	return copy_mc_to_kernel(dst, src, n);
 }
 
+/* Did a copy with this result touch its destination? */
+static bool hodp_wrote(long ret)
+{
+	return ret > 0 || ret == -EHWPOISON;
+}
+
 /* Copy between two open looks until one ends; both stay open. */
 static long hodp_piece_copy(struct hodp_look *d, struct hodp_look *s, u64 len)
 {
@@ -237,30 +244,38 @@ static long hodp_piece_copy(struct hodp_look *d, struct hodp_look *s, u64 len)
 	}
 }
 
-/* One piece.  Return: bytes, -EAGAIN with @miss, -EHWPOISON. */
+/*
+ * One piece.  Return: bytes, -EAGAIN with @miss, -EHWPOISON.
+ *
+ * The second lock is only tried.  Where it is not to be had the next round takes
+ * that one first and waits for it: trying again and again would spin against a
+ * holder that this CPU keeps from running (PREEMPT_RT).
+ */
 static long hodp_span_copy_piece(struct hodp_look *d, struct hodp_look *s,
 				 u64 len, struct hodp_miss *miss)
 {
 	u64 want = min_t(u64, len, HODP_PIECE);
-	struct hodp_look *missed = NULL;
+	struct hodp_look *first = d, *second = s, *missed = NULL;
 	long ret;
 
 	rcu_read_lock();
-	do {
-		ret = hodp_look_open(d, want, NULL);
-		if (ret) {
-			missed = d;
+	for (;;) {
+		missed = first;
+		ret = hodp_look_open(first, want, NULL);
+		if (ret)
 			break;
-		}
-		ret = hodp_look_open(s, want, d);
-		if (!ret) {
-			ret = hodp_piece_copy(d, s, want);
-			hodp_look_close(s, false);
-		} else {
-			missed = s;
-		}
-		hodp_look_close(d, ret > 0 || ret == -EHWPOISON);
-	} while (ret == -EBUSY);
+		missed = second;
+		ret = hodp_look_open(second, want, first);
+		if (ret != -EBUSY)
+			break;
+		hodp_look_close(first, false);
+		swap(first, second);
+	}
+	if (!ret)
+		ret = hodp_piece_copy(d, s, want);
+	/* The second may share the first's lock. */
+	hodp_look_close(second, second == d && hodp_wrote(ret));
+	hodp_look_close(first, first == d && hodp_wrote(ret));
 	rcu_read_unlock();
 
 	if (ret == -EAGAIN || ret == -EACCES) {
@@ -307,12 +322,15 @@ int hodp_span_atomic(const struct hodp_span *span,
 		     struct hodp_miss *miss)
 {
 	struct hodp_look l = { .span = span, .write = true };
+	u64 seen;
 	int ret;
 
 	rcu_read_lock();
 	ret = hodp_look_open(&l, 8, NULL);
 	if (!ret && (l.len < 8 || !IS_ALIGNED((unsigned long)l.kaddr, 8))) {
 		ret = -EINVAL;
+	} else if (!ret && copy_mc_to_kernel(&seen, l.kaddr, 8)) {
+		ret = -EHWPOISON;
 	} else if (!ret) {
 		if (what->cmp_swap)
 			*old = cmpxchg((u64 *)l.kaddr, what->compare_add,

@@ -92,7 +92,7 @@ struct hodp_atomic {
  * @old: gets the value before
  *
  * Context: process.  Return: 0, -EAGAIN (see @miss), -EACCES (the region was
- * invalidated meanwhile), -EINVAL (misaligned).
+ * invalidated meanwhile), -EINVAL (misaligned), -EHWPOISON.
  */
 int hodp_span_atomic(const struct hodp_span *span,
 		     const struct hodp_atomic *what, u64 *old,
