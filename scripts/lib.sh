@@ -119,12 +119,14 @@ debian_mirror()
 {
 	local uri
 
+	# awk reads to the end: had it left at the first match, apt-get would
+	# now and then have died of SIGPIPE, and with it the script, silently.
 	uri=$(apt-get indextargets \
 		--format '$(ORIGIN)|$(LABEL)|$(CODENAME)|$(COMPONENT)|$(REPO_URI)' \
 		'Identifier: Packages' 2>/dev/null |
 		awk -F'|' -v host="$(. /etc/os-release; echo "${VERSION_CODENAME:-}")" \
-		    '$1 == "Debian" && $2 == "Debian" && $3 == host && $4 == "main" {
-			print $5; exit }')
+		    '!n && $1 == "Debian" && $2 == "Debian" && $3 == host && $4 == "main" {
+			print $5; n++ }') || die "apt-get indextargets failed on this host: see what apt-get check says"
 	case $uri in
 	mirror+file:*)
 		uri=$(awk '!/^#/ && NF { print $1; exit }' "${uri#mirror+file:}")
