@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Rings without the library: found in /proc/self/maps, written by hand. */
+#include <sys/ioctl.h>
+
+#include "rules.h"
+
+#define MARKS	64
+
+static uintptr_t marks[MARKS];
+static int num_marks;
+
+static bool next_mapping(FILE *f, uintptr_t *from, uintptr_t *to)
+{
+	char line[400];
+
+	while (fgets(line, sizeof(line), f)) {
+		unsigned long a, b;
+
+		if (!strstr(line, "uverbs") || sscanf(line, "%lx-%lx", &a, &b) != 2)
+			continue;
+		*from = a;
+		*to = b;
+		return true;
+	}
+	return false;
+}
+
+static bool is_marked(uintptr_t at)
+{
+	for (int i = 0; i < num_marks; i++)
+		if (marks[i] == at)
+			return true;
+	return false;
+}
+
+void raw_mark(void)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	uintptr_t from, to;
+
+	ht_true(f != NULL);
+	num_marks = 0;
+	while (num_marks < MARKS && next_mapping(f, &from, &to))
+		marks[num_marks++] = from;
+	fclose(f);
+}
+
+int raw_new(struct raw_ring *r, int max)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	uintptr_t from, to;
+	int n = 0;
+
+	ht_true(f != NULL);
+	while (n < max && next_mapping(f, &from, &to)) {
+		if (is_marked(from))
+			continue;
+		r[n++] = (struct raw_ring){
+			.hdr = (void *)from, .size = to - from,
+			.entries = (uint8_t *)from + HODP_RING_ENTRIES_OFFSET,
+		};
+	}
+	fclose(f);
+	raw_mark();
+	return n;
+}
+
+void raw_shape(struct raw_ring *r, uint32_t num, uint32_t stride)
+{
+	r->num = num;
+	r->stride = stride;
+	ht_true(HODP_RING_ENTRIES_OFFSET + (size_t)num * stride <= r->size);
+}
+
+static int doorbell(unsigned int cmd, uint32_t qpn)
+{
+	static int bell = -1;
+	char path[64], text[200];
+
+	for (int fd = 0; fd < 64 && bell < 0; fd++) {
+		ssize_t n;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		n = readlink(path, text, sizeof(text) - 1);
+		text[n < 0 ? 0 : n] = 0;
+		if (strstr(text, "hmm_odp-doorbell"))
+			bell = fd;
+	}
+	ht_check(bell >= 0, "there is no doorbell file");
+	return ioctl(bell, cmd, (unsigned long)qpn) ? errno : 0;
+}
+
+int raw_ring_send(uint32_t qpn)
+{
+	return doorbell(HODP_IOCTL_RING_SEND, qpn);
+}
+
+int raw_ring_recv(uint32_t qpn)
+{
+	return doorbell(HODP_IOCTL_RING_RECV, qpn);
+}
+
+/* The QP's two rings: the library maps the send queue's first, but the place
+ * says nothing. Both are empty; the sizes tell, and are made to differ.
+ */
+static void qp_rings(struct raw_pair *p)
+{
+	struct raw_ring two[2];
+	struct ibv_qp_init_attr init;
+	struct ibv_qp_attr attr;
+	uint32_t stride;
+
+	ht_eq(raw_new(two, 2), 2);
+	ht_ok(ibv_query_qp(p->r.a->qp, &attr, IBV_QP_CAP, &init));
+	p->cap = init.cap;
+	/* Room behind the header holds pieces or inline data: see the ABI. */
+	stride = sizeof(struct hodp_send_wqe) + init.cap.max_inline_data;
+	p->sq = two[two[0].size < two[1].size];
+	p->rq = two[two[0].size >= two[1].size];
+	raw_shape(&p->sq, init.cap.max_send_wr, stride);
+	raw_shape(&p->rq, init.cap.max_recv_wr, sizeof(struct hodp_recv_wqe) +
+		  init.cap.max_recv_sge * sizeof(struct hodp_sge));
+}
+
+void raw_pair_get(struct raw_pair *p, const struct ht_conf *conf, size_t len)
+{
+	struct ht_side *s;
+
+	memset(p, 0, sizeof(*p));
+	ht_pair_open(&p->r.pair, conf);
+	s = &p->r.pair.s[0];
+	if (!s->dev->is_hodp)
+		ht_skip("the layout of this device's rings is another");
+	p->r.a = s;
+	p->r.b = &p->r.pair.s[1];
+	raw_mark();
+	s->scq = ibv_create_cq(s->dev->ctx, p->r.pair.conf.cq_depth, s, NULL, 0);
+	ht_eq(raw_new(&p->scq, 1), 1);
+	s->rcq = ibv_create_cq(s->dev->ctx, p->r.pair.conf.cq_depth, s, NULL, 0);
+	ht_eq(raw_new(&p->rcq, 1), 1);
+	ht_true(s->scq && s->rcq);
+	raw_shape(&p->scq, s->scq->cqe, sizeof(struct hodp_cqe));
+	raw_shape(&p->rcq, s->rcq->cqe, sizeof(struct hodp_cqe));
+	ht_side_create(s, &p->r.pair.conf, 0);
+	qp_rings(p);
+	ht_side_create(p->r.b, &p->r.pair.conf, 1);
+	ht_pair_connect(&p->r.pair);
+	ht_rig_mem(&p->r, len, HT_ANON, HT_ODP);
+}
+
+struct hodp_sge raw_sge(const struct raw_pair *p, size_t off, uint32_t len)
+{
+	return (struct hodp_sge){
+		.addr = ht_iova(&p->r.mr[0], p->r.p[0] + off), .length = len,
+		.lkey = p->r.mr[0].mr->lkey,
+	};
+}
+
+struct hodp_send_wqe raw_write(const struct raw_pair *p, uint64_t id)
+{
+	return (struct hodp_send_wqe){
+		.wr_id = id, .opcode = IBV_WR_RDMA_WRITE,
+		.send_flags = IBV_SEND_SIGNALED, .num_sge = 1,
+		.rdma = { .remote_addr = ht_iova(&p->r.mr[1], p->r.p[1]),
+			  .rkey = p->r.mr[1].mr->rkey },
+	};
+}
+
+void raw_post(struct raw_pair *p, const struct hodp_send_wqe *wqe, const void *tail,
+	      size_t len)
+{
+	uint32_t at = p->sq.hdr->prod;
+
+	memcpy(raw_at(&p->sq, at), wqe, sizeof(*wqe));
+	memcpy(raw_at(&p->sq, at) + sizeof(*wqe), tail, len);
+	__atomic_store_n(&p->sq.hdr->prod, at + 1, __ATOMIC_RELEASE);
+	ht_ok(raw_ring_send(p->r.a->qp->qp_num));
+}
+
+uint64_t counter(const char *name)
+{
+	char path[200];
+	uint64_t v = 0;
+	FILE *f;
+
+	/* The core keeps what it has read for ten milliseconds. */
+	ht_sleep_ms(20);
+	snprintf(path, sizeof(path), "/sys/class/infiniband/%s/ports/1/hw_counters/%s",
+		 ht_opt.dev, name);
+	f = fopen(path, "r");
+	ht_check(f && fscanf(f, "%" SCNu64, &v) == 1, "%s: %s", path, strerror(errno));
+	fclose(f);
+	return v;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * rules: what the heads of the module's sources promise and no other program
+ * looks at: limits that only the kernel checks, once the library is out of the
+ * way, and rules that honest programs do not notice.
+ */
+#ifndef RULES_H
+#define RULES_H
+
+#include <rdma/hmm_odp-abi.h>
+
+#include "hodp_test.h"
+
+/* A ring as the process maps it; what the library knows of it is not used. */
+struct raw_ring {
+	struct hodp_ring_hdr *hdr;
+	uint8_t *entries;
+	size_t size;		/* bytes of the mapping */
+	uint32_t num;		/* entries, where raw_shape() was told */
+	uint32_t stride;
+};
+
+/* Call before an object is made, and after it: what is new is its ring. */
+void raw_mark(void);
+int raw_new(struct raw_ring *r, int max);
+void raw_shape(struct raw_ring *r, uint32_t num, uint32_t stride);
+
+static inline void *raw_at(const struct raw_ring *r, uint32_t index)
+{
+	return r->entries + (size_t)(index & (r->num - 1)) * r->stride;
+}
+
+/* Ring the send or receive doorbell of @qpn; 0 or errno. */
+int raw_ring_send(uint32_t qpn);
+int raw_ring_recv(uint32_t qpn);
+
+/* A pair whose first side's rings are known. */
+struct raw_pair {
+	struct ht_rig r;
+	struct raw_ring scq, rcq, sq, rq;
+	struct ibv_qp_cap cap;
+};
+
+void raw_pair_get(struct raw_pair *p, const struct ht_conf *conf, size_t len);
+/* Put an entry and @len bytes behind it where the next one belongs, and ring. */
+void raw_post(struct raw_pair *p, const struct hodp_send_wqe *wqe, const void *tail,
+	      size_t len);
+/* A WRITE of one piece, signalled. */
+struct hodp_send_wqe raw_write(const struct raw_pair *p, uint64_t id);
+struct hodp_sge raw_sge(const struct raw_pair *p, size_t off, uint32_t len);
+
+/* One of /sys/class/infiniband/DEV/ports/1/hw_counters, as it is now. */
+uint64_t counter(const char *name);
+
+void rules_raw(void);
+void rules_cq(void);
+void rules_ud(void);
+void rules_mcast(void);
+void rules_mr(void);
+void rules_retry(void);
+void rules_srq(void);
+void rules_answer(void);
+void rules_charge(void);
+
+#endif /* RULES_H */

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* A receive that was taken from a shared queue, when its QP fails. */
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "rules.h"
+
+#define LEN	(4 * HT_PAGE)
+
+/* Its pages do not come. */
+static int hopeless(uint8_t *p, size_t len)
+{
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)p, len }, .mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_api api = { .api = UFFD_API };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	ht_check(fd >= 0, "userfaultfd: %s", strerror(errno));
+	ht_sys(ioctl(fd, UFFDIO_API, &api));
+	ht_sys(madvise(p, len, MADV_NOHUGEPAGE));
+	ht_sys(ioctl(fd, UFFDIO_REGISTER, &reg));
+	return fd;
+}
+
+/*
+ * A message waits for a page of its receive. ERR ends it: the receive, which is
+ * the QP's since it was taken, is flushed; the queue's others stay; one event.
+ */
+static void srq_taken(const void *arg)
+{
+	struct ht_conf conf = { .timeout = 8, .retry = 1 };
+	struct ibv_srq_init_attr init = { .attr = { .max_wr = 8, .max_sge = 1 } };
+	struct ht_mem late, mem;
+	struct ht_mr late_mr, mr;
+	struct ibv_sge sge;
+	struct ht_pair p;
+	struct ibv_wc wc;
+	struct ht_wr w;
+	int ufd;
+
+	ht_pair_open(&p, &conf);
+	p.conf.srq[1] = ibv_create_srq(p.s[1].pd, &init);
+	ht_true(p.conf.srq[1] != NULL);
+	ht_pair_create(&p);
+	ht_pair_connect(&p);
+	ht_mem_get(&mem, HT_ANON, LEN, 0);
+	ht_mem_get(&late, HT_ANON, LEN, 0);
+	ht_mr_get(&mr, p.s[0].pd, mem.p, LEN, HT_ODP, HT_ACCESS_ALL);
+	ht_mr_get(&late_mr, p.s[1].pd, late.p, LEN, HT_ODP, HT_ACCESS_ALL);
+	ufd = hopeless(late.p, LEN);
+	sge = (struct ibv_sge){ ht_iova(&late_mr, late.p), LEN, late_mr.mr->lkey };
+	for (int i = 0; i < 2; i++)
+		ht_ok(ht_recv_try(NULL, p.conf.srq[1], 80 + i, &sge, 1));
+	w = (struct ht_wr){
+		.id = 1, .op = IBV_WR_SEND, .len = 500, .lkey = mr.mr->lkey,
+		.addr = ht_iova(&mr, mem.p),
+	};
+	ht_post(p.s[0].qp, &w);
+	ht_check(ht_poll_fd(ufd, HT_PATIENCE_MS), "no page fault of the receive");
+	ht_ok(ht_to(&p.s[1], IBV_QPS_ERR));
+	ht_want_wc(p.s[1].rcq, &wc, 80, IBV_WC_WR_FLUSH_ERR);
+	ht_want_event(p.s[1].dev->ctx, IBV_EVENT_QP_LAST_WQE_REACHED, p.s[1].qp);
+	/* ERR again changes nothing, and tells nothing. */
+	ht_ok(ht_to(&p.s[1], IBV_QPS_ERR));
+	ht_check(!ht_poll_fd(p.s[1].dev->ctx->async_fd, 50), "a second event");
+	ht_no_wc(p.s[1].rcq, 5);
+	ht_want_wc(p.s[0].scq, &wc, 1, IBV_WC_RETRY_EXC_ERR);
+	close(ufd);
+}
+
+static const struct ht_case cases[] = {
+	{ "srq-taken", "a receive that was taken from an SRQ is flushed with its QP", srq_taken },
+};
+
+void rules_srq(void)
+{
+	ht_add_all(cases, HT_LEN(cases));
+}
