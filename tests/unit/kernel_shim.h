@@ -18,6 +18,28 @@ typedef uint32_t u32;
 #define likely(x) __builtin_expect(!!(x), 1)
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
+typedef struct {
+	int counter;
+} atomic_t;
+
+static inline void atomic_set(atomic_t *v, int i)
+{
+	__atomic_store_n(&v->counter, i, __ATOMIC_RELAXED);
+}
+
+static inline int atomic_xchg(atomic_t *v, int i)
+{
+	return __atomic_exchange_n(&v->counter, i, __ATOMIC_SEQ_CST);
+}
+
+/* Ordered only when it succeeds, as the kernel's. */
+static inline int atomic_cmpxchg(atomic_t *v, int old, int i)
+{
+	__atomic_compare_exchange_n(&v->counter, &old, i, false,
+				    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+	return old;
+}
+
 #define smp_load_acquire(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define smp_store_release(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Unit test of the module's layer 0, ring.h and opcode.c, in user space under
- * ASan and UBSan: index arithmetic across 2^32, hostile indexes, a producer
- * and a consumer on two threads, and the opcode table's own consistency.
+ * Unit test of the module's layer 0, ring.h, baton.h and opcode.c, in user
+ * space under ASan and UBSan: index arithmetic across 2^32, hostile indexes, a
+ * producer and a consumer on two threads, who holds a baton, and the opcode
+ * table's own consistency.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "kernel_shim.h"
+#include "baton.h"
 #include "opcode.h"
 #include "ring.h"
 
@@ -197,6 +199,77 @@ static void test_opcodes(void)
 	CHECK(!(hodp_opcode_row(IB_WR_RDMA_READ)->flags & HODP_OP_INLINE));
 }
 
+/* However often it is asked for, a baton that is held stays with its holder. */
+static void test_baton_held(void)
+{
+	struct hodp_baton b;
+
+	hodp_baton_init(&b);
+	CHECK(hodp_baton_take(&b));
+	for (int i = 0; i < 1000000; i++)
+		if (hodp_baton_take(&b) || hodp_baton_try(&b)) {
+			printf("# a second holder after %d takes\n", i + 1);
+			failed = true;
+			return;
+		}
+	CHECK(!hodp_baton_drop(&b)); /* asked for: look again, once */
+	CHECK(hodp_baton_drop(&b));
+	CHECK(hodp_baton_try(&b) && !hodp_baton_try(&b));
+	CHECK(hodp_baton_drop(&b)); /* a try asks for nothing */
+}
+
+#define BATON_THREADS 4
+#define BATON_REQUESTS 200000
+
+static struct {
+	struct hodp_baton baton;
+	u32 asked[BATON_THREADS]; /* requests, one counter a thread */
+	u32 done[BATON_THREADS]; /* the holder's */
+	int holders;
+	bool two;
+} shop;
+
+/* The holder: serve every request that it sees, until it may go. */
+static void baton_serve(void)
+{
+	do {
+		if (__atomic_add_fetch(&shop.holders, 1, __ATOMIC_RELAXED) != 1)
+			shop.two = true;
+		for (int i = 0; i < BATON_THREADS; i++)
+			shop.done[i] = __atomic_load_n(&shop.asked[i],
+						       __ATOMIC_RELAXED);
+		__atomic_sub_fetch(&shop.holders, 1, __ATOMIC_RELAXED);
+	} while (!hodp_baton_drop(&shop.baton));
+}
+
+static void *baton_ask(void *arg)
+{
+	u32 *mine = arg;
+
+	for (u32 i = 0; i < BATON_REQUESTS; i++) {
+		__atomic_store_n(mine, i + 1, __ATOMIC_RELAXED);
+		if (hodp_baton_take(&shop.baton))
+			baton_serve();
+	}
+	return NULL;
+}
+
+static void test_baton_threads(void)
+{
+	pthread_t thread[BATON_THREADS];
+
+	hodp_baton_init(&shop.baton);
+	for (int i = 0; i < BATON_THREADS; i++)
+		if (pthread_create(&thread[i], NULL, baton_ask, &shop.asked[i]))
+			abort();
+	for (int i = 0; i < BATON_THREADS; i++)
+		pthread_join(thread[i], NULL);
+	CHECK(!shop.two);
+	for (int i = 0; i < BATON_THREADS; i++)
+		CHECK(shop.done[i] == BATON_REQUESTS); /* none is forgotten */
+	CHECK(hodp_baton_try(&shop.baton));
+}
+
 int main(void)
 {
 	static const struct {
@@ -207,6 +280,8 @@ int main(void)
 		{ "a full ring has no room until an entry is released", test_full },
 		{ "an impossible index is -EPROTO, an entry stays inside", test_hostile },
 		{ "two threads hand over every byte in order", test_threads },
+		{ "a baton that is held has one holder, whoever asks", test_baton_held },
+		{ "threads that share a baton lose no request", test_baton_threads },
 		{ "each opcode's row is consistent, unknown ones have none", test_opcodes },
 	};
 	bool any = false;

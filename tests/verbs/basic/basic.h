@@ -12,6 +12,7 @@ void basic_reach(void);
 void basic_srq(void);
 void basic_ud(void);
 void basic_cq(void);
+void basic_lives(void);
 void basic_states(void);
 void basic_flush(void);
 void basic_api(void);

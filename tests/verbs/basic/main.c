@@ -14,6 +14,7 @@ int main(int argc, char **argv)
 	basic_ud();
 	basic_cq();
 	basic_states();
+	basic_lives();
 	basic_flush();
 	basic_api();
 	basic_procs();

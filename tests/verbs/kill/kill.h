@@ -60,6 +60,7 @@ void gone(pid_t pid, int status, const char *what);
 void kill_traffic(void);
 void kill_stuck(void);
 void kill_forks(void);
+void kill_bounds(void);
 
 /* link.c: what `links` runs in the background; see there. */
 int link_role(int argc, char **argv);

@@ -10,5 +10,6 @@ int main(int argc, char **argv)
 	kill_traffic();
 	kill_stuck();
 	kill_forks();
+	kill_bounds();
 	return ht_run();
 }

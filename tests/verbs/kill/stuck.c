@@ -80,8 +80,8 @@ static void peer(void *arg)
 
 		ht_check(!ht_over(deadline), "no error after the owner's end");
 		/*
-		 * The end of a userfaultfd lets pages come, and the address
-		 * space ends a moment later: try again.
+		 * The end of a userfaultfd (the owner's) lets pages come, and
+		 * the address space ends a moment later: try again.
 		 */
 		if (n && wc.status == IBV_WC_SUCCESS) {
 			struct ht_wr w = end_wr(&e, IBV_WR_RDMA_WRITE, 9000);
@@ -139,21 +139,15 @@ static void trap(const void *arg)
 	ledger_note(t->name);
 	fresh("a transfer while a handler still owes an answer");
 	if (t->who == OWNER) {
-		/*
-		 * With the address space gone there is an error. With the
-		 * descriptor alive that space lives: the fault sleeps in it.
-		 */
-		if (ufd >= 0)
-			close(ufd);
-		ufd = -1;
 		gone(pid[1], 0, "the peer that is left");
 	} else if (t->who == PEER) {
 		ht_sys(kill(pid[0], SIGKILL));
 		gone(pid[0], SIGKILL, "the owner that is left");
 	}
+	/* The handler still lives, and owes an answer to nobody. */
+	ledger_close("after the last one");
 	if (ufd >= 0)
 		close(ufd);
-	ledger_close("after the last one");
 	fresh("a transfer after it");
 }
 

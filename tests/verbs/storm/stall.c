@@ -199,11 +199,63 @@ static void stall_many(const void *arg)
 	}
 }
 
+/*
+ * Datagrams wait behind one whose buffer does not come. The second one fails
+ * the QP: the third is not delivered any more, its receive is flushed.
+ */
+static void stall_datagrams(const void *arg)
+{
+	enum { QKEY = 0x11111111, LEN = 1000 };
+	struct ht_conf conf = { .type = IBV_QPT_UD, .depth = 8 };
+	uint8_t *q = hopeless(1);
+	struct ibv_ah_attr attr;
+	static struct ht_rig r;
+	struct ibv_ah *ah;
+	struct ht_mr bad;
+	struct ibv_wc wc;
+
+	ht_rig_get(&r, &conf, 8 * HT_PAGE);
+	ht_fill(r.p[0], r.len, 960, 0);
+	ht_fill(r.p[1], r.len, 961, 0);
+	ht_mr_get(&bad, r.b->pd, q, HT_PAGE, HT_ODP, HT_ACCESS_ALL);
+	ht_ah_attr(&attr, r.a, &r.b->dev->gid);
+	ah = ibv_create_ah(r.a->pd, &attr);
+	ht_true(ah);
+	ht_recv(r.b, 0, &bad, q + 8, LEN + 40);
+	bad.mr->lkey ^= 0xffff00;
+	ht_recv(r.b, 1, &bad, q, LEN + 40);
+	bad.mr->lkey ^= 0xffff00;
+	ht_recv(r.b, 2, &r.mr[1], r.p[1] + 8, LEN + 40);
+	for (int i = 0; i < 3; i++) {
+		struct ht_wr w = {
+			.id = i, .op = IBV_WR_SEND, .len = LEN, .lkey = r.mr[0].mr->lkey,
+			.addr = ht_iova(&r.mr[0], r.p[0] + i), .ah = ah,
+			.qpn = r.b->qp->qp_num, .qkey = QKEY,
+		};
+
+		ht_do(r.a, &w);
+	}
+	ht_no_wc(r.b->rcq, 5);
+	deliver(q, 962);
+	ht_want_wc(r.b->rcq, &wc, 0, IBV_WC_SUCCESS);
+	ht_check_fill(q + 48, LEN, 960, 0, "the datagram that waited");
+	ht_check_fill(q + 48 + LEN, 100, 962, 48 + LEN, "the bytes behind");
+	ht_want_wc(r.b->rcq, &wc, 1, IBV_WC_LOC_PROT_ERR);
+	ht_want_wc(r.b->rcq, &wc, 2, IBV_WC_WR_FLUSH_ERR);
+	ht_check_fill(r.p[1], r.len, 961, 0, "the buffer of a receive that was flushed");
+	ht_eq(ht_state(r.b), IBV_QPS_ERR);
+	ht_ok(ibv_destroy_ah(ah));
+	ht_mr_put(&bad);
+	ht_rig_put(&r);
+}
+
 static const struct ht_case cases[] = {
 	{ "storm-stall-roles", "QPs that wait for a page for ever stop no other, and can go",
 	  stall_roles, NULL, 120 },
 	{ "storm-stall-many", "40 QPs that wait for pages stop none that needs no page",
 	  stall_many, NULL, 120 },
+	{ "storm-stall-datagrams", "after a datagram that fails the QP no other is delivered",
+	  stall_datagrams },
 };
 
 void storm_stall(void)

@@ -76,22 +76,18 @@ void hodp_complete_recv(struct hodp_qp *qp, struct hodp_inbound *in,
 			   info->solicited || status != IB_WC_SUCCESS);
 }
 
-bool hodp_complete_flush_send(struct hodp_qp *qp)
+void hodp_complete_flush_send(struct hodp_qp *qp, u32 *left)
 {
-	u32 left = qp->sq.ring.mask + 1;
-
 	hodp_fault_drop(&qp->req);
 	qp->stall = HODP_RUN;
 	/* Entries that are not valid are flushed like the others. */
-	while (qp->op.active || hodp_op_fetch(&qp->op, qp) != 0) {
+	while (*left && !READ_ONCE(qp->dying) &&
+	       (qp->op.active || hodp_op_fetch(&qp->op, qp) != 0)) {
 		if (!qp->op.active)
 			break; /* the ring's index is corrupt */
 		hodp_complete_send(qp, IB_WC_WR_FLUSH_ERR);
-		/* A process may go on posting for ever. */
-		if (!left-- || READ_ONCE(qp->dying))
-			return false;
+		(*left)--;
 	}
-	return true;
 }
 
 static void hodp_complete_flush_one(struct hodp_qp *qp, struct hodp_inbound *in)
@@ -146,6 +142,7 @@ bool hodp_complete_flush_recv(struct hodp_qp *qp)
 	if (!hodp_complete_flush_inbound(qp))
 		return true;
 	hodp_complete_flush_one(qp, &qp->rx_in);
+	hodp_qp_drop_dgrams(qp);
 	if (!qp->srq)
 		return hodp_complete_flush_rq(qp);
 	spin_lock(&qp->lock);

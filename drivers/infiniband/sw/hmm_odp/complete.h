@@ -36,12 +36,18 @@ void hodp_complete_recv(struct hodp_qp *qp, struct hodp_inbound *in,
 
 /**
  * hodp_complete_flush_send - flush what the send queue holds
- * @qp: the caller owns qp->req (for the receive queue: qp->rx)
- *
- * Bounded by the queue's size, because a process can post without end.
- * Return: false: come back, there may be more.
+ * @qp: the caller owns qp->req
+ * @left: entries at most, for a process can post without end; counted down: 0
+ *        means that there may be more
  */
-bool hodp_complete_flush_send(struct hodp_qp *qp);
+void hodp_complete_flush_send(struct hodp_qp *qp, u32 *left);
+
+/**
+ * hodp_complete_flush_recv - flush the receives, drop the datagrams
+ * @qp: the caller owns qp->rx
+ *
+ * Bounded by the queue's size, likewise.  Return: false: come back.
+ */
 bool hodp_complete_flush_recv(struct hodp_qp *qp);
 
 #endif /* HODP_COMPLETE_H */

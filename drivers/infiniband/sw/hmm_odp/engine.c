@@ -20,14 +20,13 @@
 #include "complete.h"
 #include "engine.h"
 #include "fault.h"
+#include "job.h"
 #include "respond.h"
 #include "trace.h"
 #include "transport.h"
 
 /* What a doorbell does before it hands over: operations, pieces of 256 KiB. */
 #define HODP_DOORBELL_STEPS 64
-/* What a work item does before it lets other work items have the worker. */
-#define HODP_WORK_STEPS 1024
 /* Out of memory: try again after this many jiffies. */
 #define HODP_PAUSE (HZ / 100 + 1)
 /* A timeout of 0 means for ever, and a fault may last: how often to look for
@@ -55,22 +54,9 @@ static void hodp_engine_sleep(struct hodp_qp *qp, enum hodp_stall why,
 	hodp_qp_wake_later(qp, delay);
 }
 
-static u32 hodp_engine_peer_rnr_timer(struct hodp_qp *qp)
-{
-	struct hodp_qp *peer =
-		hodp_qp_get(hodp_qp_dev(qp), qp->attr.dest_qp_num);
-	u32 timer = 0;
-
-	if (peer) {
-		timer = peer->attr.min_rnr_timer & 31;
-		hodp_qp_put(peer);
-	}
-	return timer;
-}
-
 static void hodp_engine_rnr(struct hodp_qp *qp)
 {
-	u32 usecs = hodp_rnr_usecs[hodp_engine_peer_rnr_timer(qp)];
+	u32 usecs = hodp_rnr_usecs[qp->op.rnr_timer & 31];
 
 	hodp_count(hodp_qp_dev(qp), HODP_CNT_RNR, 1);
 	if (qp->attr.rnr_retry != 7) {
@@ -215,10 +201,16 @@ static void hodp_engine_verdict(struct hodp_qp *qp, enum hodp_verdict verdict)
  */
 static bool hodp_engine_may_send(struct hodp_qp *qp, bool *more)
 {
+	u32 left;
+
 	*more = false;
 	switch (READ_ONCE(qp->state)) {
 	case IB_QPS_RTS:
 		qp->drained = false;
+		if (likely(!qp->flush_left))
+			return true;
+		hodp_complete_flush_send(qp, &qp->flush_left);
+		qp->flush_left = 0;
 		return true;
 	case IB_QPS_SQD:
 		if (qp->op.active)
@@ -231,16 +223,19 @@ static bool hodp_engine_may_send(struct hodp_qp *qp, bool *more)
 		return false;
 	case IB_QPS_ERR:
 	case IB_QPS_SQE:
-		*more = !hodp_complete_flush_send(qp);
+		left = qp->sq.ring.mask + 1;
+		hodp_complete_flush_send(qp, &left);
+		*more = !left;
 		return false;
 	default:
 		return false;
 	}
 }
 
-/* Return: false: nothing to do now; true: the steps were used up. */
-static bool hodp_engine_requester(struct hodp_qp *qp, int *steps)
+/* hodp_runner.step of the requester.  A step: an operation or a piece. */
+static bool hodp_engine_requester(struct hodp_runner *r, int *budget)
 {
+	struct hodp_qp *qp = container_of(r, struct hodp_qp, req);
 	bool more = false;
 
 	while (!READ_ONCE(qp->dying) && hodp_engine_may_send(qp, &more) &&
@@ -253,40 +248,10 @@ static bool hodp_engine_requester(struct hodp_qp *qp, int *steps)
 		}
 		if (qp->op.active)
 			hodp_engine_verdict(qp, qp->transport->execute(qp));
-		if (--*steps <= 0)
+		if (--*budget <= 0)
 			return true;
 	}
 	return more;
-}
-
-/* The owner's loop: until nobody kicked meanwhile, or hand over. */
-static void hodp_engine_own_req(struct hodp_runner *r, int steps)
-{
-	int seen;
-
-	do {
-		seen = atomic_read(&r->kicks);
-		if (hodp_engine_requester(r->qp, &steps)) {
-			hodp_runner_handoff(r);
-			return;
-		}
-	} while (!hodp_runner_leave(r, seen));
-}
-
-static void hodp_engine_run_req(struct hodp_runner *r)
-{
-	if (hodp_runner_enter(r))
-		hodp_engine_own_req(r, HODP_WORK_STEPS);
-}
-
-static void hodp_engine_work_req(struct work_struct *work)
-{
-	struct hodp_runner *r = container_of(work, struct hodp_runner, work);
-
-	if (xchg(&r->handoff, false))
-		hodp_engine_own_req(r, HODP_WORK_STEPS);
-	else
-		hodp_engine_run_req(r);
 }
 
 static void hodp_engine_timer(struct work_struct *work)
@@ -301,41 +266,16 @@ static void hodp_engine_timer(struct work_struct *work)
 
 /* ---- the receiver ---- */
 
-static void hodp_engine_receiver(struct hodp_qp *qp)
+/* hodp_runner.step of the receiver.  A step: a datagram. */
+static bool hodp_engine_receiver(struct hodp_runner *r, int *budget)
 {
+	struct hodp_qp *qp = container_of(r, struct hodp_qp, rx);
+
 	if (READ_ONCE(qp->dying))
-		return;
-	switch (READ_ONCE(qp->state)) {
-	case IB_QPS_RTR:
-	case IB_QPS_RTS:
-	case IB_QPS_SQD:
-	case IB_QPS_SQE:
-		hodp_respond_dgrams(qp);
-		break;
-	case IB_QPS_ERR:
-		if (!hodp_complete_flush_recv(qp))
-			hodp_runner_kick(&qp->rx);
-		break;
-	default:
-		break;
-	}
-}
-
-static void hodp_engine_run_rx(struct hodp_runner *r)
-{
-	int seen;
-
-	if (!hodp_runner_enter(r))
-		return;
-	do {
-		seen = atomic_read(&r->kicks);
-		hodp_engine_receiver(r->qp);
-	} while (!hodp_runner_leave(r, seen));
-}
-
-static void hodp_engine_work_rx(struct work_struct *work)
-{
-	hodp_engine_run_rx(container_of(work, struct hodp_runner, work));
+		return false;
+	if (READ_ONCE(qp->state) == IB_QPS_ERR)
+		return !hodp_complete_flush_recv(qp);
+	return hodp_respond_dgrams(qp, budget);
 }
 
 /* ---- verbs ---- */
@@ -343,10 +283,8 @@ static void hodp_engine_work_rx(struct work_struct *work)
 void hodp_engine_attach(struct hodp_qp *qp)
 {
 	qp->transport = &hodp_local_transport;
-	qp->req.run = hodp_engine_run_req;
-	INIT_WORK(&qp->req.work, hodp_engine_work_req);
-	qp->rx.run = hodp_engine_run_rx;
-	INIT_WORK(&qp->rx.work, hodp_engine_work_rx);
+	hodp_runner_init(&qp->req, hodp_engine_requester);
+	hodp_runner_init(&qp->rx, hodp_engine_receiver);
 	INIT_DELAYED_WORK(&qp->timer, hodp_engine_timer);
 }
 
@@ -380,8 +318,7 @@ static int hodp_engine_enqueue(struct hodp_qp *qp, const struct ib_send_wr *wr,
 
 void hodp_engine_ring_send(struct hodp_qp *qp)
 {
-	if (hodp_runner_enter(&qp->req))
-		hodp_engine_own_req(&qp->req, HODP_DOORBELL_STEPS);
+	hodp_runner_run(&qp->req, HODP_DOORBELL_STEPS);
 }
 
 int hodp_engine_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
@@ -418,7 +355,7 @@ void hodp_engine_ring_recv(struct hodp_qp *qp)
 	if (!peer)
 		return;
 	/* Only one's own peer: numbers are anybody's. */
-	if (peer->attr.dest_qp_num == qp->ibqp.qp_num)
+	if (READ_ONCE(qp->in_peer) == READ_ONCE(peer->incarnation))
 		hodp_qp_wake(peer, HODP_WAKE_RECV);
 	hodp_qp_put(peer);
 }
@@ -458,30 +395,20 @@ int hodp_engine_post_srq_recv(struct ib_srq *ibsrq, const struct ib_recv_wr *wr,
 
 int hodp_engine_start(void)
 {
-	int ret = hodp_mr_start();
+	int ret = hodp_runner_start();
 
 	if (ret)
 		return ret;
-	ret = hodp_fault_start();
+	ret = hodp_jobs_start();
 	if (ret)
-		goto err_mr;
-	ret = hodp_qp_start();
-	if (ret)
-		goto err_fault;
-	return 0;
-
-err_fault:
-	hodp_fault_stop();
-err_mr:
-	hodp_mr_stop();
+		hodp_runner_stop();
 	return ret;
 }
 
 void hodp_engine_stop(void)
 {
-	hodp_qp_stop();
-	hodp_fault_stop();
-	hodp_mr_stop();
+	hodp_jobs_stop();
+	hodp_runner_stop();
 	/* Chunks, regions and address handles are freed after grace periods. */
 	rcu_barrier();
 }

@@ -5,19 +5,17 @@
 
 #include "qp.h"
 
-/* The workqueue of all faults: module init (-ENOMEM) and exit. */
-int hodp_fault_start(void);
-void hodp_fault_stop(void);
-
 /**
  * hodp_fault_begin - bring in what an operation missed
+ * @qp: whose runner waits
  * @r: runner that the caller owns; it has no fault
  * @miss: what; its span still holds the region
  *
  * When it is done, @r is run again, from the fault's own work item.
  * Context: process.  Return: 0, -ENOMEM.
  */
-int hodp_fault_begin(struct hodp_runner *r, const struct hodp_miss *miss);
+int hodp_fault_begin(struct hodp_qp *qp, struct hodp_runner *r,
+		     const struct hodp_miss *miss);
 
 /**
  * hodp_fault_finish - collect the result
@@ -27,7 +25,7 @@ int hodp_fault_begin(struct hodp_runner *r, const struct hodp_miss *miss);
  */
 int hodp_fault_finish(struct hodp_runner *r);
 
-/* Forget a fault: it goes on by itself and wakes nobody. */
+/* Forget a fault, if there is one: its job is cancelled, and wakes nobody. */
 void hodp_fault_drop(struct hodp_runner *r);
 
 #endif /* HODP_FAULT_H */

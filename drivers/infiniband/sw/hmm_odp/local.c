@@ -23,6 +23,8 @@
  * comes on top is dropped.
  */
 #define HODP_RX_QUEUE_MAX 1024U
+/* What a sender delivers of what waits at a QP, others' datagrams included. */
+#define HODP_DELIVER_STEPS 16
 
 static enum hodp_verdict hodp_local_finish(struct hodp_qp *qp,
 					   enum ib_wc_status status)
@@ -38,7 +40,8 @@ static enum hodp_verdict hodp_local_miss(struct hodp_qp *qp,
 	bool incoming = op->row->flags & (HODP_OP_READ | HODP_OP_ATOMIC);
 
 	op->fault_local = miss->source != incoming;
-	return hodp_fault_begin(&qp->req, miss) ? HODP_V_PAUSE : HODP_V_FAULT;
+	return hodp_fault_begin(qp, &qp->req, miss) ? HODP_V_PAUSE :
+						      HODP_V_FAULT;
 }
 
 static void hodp_local_request(const struct hodp_op *op,
@@ -87,6 +90,7 @@ static enum hodp_verdict hodp_local_piece(struct hodp_qp *qp,
 		verdict = hodp_local_miss(qp, &miss);
 		break;
 	case HODP_R_RNR:
+		op->rnr_timer = req.rnr_timer;
 		verdict = HODP_V_RNR;
 		break;
 	case HODP_R_INV_REQ:
@@ -194,7 +198,7 @@ static void hodp_local_deliver(struct hodp_qp *qp, u32 qpn,
 
 	if (to && hodp_local_enqueue(to, qkey, d)) {
 		/* At once, like the doorbell: what is mapped needs no worker. */
-		to->rx.run(&to->rx);
+		hodp_runner_run(&to->rx, HODP_DELIVER_STEPS);
 	} else {
 		hodp_count(dev, HODP_CNT_UD_DROPS, 1);
 		kfree(d);
@@ -268,7 +272,8 @@ static enum hodp_verdict hodp_local_ud(struct hodp_qp *qp)
 		return hodp_local_finish(qp, IB_WC_LOC_QP_OP_ERR);
 	/* Gathering is always from the requester's side. */
 	op->fault_local = true;
-	return hodp_fault_begin(&qp->req, &miss) ? HODP_V_PAUSE : HODP_V_FAULT;
+	return hodp_fault_begin(qp, &qp->req, &miss) ? HODP_V_PAUSE :
+						       HODP_V_FAULT;
 }
 
 static enum hodp_verdict hodp_local_execute(struct hodp_qp *qp)
@@ -297,8 +302,7 @@ static bool hodp_local_reachable(struct hodp_qp *qp)
 	peer = hodp_qp_get(hodp_qp_dev(qp), qp->attr.dest_qp_num);
 	if (!peer)
 		return false;
-	ok = hodp_qp_receives(peer) &&
-	     peer->attr.dest_qp_num == qp->ibqp.qp_num;
+	ok = hodp_qp_would_enter(peer, qp);
 	hodp_qp_put(peer);
 	return ok;
 }

@@ -72,6 +72,7 @@
 #include <linux/slab.h>
 #include "chunk.h"
 #include "dev.h"
+#include "job.h"
 #include "trace.h"
 
 #define HODP_WINDOW_SHIFT 30
@@ -108,7 +109,7 @@ struct hodp_window {
  * @mm: address space, grabbed (immutable)
  * @refs: MRs and running faults
  * @link: in @shared->list, under its lock
- * @gate: running faults
+ * @gate: its share of the places for jobs
  * @windows: address >> HODP_WINDOW_SHIFT -> window; looked up without a lock,
  *           because windows go only with the mirror
  * @near: windows seen lately, by the low bits of their index; likewise
@@ -241,6 +242,10 @@ static struct hodp_mirror *hodp_mirror_new(struct hodp_mirrors *ms)
 
 	if (!m)
 		return NULL;
+	if (hodp_gate_init(&m->gate)) {
+		kfree(m);
+		return NULL;
+	}
 	refcount_inc(&ms->refs);
 	m->shared = ms;
 	m->mm = current->mm;
@@ -248,8 +253,6 @@ static struct hodp_mirror *hodp_mirror_new(struct hodp_mirrors *ms)
 	refcount_set(&m->refs, 1);
 	xa_init(&m->windows);
 	mutex_init(&m->window_lock);
-	spin_lock_init(&m->gate.lock);
-	INIT_LIST_HEAD(&m->gate.waiting);
 	return m;
 }
 
@@ -275,6 +278,15 @@ out:
 struct hodp_gate *hodp_mirror_gate(struct hodp_mirror *m)
 {
 	return &m->gate;
+}
+
+/*
+ * The last task that leaves an address space finds no other owner for it.
+ * (mm_users says nothing: each running fault is one of them.)
+ */
+bool hodp_mirror_is_dead(const struct hodp_mirror *m)
+{
+	return !READ_ONCE(m->mm->owner);
 }
 
 bool hodp_mirror_is_current(const struct hodp_mirror *m)
@@ -317,6 +329,7 @@ void hodp_mirror_put(struct hodp_mirror *m)
 	xa_for_each(&m->windows, i, w)
 		hodp_window_destroy(w);
 	xa_destroy(&m->windows);
+	hodp_gate_exit(&m->gate);
 	mmdrop(m->mm);
 	hodp_mirrors_put(m->shared);
 	kfree(m);
@@ -590,7 +603,7 @@ static long hodp_mirror_bring(struct hodp_mirror *m, u64 va, u64 len,
 	long ret;
 
 	might_sleep();
-	if (!mmget_not_zero(m->mm))
+	if (hodp_mirror_is_dead(m) || !mmget_not_zero(m->mm))
 		return -EFAULT;
 	/* We may be a kworker: what the mirror needs is its process's. */
 	memcg = get_mem_cgroup_from_mm(m->mm);

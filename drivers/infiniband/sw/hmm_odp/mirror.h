@@ -16,6 +16,7 @@ struct hodp_device;
 struct hodp_mirror;
 struct hodp_chunk;
 struct hodp_counters;
+struct hodp_gate;
 
 /* The most that is copied under a chunk's lock: what an invalidation waits. */
 #define HODP_PIECE 16384
@@ -40,22 +41,13 @@ struct hodp_mirrors {
 struct hodp_mirrors *hodp_mirrors_alloc(void);
 void hodp_mirrors_put(struct hodp_mirrors *ms);
 
-/**
- * struct hodp_gate - how many faults of one mirror run at a time
- *
- * Each of them may sleep without end; the workers are everybody's.
- *
- * @lock: guards the rest
- * @running: faults with a place
- * @waiting: faults without one (fault.c)
- */
-struct hodp_gate {
-	spinlock_t lock; /* @running, @waiting */
-	unsigned int running;
-	struct list_head waiting;
-};
-
+/* The process's share of the places for jobs (job.h). */
 struct hodp_gate *hodp_mirror_gate(struct hodp_mirror *m);
+
+/* Does nobody live in the address space any more?  A fault would end with
+ * -EFAULT.  Context: any.
+ */
+bool hodp_mirror_is_dead(const struct hodp_mirror *m);
 
 /* Is this the calling process's? */
 bool hodp_mirror_is_current(const struct hodp_mirror *m);

@@ -19,13 +19,12 @@
  */
 #include <linux/log2.h>
 #include <linux/mm.h>
-#include <linux/module.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include <linux/workqueue.h>
 #include <rdma/ib_umem.h>
 #include <rdma/ib_verbs.h>
+#include "job.h"
 #include "mr.h"
 #include "span.h"
 
@@ -36,11 +35,6 @@
 #define HODP_ACCESS_SUPPORTED                                               \
 	(IB_ACCESS_LOCAL_WRITE | HODP_ACCESS_REMOTE | IB_ACCESS_ON_DEMAND | \
 	 IB_ACCESS_HUGETLB | IB_ACCESS_OPTIONAL)
-
-/* How often a prefetch loses against invalidations before it lets be. */
-#define HODP_PREFETCH_TRIES 10
-
-static struct workqueue_struct *hodp_prefetch_wq;
 
 static bool hodp_mr_is_implicit(u64 start, u64 length, u64 iova)
 {
@@ -170,6 +164,7 @@ static int hodp_mr_init_odp(struct hodp_mr *mr, u64 start)
 	mr->mirror = hodp_mirror_get(dev);
 	if (IS_ERR(mr->mirror))
 		return PTR_ERR(mr->mirror);
+	INIT_LIST_HEAD(&mr->prefetches);
 	mr->inval_base = hodp_mirror_invalidated(mr->mirror);
 	return 0;
 }
@@ -267,6 +262,9 @@ int hodp_mr_dereg(struct ib_mr *ibmr)
 	struct hodp_mr *mr = to_hodp_mr(ibmr);
 
 	hodp_mr_unpublish(mr);
+	if (mr->mirror)
+		hodp_job_cancel_group(hodp_mirror_gate(mr->mirror),
+				      &mr->prefetches);
 	hodp_mr_free(mr);
 	return 0;
 }
@@ -464,153 +462,4 @@ int hodp_mr_invalidate(struct hodp_device *dev, struct ib_pd *pd, u32 key,
 	write_unlock(&mr->use);
 	hodp_mr_put(mr);
 	return ret;
-}
-
-/* ---- prefetch ---- */
-
-/* A range to bring in.  It holds the mirror and not the region, so that dereg
- * does not wait for a page fault.
- */
-struct hodp_prefetch_range {
-	struct hodp_mirror *mirror;
-	u64 va;
-	u64 len;
-};
-
-/**
- * struct hodp_prefetch - one ibv_advise_mr() call
- * @work: asynchronous calls
- * @advice: which kind
- * @num: ranges
- */
-struct hodp_prefetch {
-	struct work_struct work;
-	enum ib_uverbs_advise_mr_advice advice;
-	u32 num;
-	struct hodp_prefetch_range range[];
-};
-
-static void hodp_prefetch_free(struct hodp_prefetch *p)
-{
-	u32 i;
-
-	for (i = 0; i < p->num; i++)
-		hodp_mirror_put(p->range[i].mirror);
-	kfree(p);
-}
-
-static long hodp_prefetch_step(const struct hodp_prefetch *p,
-			       const struct hodp_prefetch_range *r, u64 at)
-{
-	if (p->advice == IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT)
-		return hodp_mirror_snapshot(r->mirror, r->va + at, r->len - at);
-	return hodp_mirror_fault(
-		r->mirror, r->va + at, r->len - at,
-		p->advice == IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_WRITE);
-}
-
-/* Return: 0, -EFAULT, -EPERM, -ENOMEM, -EINTR. */
-static int hodp_prefetch_run(const struct hodp_prefetch *p)
-{
-	u32 i;
-
-	for (i = 0; i < p->num; i++) {
-		const struct hodp_prefetch_range *r = &p->range[i];
-		int tries = HODP_PREFETCH_TRIES;
-		u64 at = 0;
-
-		while (at < r->len) {
-			long n = hodp_prefetch_step(p, r, at);
-
-			cond_resched();
-			/* Invalidations win every race: it is only advice. */
-			if (n == -EBUSY && --tries)
-				continue;
-			if (n < 0)
-				return n == -EBUSY ? 0 : n;
-			at += n;
-		}
-	}
-	return 0;
-}
-
-static void hodp_prefetch_work(struct work_struct *work)
-{
-	struct hodp_prefetch *p =
-		container_of(work, struct hodp_prefetch, work);
-
-	/* Advice: nobody waits for a result, and a later access reports it. */
-	hodp_prefetch_run(p);
-	hodp_prefetch_free(p);
-	/* As in fault.c: module exit waits for the workqueue. */
-	module_put(THIS_MODULE);
-}
-
-static int hodp_prefetch_add(struct hodp_prefetch *p, struct ib_pd *pd,
-			     const struct ib_sge *sge)
-{
-	bool write = p->advice == IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_WRITE;
-	struct hodp_prefetch_range *r = &p->range[p->num];
-	struct hodp_span span;
-	int ret;
-
-	if (!sge->length)
-		return 0;
-	ret = hodp_mr_span(to_hodp_device(pd->device), pd, sge->lkey, sge->addr,
-			   sge->length, write ? IB_ACCESS_LOCAL_WRITE : 0,
-			   &span);
-	if (ret == -EINVAL || ret == -EXDEV)
-		return -ENOENT;
-	if (ret)
-		return ret == -EACCES ? -EPERM : -EFAULT;
-	if (span.mr->kind != HODP_MR_ODP) {
-		hodp_span_put(&span);
-		return -EINVAL;
-	}
-	atomic64_inc(&span.mr->stats.prefetches);
-	r->mirror = hodp_mirror_ref(span.mr->mirror);
-	r->va = span.va;
-	r->len = span.len;
-	p->num++;
-	hodp_span_put(&span);
-	return 0;
-}
-
-int hodp_mr_advise(struct ib_pd *pd, enum ib_uverbs_advise_mr_advice advice,
-		   bool wait, const struct ib_sge *sge, u32 num_sge)
-{
-	struct hodp_prefetch *p;
-	int ret = 0;
-	u32 i;
-
-	if (advice > IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT)
-		return -EINVAL;
-	p = kzalloc(struct_size(p, range, num_sge), GFP_KERNEL_ACCOUNT);
-	if (!p)
-		return -ENOMEM;
-	p->advice = advice;
-	INIT_WORK(&p->work, hodp_prefetch_work);
-	for (i = 0; i < num_sge && !ret; i++)
-		ret = hodp_prefetch_add(p, pd, &sge[i]);
-	hodp_count(to_hodp_device(pd->device), HODP_CNT_PREFETCHES, 1);
-	if (!ret && !wait) {
-		__module_get(THIS_MODULE);
-		queue_work(hodp_prefetch_wq, &p->work);
-		return 0;
-	}
-	if (!ret)
-		ret = hodp_prefetch_run(p);
-	hodp_prefetch_free(p);
-	return ret;
-}
-
-int hodp_mr_start(void)
-{
-	hodp_prefetch_wq = alloc_workqueue("hodp-prefetch", WQ_UNBOUND, 0);
-	return hodp_prefetch_wq ? 0 : -ENOMEM;
-}
-
-void hodp_mr_stop(void)
-{
-	destroy_workqueue(hodp_prefetch_wq);
 }

@@ -51,6 +51,8 @@ enum hodp_mr_kind {
  *         it invalidates what was there
  * @next_len: entries in it; 0: there was no mapping since the last REG_MR
  * @stats: ODP only
+ * @prefetches: ODP only: jobs that bring parts of it in; under their user's
+ *              lock (job.c)
  * @inval_base: hodp_mirror_invalidated() when it was registered
  * @rcu: look-ups run under RCU
  */
@@ -76,6 +78,7 @@ struct hodp_mr {
 	void **next;
 	u32 next_len;
 	struct hodp_mr_stats stats;
+	struct list_head prefetches;
 	u64 inval_base;
 	struct rcu_head rcu;
 };
@@ -120,17 +123,6 @@ int hodp_mr_dereg(struct ib_mr *ibmr);
 struct ib_mr *hodp_mr_rereg(struct ib_mr *ibmr, int flags, u64 start,
 			    u64 length, u64 iova, int access, struct ib_pd *pd);
 
-/**
- * hodp_mr_advise - ibv_advise_mr(): prefetch
- * @wait: IBV_ADVISE_MR_FLAG_FLUSH: return when it is done
- *
- * Return: 0, -EINVAL (advice, flags), -ENOENT (key, or key of another PD),
- * -EPERM (write prefetch without write access), -EFAULT (outside the region,
- * or nothing is mapped there), -ENOMEM.
- */
-int hodp_mr_advise(struct ib_pd *pd, enum ib_uverbs_advise_mr_advice advice,
-		   bool wait, const struct ib_sge *sge, u32 num_sge);
-
 /*
  * Work request operations of kernel consumers; 0 or -EINVAL.  @remote: it comes
  * from a peer, which has a say only in a region that it was given rights to:
@@ -161,9 +153,5 @@ int hodp_mr_span(struct hodp_device *dev, const struct ib_pd *pd, u32 key,
 		 u64 addr, u64 len, int access, struct hodp_span *span);
 
 void hodp_mr_put(struct hodp_mr *mr);
-
-/* The workqueue of asynchronous prefetches: module init (-ENOMEM) and exit. */
-int hodp_mr_start(void);
-void hodp_mr_stop(void);
 
 #endif /* HODP_MR_H */

@@ -21,6 +21,7 @@ struct hodp_qp;
  * @total: payload bytes
  * @done: payload bytes that were moved
  * @begun: the atomic was done; its result is in @atomic_old
+ * @rnr_timer: the responder's, of the last RNR reply
  * @fault_err, @fault_local: how the last page fault for it ended, and whether
  *         that was on the requester's side
  * @sge, @data: trusted copies of what lies behind the header
@@ -35,6 +36,7 @@ struct hodp_op {
 	u64 total;
 	u64 done;
 	u64 atomic_old;
+	u8 rnr_timer;
 	int fault_err;
 	bool fault_local;
 	union {

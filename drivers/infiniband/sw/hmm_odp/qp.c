@@ -11,7 +11,7 @@
  *
  * Runners.  A runner is never waited for by another QP, never sleeps for a
  * page fault (fault.c does), and looks at @dying and @state between bounded
- * pieces, so owning it (hodp_qp_own()) takes bounded time.
+ * pieces, so owning it (hodp_runner_own()) takes bounded time.
  *
  * Lifetime.  qps[qpn] is one reference, each look-up another.  Destroy: mark
  * dying, make unfindable, own both runners for good, wait for references.  A
@@ -27,21 +27,7 @@
 #include "qp.h"
 #include "trace.h"
 
-static struct workqueue_struct *hodp_qp_wq;
-
-int hodp_qp_start(void)
-{
-	/* Storage consumers write back through us: reclaim may wait for it. */
-	hodp_qp_wq = alloc_workqueue("hodp-qp", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	return hodp_qp_wq ? 0 : -ENOMEM;
-}
-
-void hodp_qp_stop(void)
-{
-	destroy_workqueue(hodp_qp_wq);
-}
-
-/* ---- runners ---- */
+/* ---- waiting ---- */
 
 static void hodp_qp_wake_drain(struct hodp_qp *qp)
 {
@@ -49,29 +35,6 @@ static void hodp_qp_wake_drain(struct hodp_qp *qp)
 	smp_mb();
 	if (unlikely(READ_ONCE(qp->draining)))
 		wake_up_all(&qp->drain);
-}
-
-bool hodp_runner_leave(struct hodp_runner *r, int seen)
-{
-	struct hodp_qp *qp = r->qp;
-
-	if (atomic_cmpxchg(&r->kicks, seen, 0) != seen)
-		return false;
-	/* The caller's reference or destroy's ownership keeps @qp. */
-	hodp_qp_wake_drain(qp);
-	return true;
-}
-
-void hodp_runner_kick(struct hodp_runner *r)
-{
-	queue_work(hodp_qp_wq, &r->work);
-}
-
-void hodp_runner_handoff(struct hodp_runner *r)
-{
-	/* Read by xchg() in the work item; queue_work() is a full barrier. */
-	WRITE_ONCE(r->handoff, true);
-	queue_work(hodp_qp_wq, &r->work);
 }
 
 void hodp_qp_wake(struct hodp_qp *qp, enum hodp_wake why)
@@ -82,18 +45,7 @@ void hodp_qp_wake(struct hodp_qp *qp, enum hodp_wake why)
 
 void hodp_qp_wake_later(struct hodp_qp *qp, unsigned long delay)
 {
-	mod_delayed_work(hodp_qp_wq, &qp->timer, delay);
-}
-
-void hodp_qp_own(struct hodp_runner *r)
-{
-	struct hodp_qp *qp = r->qp;
-
-	if (hodp_runner_enter(r))
-		return;
-	WRITE_ONCE(qp->draining, true);
-	wait_event(qp->drain, atomic_cmpxchg(&r->kicks, 0, 1) == 0);
-	WRITE_ONCE(qp->draining, false);
+	hodp_runner_schedule(&qp->timer, delay);
 }
 
 void hodp_qp_wait_inbound(struct hodp_qp *qp)
@@ -178,7 +130,8 @@ void hodp_qp_error(struct hodp_qp *qp, int event)
 
 bool hodp_qp_receives(const struct hodp_qp *qp)
 {
-	switch (READ_ONCE(qp->state)) {
+	/* Pairs with the release in hodp_qp_transit(): @attr is there. */
+	switch (smp_load_acquire(&qp->state)) {
 	case IB_QPS_RTR:
 	case IB_QPS_RTS:
 	case IB_QPS_SQD:
@@ -189,18 +142,58 @@ bool hodp_qp_receives(const struct hodp_qp *qp)
 	}
 }
 
-int hodp_qp_enter(struct hodp_qp *qp, const struct hodp_qp *from)
+void hodp_qp_reincarnate(struct hodp_qp *qp)
+{
+	static atomic64_t last;
+
+	spin_lock(&qp->in_lock);
+	WRITE_ONCE(qp->incarnation, atomic64_inc_return(&last));
+	WRITE_ONCE(qp->in_peer, 0);
+	spin_unlock(&qp->in_lock);
+	qp->peer = 0;
+}
+
+/*
+ * Is @from connected to @qp?  A number is anybody's who comes after its owner,
+ * so the first message needs the PSN that @qp expects, as on a wire, and the
+ * later ones need the same two lives.
+ */
+static bool hodp_qp_knows(const struct hodp_qp *qp, const struct hodp_qp *from)
+{
+	if (qp->ibqp.qp_type != IB_QPT_RC || !hodp_qp_receives(qp) ||
+	    qp->attr.dest_qp_num != from->ibqp.qp_num)
+		return false;
+	if (unlikely(!qp->in_peer && !from->peer))
+		return qp->attr.rq_psn == from->attr.sq_psn;
+	return qp->in_peer == from->incarnation &&
+	       qp->incarnation == from->peer;
+}
+
+bool hodp_qp_would_enter(struct hodp_qp *qp, const struct hodp_qp *from)
+{
+	bool knows;
+
+	spin_lock(&qp->in_lock);
+	knows = hodp_qp_knows(qp, from);
+	spin_unlock(&qp->in_lock);
+	return knows;
+}
+
+int hodp_qp_enter(struct hodp_qp *qp, struct hodp_qp *from)
 {
 	bool established = false;
 	int ret = 0;
 
 	spin_lock(&qp->in_lock);
-	if (qp->ibqp.qp_type != IB_QPT_RC || !hodp_qp_receives(qp) ||
-	    qp->attr.dest_qp_num != from->ibqp.qp_num) {
+	if (!hodp_qp_knows(qp, from)) {
 		ret = -ENOTCONN;
 	} else if (qp->in_busy) {
 		ret = -EBUSY;
 	} else {
+		if (unlikely(!from->peer)) {
+			WRITE_ONCE(qp->in_peer, from->incarnation);
+			from->peer = qp->incarnation;
+		}
 		WRITE_ONCE(qp->in_busy, true);
 		established = qp->state == IB_QPS_RTR && !qp->comm_est;
 		qp->comm_est |= established;
@@ -304,12 +297,6 @@ static int hodp_qp_check_init(const struct ib_qp_init_attr *init, bool user)
 	return 0;
 }
 
-static void hodp_runner_init(struct hodp_runner *r, struct hodp_qp *qp)
-{
-	r->qp = qp;
-	atomic_set(&r->kicks, 0);
-}
-
 static void hodp_qp_init_fields(struct hodp_qp *qp,
 				const struct ib_qp_init_attr *init)
 {
@@ -321,8 +308,7 @@ static void hodp_qp_init_fields(struct hodp_qp *qp,
 	spin_lock_init(&qp->rx_lock);
 	INIT_LIST_HEAD(&qp->rx_list);
 	init_waitqueue_head(&qp->drain);
-	hodp_runner_init(&qp->req, qp);
-	hodp_runner_init(&qp->rx, qp);
+	hodp_qp_reincarnate(qp);
 	qp->state = IB_QPS_RESET;
 	qp->attr.qp_state = IB_QPS_RESET;
 	qp->attr.port_num = HODP_PORT;
@@ -425,7 +411,7 @@ int hodp_qp_init(struct hodp_qp *qp, struct ib_qp_init_attr *init,
 	return ret;
 }
 
-static void hodp_qp_free_dgrams(struct hodp_qp *qp)
+void hodp_qp_drop_dgrams(struct hodp_qp *qp)
 {
 	struct hodp_dgram *d, *next;
 	LIST_HEAD(list);
@@ -448,11 +434,12 @@ void hodp_qp_abandon(struct hodp_qp *qp)
 	qp->op.active = false;
 	qp->stall = HODP_RUN;
 	qp->drained = false;
+	qp->flush_left = 0;
 	hodp_inbound_unbind(&qp->in);
 	qp->in.active = false;
 	hodp_inbound_unbind(&qp->rx_in);
 	qp->rx_in.active = false;
-	hodp_qp_free_dgrams(qp);
+	hodp_qp_drop_dgrams(qp);
 }
 
 void hodp_qp_destroy(struct hodp_qp *qp)
@@ -463,16 +450,16 @@ void hodp_qp_destroy(struct hodp_qp *qp)
 	WRITE_ONCE(qp->dying, true);
 	spin_unlock(&qp->lock);
 	xa_erase_irq(&dev->qps, qp->ibqp.qp_num);
-	hodp_qp_own(&qp->req);
-	hodp_qp_own(&qp->rx);
+	hodp_runner_own(&qp->req);
+	hodp_runner_own(&qp->rx);
 	hodp_fault_drop(&qp->req);
 	hodp_fault_drop(&qp->rx);
 	hodp_qp_put(qp);
 	wait_for_completion(&qp->gone);
 	/* Nobody can find the QP: no more kicks but from what runs already. */
 	cancel_delayed_work_sync(&qp->timer);
-	cancel_work_sync(&qp->req.work);
-	cancel_work_sync(&qp->rx.work);
+	hodp_runner_cancel(&qp->req);
+	hodp_runner_cancel(&qp->rx);
 	hodp_qp_abandon(qp);
 	if (!hodp_queue_is_user(&qp->sq)) {
 		hodp_cq_forget_qp(qp->send_cq, &qp->ibqp);

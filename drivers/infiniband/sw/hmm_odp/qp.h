@@ -11,33 +11,10 @@
 #include <linux/workqueue.h>
 #include "cq.h"
 #include "op.h"
+#include "runner.h"
 #include "srq.h"
 
 struct hodp_transport;
-struct hodp_fault;
-
-/**
- * struct hodp_runner - one serialised activity of a QP
- *
- * Whoever raises @kicks from 0 owns the runner until it gets @kicks back to 0;
- * everyone else's kick only makes the owner look again.
- *
- * @qp: whose (immutable)
- * @kicks: see above
- * @handoff: the owner passed its ownership to @work
- * @work: goes on in the engine's workqueue
- * @run: the engine's function: kick, and work if that made us the owner
- * @fault: the page fault that this runner waits for (fault.c), or NULL; owned
- *         by the runner
- */
-struct hodp_runner {
-	struct hodp_qp *qp;
-	atomic_t kicks;
-	bool handoff;
-	struct work_struct work;
-	void (*run)(struct hodp_runner *r);
-	struct hodp_fault *fault;
-};
 
 /* Why a requester does not go on by itself. */
 enum hodp_stall {
@@ -138,9 +115,17 @@ struct hodp_qp_handle {
  * @rx_list: datagrams not delivered yet
  * @rx_cur: datagram being delivered; owned by @rx
  * @rx_in: where to; owned by @rx
- * @drain, @draining: somebody waits for a runner or for @in_busy to end
+ * @drain, @draining: somebody waits for @in_busy to end
  * @comm_est, @last_wqe: events that are raised once; under @lock
  * @drained: IB_EVENT_SQ_DRAINED was raised in this SQD; owned by @req
+ * @flush_left: entries of @sq that were posted in SQE: they are flushed before
+ *              those that follow are executed; owned by @req
+ * @incarnation: this life of the QP, from its beginning or its last reset; no
+ *               other life of any QP has the same; under @in_lock
+ * @in_peer: incarnation of the QP whose requester executes messages here; 0:
+ *           none has yet; under @in_lock
+ * @peer: incarnation of the QP that executes our messages; 0: none has yet;
+ *        owned by @req
  */
 struct hodp_qp {
 	struct ib_qp ibqp;
@@ -175,11 +160,15 @@ struct hodp_qp {
 	u32 rnr_left;
 	u32 retry_left;
 	bool drained;
+	u32 flush_left;
+	u64 peer;
 	unsigned long wake;
 	struct delayed_work timer;
 
-	spinlock_t in_lock; /* @in_busy */
+	spinlock_t in_lock; /* @in_busy, @incarnation, @in_peer */
 	bool in_busy;
+	u64 incarnation;
+	u64 in_peer;
 	bool rnr_waiter;
 	struct hodp_inbound in;
 
@@ -284,11 +273,17 @@ bool hodp_qp_receives(const struct hodp_qp *qp);
 
 /**
  * hodp_qp_enter - begin to execute a message of @from into @qp, an RC QP
+ * @from: the caller owns its requester
+ *
+ * The first message connects the two, if their PSNs agree: from then on
+ * neither talks to a QP that has the other's number in a later life.
  *
  * Return: 0: @qp->in is the caller's until hodp_qp_leave(); -ENOTCONN: not
  * connected to @from, or not ready to receive; -EBUSY: try again.
  */
-int hodp_qp_enter(struct hodp_qp *qp, const struct hodp_qp *from);
+int hodp_qp_enter(struct hodp_qp *qp, struct hodp_qp *from);
+/* Would it take a message of @from, now or soon? */
+bool hodp_qp_would_enter(struct hodp_qp *qp, const struct hodp_qp *from);
 /* The other half; kicks @qp->rx where the QP has to be flushed meanwhile. */
 void hodp_qp_leave(struct hodp_qp *qp);
 
@@ -306,41 +301,18 @@ int hodp_qp_take_recv(struct hodp_qp *qp, struct hodp_inbound *in);
 int hodp_inbound_bind(struct hodp_qp *qp, struct hodp_inbound *in, u64 total);
 void hodp_inbound_unbind(struct hodp_inbound *in);
 
-/* ---- runners ---- */
-
-/* Return: the caller owns the runner now. */
-static inline bool hodp_runner_enter(struct hodp_runner *r)
-{
-	return atomic_inc_return(&r->kicks) == 1;
-}
-
-/**
- * hodp_runner_leave - the owner has nothing more to do
- * @seen: atomic_read(&r->kicks) before it looked for work
- *
- * Return: true: let go; false: kicked meanwhile, look again.
- */
-bool hodp_runner_leave(struct hodp_runner *r, int seen);
-
-/* Let the engine's workqueue run it.  Context: any. */
-void hodp_runner_kick(struct hodp_runner *r);
-
-/* Pass the ownership on to the workqueue. */
-void hodp_runner_handoff(struct hodp_runner *r);
-
 /* A timed stall of the requester is over: now, or in @delay jiffies. */
 void hodp_qp_wake(struct hodp_qp *qp, enum hodp_wake why);
 void hodp_qp_wake_later(struct hodp_qp *qp, unsigned long delay);
 
-/* The workqueue of all runners: module init (-ENOMEM) and exit. */
-int hodp_qp_start(void);
-void hodp_qp_stop(void);
-
 /* Drop what a QP is in the middle of; the caller owns both runners. */
 void hodp_qp_abandon(struct hodp_qp *qp);
 
-/* Wait until the caller owns the runner.  Context: process. */
-void hodp_qp_own(struct hodp_runner *r);
+/* Drop the datagrams that wait; the caller owns @qp->rx. */
+void hodp_qp_drop_dgrams(struct hodp_qp *qp);
+
+/* A new life begins: nobody is connected to it. */
+void hodp_qp_reincarnate(struct hodp_qp *qp);
 
 /* Wait until no peer executes a message into the QP.  Context: process. */
 void hodp_qp_wait_inbound(struct hodp_qp *qp);

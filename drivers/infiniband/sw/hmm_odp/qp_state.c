@@ -11,6 +11,7 @@
  *   -> ERR         the runners are kicked; they flush
  *   -> SQD         the requester is kicked; it reports when it has drained
  *   RTS, SQD->RTS  the requester is kicked; it may have work
+ *   SQE -> RTS     what was posted before is flushed, what follows is executed
  */
 #include "ah.h"
 #include "qp.h"
@@ -113,10 +114,11 @@ static void hodp_qp_store_attr(struct hodp_qp *qp,
 /* Nothing of the QP runs, and it is as if it were new. */
 static void hodp_qp_reset(struct hodp_qp *qp)
 {
-	hodp_qp_own(&qp->req);
-	hodp_qp_own(&qp->rx);
+	hodp_runner_own(&qp->req);
+	hodp_runner_own(&qp->rx);
 	hodp_qp_wait_inbound(qp);
 	hodp_qp_abandon(qp);
+	hodp_qp_reincarnate(qp);
 	hodp_queue_reset(&qp->sq);
 	if (!qp->srq) {
 		hodp_queue_reset(&qp->rq.q);
@@ -131,8 +133,8 @@ static void hodp_qp_reset(struct hodp_qp *qp)
 	qp->comm_est = false;
 	qp->last_wqe = false;
 	qp->rnr_waiter = false;
-	atomic_set(&qp->rx.kicks, 0);
-	atomic_set(&qp->req.kicks, 0);
+	hodp_runner_disown(&qp->rx);
+	hodp_runner_disown(&qp->req);
 }
 
 static void hodp_qp_entered(struct hodp_qp *qp, enum ib_qp_state to)
@@ -153,7 +155,7 @@ static void hodp_qp_entered(struct hodp_qp *qp, enum ib_qp_state to)
 	}
 }
 
-/* One transition, serialised by the caller. */
+/* One transition, serialised by the caller; to RTS, it owns the requester. */
 static int hodp_qp_transit(struct hodp_qp *qp, const struct ib_qp_attr *attr,
 			   int mask)
 {
@@ -176,7 +178,10 @@ static int hodp_qp_transit(struct hodp_qp *qp, const struct ib_qp_attr *attr,
 	hodp_qp_store_attr(qp, attr, mask);
 	if (from != to)
 		trace_hodp_qp_state(qp->ibqp.qp_num, from, to);
-	WRITE_ONCE(qp->state, to);
+	if (from == IB_QPS_SQE && to == IB_QPS_RTS)
+		qp->flush_left = max(hodp_ring_pending(&qp->sq.ring), 0);
+	/* Pairs with the acquire in hodp_qp_receives(): @attr. */
+	smp_store_release(&qp->state, to);
 out:
 	spin_unlock(&qp->lock);
 	if (!ret && (mask & IB_QP_STATE))
@@ -186,6 +191,7 @@ out:
 
 int hodp_qp_modify(struct hodp_qp *qp, struct ib_qp_attr *attr, int mask)
 {
+	bool to_rts = (mask & IB_QP_STATE) && attr->qp_state == IB_QPS_RTS;
 	int ret;
 
 	if (mask & ~IB_QP_ATTR_STANDARD_BITS)
@@ -194,7 +200,12 @@ int hodp_qp_modify(struct hodp_qp *qp, struct ib_qp_attr *attr, int mask)
 	if (ret)
 		return ret;
 	mutex_lock(&qp->modify_lock);
+	/* Only the requester goes to SQE: now the state is what it flushes by. */
+	if (to_rts)
+		hodp_runner_own(&qp->req);
 	ret = hodp_qp_transit(qp, attr, mask);
+	if (to_rts)
+		hodp_runner_disown(&qp->req);
 	mutex_unlock(&qp->modify_lock);
 	return ret;
 }

@@ -283,11 +283,17 @@ static enum hodp_reply hodp_respond_atomic(struct hodp_qp *qp,
 enum hodp_reply hodp_respond(struct hodp_qp *qp, struct hodp_request *req,
 			     struct hodp_miss *miss)
 {
+	enum hodp_reply reply;
+
 	if (req->row->flags & HODP_OP_SEND)
-		return hodp_respond_send(qp, req, miss);
-	if (req->row->flags & HODP_OP_ATOMIC)
-		return hodp_respond_atomic(qp, req, miss);
-	return hodp_respond_rdma(qp, req, miss);
+		reply = hodp_respond_send(qp, req, miss);
+	else if (req->row->flags & HODP_OP_ATOMIC)
+		reply = hodp_respond_atomic(qp, req, miss);
+	else
+		reply = hodp_respond_rdma(qp, req, miss);
+	if (unlikely(reply == HODP_R_RNR))
+		req->rnr_timer = qp->attr.min_rnr_timer;
+	return reply;
 }
 
 void hodp_respond_release(struct hodp_qp *qp)
@@ -397,7 +403,7 @@ static bool hodp_dgram_deliver(struct hodp_qp *qp)
 	ret = hodp_dgram_copy(qp, &miss);
 	if (ret == -EAGAIN) {
 		/* Out of memory: the timer comes back to it. */
-		if (hodp_fault_begin(&qp->rx, &miss))
+		if (hodp_fault_begin(qp, &qp->rx, &miss))
 			hodp_qp_wake_later(qp, HZ / 100 + 1);
 		hodp_inbound_unbind(&qp->rx_in);
 		return false;
@@ -406,25 +412,28 @@ static bool hodp_dgram_deliver(struct hodp_qp *qp)
 	return true;
 }
 
-bool hodp_respond_dgrams(struct hodp_qp *qp)
+bool hodp_respond_dgrams(struct hodp_qp *qp, int *budget)
 {
 	int err = hodp_fault_finish(&qp->rx);
 
 	if (err == -EINPROGRESS)
 		return false;
-	for (;;) {
+	/* After the first failure the rest is dropped, when the QP is flushed. */
+	while (hodp_qp_receives(qp)) {
 		if (!qp->rx_cur)
 			qp->rx_cur = hodp_dgram_next(qp);
 		if (!qp->rx_cur)
+			return false;
+		if (--*budget < 0)
 			return true;
 		if (!hodp_dgram_take_recv(qp))
 			continue;
-		if (err) {
+		if (err)
 			hodp_dgram_finish(qp, IB_WC_LOC_PROT_ERR);
-			return true;
-		}
-		if (!hodp_dgram_deliver(qp))
+		else if (!hodp_dgram_deliver(qp))
 			return false;
+		err = 0;
 		cond_resched();
 	}
+	return false;
 }

@@ -17,6 +17,7 @@
  * @atomic: ATOMIC: operands
  * @atomic_old: ATOMIC: result, once @begun
  * @begun: the atomic was performed: do not do it again
+ * @rnr_timer: HODP_R_RNR: when to try again (IBTA table 45)
  * @fault_err: how the last page fault on the responder's side ended
  * @data: SEND, WRITE: source; READ, ATOMIC: destination; positioned at @done
  */
@@ -29,6 +30,7 @@ struct hodp_request {
 	u32 imm_inv;
 	bool solicited;
 	bool begun;
+	u8 rnr_timer;
 	int fault_err;
 	struct hodp_atomic atomic;
 	u64 atomic_old;
@@ -68,10 +70,12 @@ void hodp_respond_release(struct hodp_qp *qp);
 /**
  * hodp_respond_dgrams - deliver the datagrams that wait at a UD QP
  * @qp: the caller owns qp->rx
+ * @budget: datagrams; what was used is taken off
  *
- * One without a receive request is dropped (IBTA 9.8.2: unreliable).
- * Return: false: a page fault was begun, it runs qp->rx again.
+ * One without a receive request is dropped (IBTA 9.8.2: unreliable).  A page
+ * fault that is begun runs qp->rx again.
+ * Return: true: the budget is used up and more of them wait.
  */
-bool hodp_respond_dgrams(struct hodp_qp *qp);
+bool hodp_respond_dgrams(struct hodp_qp *qp, int *budget);
 
 #endif /* HODP_RESPOND_H */

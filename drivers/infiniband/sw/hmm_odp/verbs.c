@@ -21,6 +21,7 @@
 #include "engine.h"
 #include "mcast.h"
 #include "mr.h"
+#include "prefetch.h"
 #include "qp.h"
 #include "queue.h"
 #include "srq.h"
@@ -490,9 +491,9 @@ static int hodp_verbs_advise_mr(struct ib_pd *pd,
 {
 	if (flags & ~IB_UVERBS_ADVISE_MR_FLAG_FLUSH)
 		return -EINVAL;
-	return hodp_mr_advise(pd, advice,
-			      flags & IB_UVERBS_ADVISE_MR_FLAG_FLUSH, sge,
-			      num_sge);
+	return hodp_prefetch_advise(pd, advice,
+				    flags & IB_UVERBS_ADVISE_MR_FLAG_FLUSH, sge,
+				    num_sge);
 }
 
 /* ---- sysfs ---- */

@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Jobs (layer 1); job.h has the language.
+ *
+ * A page fault lasts as long as the slowest thing behind it: a disk, a file
+ * system, a userfaultfd handler that never answers.  Whoever may start faults
+ * can have many of them sleep at a time.  So each has an end, and a bound:
+ *
+ *   bound   a user's jobs run on a workqueue of the user's own, and no more of
+ *           them than hodp_job_limits allows.  Nobody can take the workers that
+ *           another user's faults need.
+ *   share   of that, a process has at most its own limit, and always one place,
+ *           whatever the user's other processes do: a handler that is itself a
+ *           user of the device can go on and answer them.
+ *   end     a job is cancelled when nobody wants its result any more, and ended
+ *           when nobody lives in its address space any more (a process that
+ *           was killed: the job holds the address space, that holds the
+ *           mappings of the rings, and these hold the context).  Its worker
+ *           sleeps killably, and gets a SIGKILL that it takes from nobody else.
+ *
+ * The user is the account: processes in user namespaces count for the one who
+ * made the outermost namespace that root did not make.
+ *
+ * Places.  Jobs wait in their gate, oldest first; gates with jobs that may get
+ * a place wait in their user's list, and take turns.  A gate lane is in that
+ * list if and only if jobs wait in it and it runs fewer than a process may.
+ *
+ * Lock order: hodp_users_lock; a user's lock, inside it nothing but what
+ * queue_work() and send_sig() take.
+ */
+#include <linux/cred.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/user_namespace.h>
+#include "job.h"
+
+#define HODP_JOB_PAUSE_MAX (HZ / 10)
+/* How often to look whether processes with sleeping jobs still live. */
+#define HODP_JOB_WATCH (HZ / 10)
+/* How long a user without a gate is kept: workqueues are not made for nothing. */
+#define HODP_USER_LINGER (10 * HZ)
+
+/* Of one user: jobs there are, places, and places of one process. */
+static const struct {
+	unsigned int jobs;
+	unsigned int places;
+	unsigned int share;
+} hodp_job_limits[HODP_JOB_KINDS] = {
+	/* A fault has a queue pair's runner that waits for it. */
+	[HODP_JOB_FAULT] = { UINT_MAX, 256, 128 },
+	[HODP_JOB_PREFETCH] = { 1024, 16, 4 },
+};
+
+/**
+ * struct hodp_user - an account
+ * @uid: whose (immutable)
+ * @link, @gates: in hodp_users, and gates that use it; under hodp_users_lock
+ * @reap: frees it when it has had no gate for a while
+ * @wq: its workers (immutable)
+ * @lock: guards everything below, and all gates and jobs of the user
+ * @lane: for each kind: @jobs that there are, @running ones, and gates that
+ *        are @ready to run another
+ * @placed: jobs with a place
+ * @watch: looks after those
+ */
+struct hodp_user {
+	kuid_t uid;
+	struct list_head link;
+	unsigned int gates;
+	struct delayed_work reap;
+	struct workqueue_struct *wq;
+	spinlock_t lock; /* see above */
+	struct {
+		unsigned int jobs;
+		unsigned int running;
+		struct list_head ready;
+	} lane[HODP_JOB_KINDS];
+	struct list_head placed;
+	struct delayed_work watch;
+};
+
+static DEFINE_MUTEX(hodp_users_lock);
+static LIST_HEAD(hodp_users);
+/* For @watch and @reap; the jobs themselves are on their users'. */
+static struct workqueue_struct *hodp_users_wq;
+
+/* ---- places; the user's lock is held ---- */
+
+static bool hodp_gate_has_share(const struct hodp_gate *gate,
+				enum hodp_job_kind kind)
+{
+	return gate->lane[kind].running < hodp_job_limits[kind].share;
+}
+
+static bool hodp_user_has_place(const struct hodp_user *user,
+				enum hodp_job_kind kind)
+{
+	return user->lane[kind].running < hodp_job_limits[kind].places;
+}
+
+/* Put the gate into its user's list, at the end, or take it out. */
+static void hodp_gate_update(struct hodp_gate *gate, enum hodp_job_kind kind)
+{
+	list_del_init(&gate->lane[kind].ready);
+	if (!list_empty(&gate->lane[kind].waiting) &&
+	    hodp_gate_has_share(gate, kind))
+		list_add_tail(&gate->lane[kind].ready,
+			      &gate->user->lane[kind].ready);
+}
+
+static void hodp_job_place(struct hodp_job *job)
+{
+	struct hodp_gate *gate = job->gate;
+	struct hodp_user *user = gate->user;
+
+	lockdep_assert_held(&user->lock);
+	gate->lane[job->kind].running++;
+	user->lane[job->kind].running++;
+	job->state = HODP_JOB_PLACED;
+	if (list_empty(&user->placed))
+		queue_delayed_work(hodp_users_wq, &user->watch, HODP_JOB_WATCH);
+	list_add(&job->link, &user->placed);
+	queue_delayed_work(user->wq, &job->work, 0);
+}
+
+/* The oldest job of the gate gets a place. */
+static void hodp_gate_admit(struct hodp_gate *gate, enum hodp_job_kind kind)
+{
+	struct hodp_job *job = list_first_entry(&gate->lane[kind].waiting,
+						struct hodp_job, link);
+
+	list_del(&job->link);
+	hodp_job_place(job);
+	hodp_gate_update(gate, kind);
+}
+
+/* @gate gave a place back: who gets it? */
+static void hodp_gate_pass(struct hodp_gate *gate, enum hodp_job_kind kind)
+{
+	struct hodp_user *user = gate->user;
+
+	hodp_gate_update(gate, kind);
+	while (hodp_user_has_place(user, kind) &&
+	       !list_empty(&user->lane[kind].ready))
+		hodp_gate_admit(list_first_entry(&user->lane[kind].ready,
+						 struct hodp_gate,
+						 lane[kind].ready),
+				kind);
+	/* One place each process always has. */
+	if (!gate->lane[kind].running && !list_empty(&gate->lane[kind].waiting))
+		hodp_gate_admit(gate, kind);
+}
+
+/* ---- jobs ---- */
+
+/* The job is over.  It is nobody's afterwards but the caller's. */
+static void hodp_job_leave(struct hodp_job *job)
+{
+	struct hodp_gate *gate = job->gate;
+	struct hodp_user *user = gate->user;
+
+	spin_lock(&user->lock);
+	list_del(&job->link);
+	list_del_init(&job->member);
+	gate->lane[job->kind].running--;
+	user->lane[job->kind].running--;
+	user->lane[job->kind].jobs--;
+	hodp_gate_pass(gate, job->kind);
+	spin_unlock(&user->lock);
+}
+
+/* Begin to run, unless it was cancelled: from here on SIGKILL ends a sleep. */
+static bool hodp_job_begin(struct hodp_job *job)
+{
+	struct hodp_user *user = job->gate->user;
+	bool begin;
+
+	allow_kernel_signal(SIGKILL);
+	spin_lock(&user->lock);
+	begin = !job->cancelled;
+	job->state = HODP_JOB_PLACED;
+	job->worker = begin ? current : NULL;
+	spin_unlock(&user->lock);
+	return begin;
+}
+
+/* Return: false: it has to be tried again, and a timer sees to that. */
+static bool hodp_job_end(struct hodp_job *job, long ret)
+{
+	struct hodp_user *user = job->gate->user;
+	bool again;
+
+	spin_lock(&user->lock);
+	job->worker = NULL;
+	again = ret == -EAGAIN && !job->cancelled;
+	if (again) {
+		job->pause = min(job->pause * 2 + 1, HODP_JOB_PAUSE_MAX);
+		job->state = HODP_JOB_PAUSED;
+		/* Under the lock: hodp_job_cancel() expedites it. */
+		queue_delayed_work(user->wq, &job->work, job->pause);
+	}
+	spin_unlock(&user->lock);
+	return !again;
+}
+
+static void hodp_job_work(struct work_struct *work)
+{
+	struct hodp_job *job =
+		container_of(to_delayed_work(work), struct hodp_job, work);
+	bool over = true;
+	long ret = -ECANCELED;
+
+	if (hodp_job_begin(job)) {
+		ret = job->run(job);
+		over = hodp_job_end(job, ret);
+	}
+	/* Whatever was sent goes with it: the next job is not meant. */
+	disallow_signal(SIGKILL);
+	if (!over)
+		return;
+	if (ret == -EAGAIN)
+		ret = -ECANCELED;
+	hodp_job_leave(job);
+	job->done(job, ret);
+	/* Module exit waits for the workqueue, hence for what is left of us. */
+	module_put(THIS_MODULE);
+}
+
+int hodp_job_start(struct hodp_job *job, struct hodp_gate *gate,
+		   struct list_head *group)
+{
+	enum hodp_job_kind kind = job->kind;
+	struct hodp_user *user = gate->user;
+	int ret = 0;
+
+	INIT_DELAYED_WORK(&job->work, hodp_job_work);
+	INIT_LIST_HEAD(&job->member);
+	job->gate = gate;
+	spin_lock(&user->lock);
+	if (user->lane[kind].jobs >= hodp_job_limits[kind].jobs) {
+		ret = -ENOMEM;
+		goto out;
+	}
+	__module_get(THIS_MODULE);
+	user->lane[kind].jobs++;
+	if (group)
+		list_add_tail(&job->member, group);
+	if (!gate->lane[kind].running || (hodp_gate_has_share(gate, kind) &&
+					  hodp_user_has_place(user, kind))) {
+		hodp_job_place(job);
+	} else {
+		job->state = HODP_JOB_WAITS;
+		list_add_tail(&job->link, &gate->lane[kind].waiting);
+		/* A gate that is in the list keeps its turn. */
+		if (list_empty(&gate->lane[kind].ready))
+			hodp_gate_update(gate, kind);
+	}
+out:
+	spin_unlock(&user->lock);
+	return ret;
+}
+
+static void hodp_job_cancel_locked(struct hodp_job *job)
+{
+	struct hodp_user *user = job->gate->user;
+
+	lockdep_assert_held(&user->lock);
+	if (job->cancelled)
+		return;
+	job->cancelled = true;
+	if (job->worker) {
+		send_sig(SIGKILL, job->worker, 1);
+	} else if (job->state == HODP_JOB_WAITS) {
+		/* Beyond all limits, but it only goes. */
+		list_del(&job->link);
+		hodp_job_place(job);
+		hodp_gate_update(job->gate, job->kind);
+	} else if (job->state == HODP_JOB_PAUSED &&
+		   cancel_delayed_work(&job->work)) {
+		queue_delayed_work(user->wq, &job->work, 0);
+	}
+}
+
+void hodp_job_cancel(struct hodp_job *job)
+{
+	struct hodp_user *user = job->gate->user;
+
+	spin_lock(&user->lock);
+	hodp_job_cancel_locked(job);
+	spin_unlock(&user->lock);
+}
+
+void hodp_job_cancel_group(struct hodp_gate *gate, struct list_head *group)
+{
+	struct hodp_job *job, *next;
+
+	spin_lock(&gate->user->lock);
+	list_for_each_entry_safe(job, next, group, member) {
+		list_del_init(&job->member);
+		hodp_job_cancel_locked(job);
+	}
+	spin_unlock(&gate->user->lock);
+}
+
+/* Jobs that sleep for nobody: wake them.  What they hold ends with them. */
+static void hodp_user_watch(struct work_struct *work)
+{
+	struct hodp_user *user =
+		container_of(to_delayed_work(work), struct hodp_user, watch);
+	struct hodp_job *job;
+
+	spin_lock(&user->lock);
+	list_for_each_entry(job, &user->placed, link)
+		if (job->worker && job->gone(job))
+			send_sig(SIGKILL, job->worker, 1);
+	if (!list_empty(&user->placed))
+		queue_delayed_work(hodp_users_wq, &user->watch, HODP_JOB_WATCH);
+	spin_unlock(&user->lock);
+}
+
+/* ---- users ---- */
+
+static kuid_t hodp_user_uid(void)
+{
+	const struct user_namespace *ns;
+	kuid_t uid = current_uid();
+
+	for (ns = current_user_ns(); ns != &init_user_ns; ns = ns->parent)
+		if (!uid_eq(ns->owner, GLOBAL_ROOT_UID))
+			uid = ns->owner;
+	return uid;
+}
+
+static void hodp_user_free(struct hodp_user *user)
+{
+	cancel_delayed_work_sync(&user->watch);
+	destroy_workqueue(user->wq);
+	kfree(user);
+}
+
+static void hodp_user_reap(struct work_struct *work)
+{
+	struct hodp_user *user =
+		container_of(to_delayed_work(work), struct hodp_user, reap);
+	bool idle;
+
+	mutex_lock(&hodp_users_lock);
+	idle = !user->gates;
+	if (idle)
+		list_del(&user->link);
+	mutex_unlock(&hodp_users_lock);
+	if (idle)
+		hodp_user_free(user);
+}
+
+static struct hodp_user *hodp_user_new(kuid_t uid)
+{
+	struct hodp_user *user = kzalloc(sizeof(*user), GFP_KERNEL);
+	int i;
+
+	if (!user)
+		return NULL;
+	/* As many as may be: the limits are the places. */
+	user->wq = alloc_workqueue("hodp-job-%u", WQ_UNBOUND, WQ_MAX_ACTIVE,
+				   from_kuid(&init_user_ns, uid));
+	if (!user->wq) {
+		kfree(user);
+		return NULL;
+	}
+	user->uid = uid;
+	INIT_DELAYED_WORK(&user->reap, hodp_user_reap);
+	INIT_DELAYED_WORK(&user->watch, hodp_user_watch);
+	spin_lock_init(&user->lock);
+	for (i = 0; i < HODP_JOB_KINDS; i++)
+		INIT_LIST_HEAD(&user->lane[i].ready);
+	INIT_LIST_HEAD(&user->placed);
+	list_add(&user->link, &hodp_users);
+	return user;
+}
+
+int hodp_gate_init(struct hodp_gate *gate)
+{
+	kuid_t uid = hodp_user_uid();
+	struct hodp_user *user;
+	int i;
+
+	mutex_lock(&hodp_users_lock);
+	list_for_each_entry(user, &hodp_users, link)
+		if (uid_eq(user->uid, uid))
+			goto found;
+	user = hodp_user_new(uid);
+	if (!user)
+		goto out;
+found:
+	user->gates++;
+out:
+	mutex_unlock(&hodp_users_lock);
+	gate->user = user;
+	for (i = 0; i < HODP_JOB_KINDS; i++) {
+		INIT_LIST_HEAD(&gate->lane[i].waiting);
+		INIT_LIST_HEAD(&gate->lane[i].ready);
+	}
+	return user ? 0 : -ENOMEM;
+}
+
+void hodp_gate_exit(struct hodp_gate *gate)
+{
+	struct hodp_user *user = gate->user;
+
+	/* We may run on the user's own workqueue: it is freed elsewhere. */
+	mutex_lock(&hodp_users_lock);
+	if (!--user->gates)
+		mod_delayed_work(hodp_users_wq, &user->reap, HODP_USER_LINGER);
+	mutex_unlock(&hodp_users_lock);
+}
+
+/* ---- module ---- */
+
+/* A user off the list, whom the reaper leaves alone; NULL: there is none. */
+static struct hodp_user *hodp_user_take(void)
+{
+	struct hodp_user *user;
+
+	mutex_lock(&hodp_users_lock);
+	user = list_first_entry_or_null(&hodp_users, struct hodp_user, link);
+	if (user) {
+		list_del(&user->link);
+		user->gates = 1;
+	}
+	mutex_unlock(&hodp_users_lock);
+	return user;
+}
+
+int hodp_jobs_start(void)
+{
+	hodp_users_wq = alloc_workqueue("hodp-user", WQ_UNBOUND, 0);
+	return hodp_users_wq ? 0 : -ENOMEM;
+}
+
+void hodp_jobs_stop(void)
+{
+	struct hodp_user *user;
+
+	while ((user = hodp_user_take())) {
+		cancel_delayed_work_sync(&user->reap);
+		hodp_user_free(user);
+	}
+	/* Waits for a reaper that was faster. */
+	destroy_workqueue(hodp_users_wq);
+}

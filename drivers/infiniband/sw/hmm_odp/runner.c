@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Runners (layer 1); runner.h has the model.
+ *
+ * Lifetime: who runs or kicks a runner keeps what it is part of alive.  Its end
+ * is hodp_runner_own(), then, when nobody can ask any more,
+ * hodp_runner_cancel().
+ */
+#include "runner.h"
+
+static struct workqueue_struct *hodp_runner_wq;
+
+int hodp_runner_start(void)
+{
+	/* Storage consumers write back through us: reclaim may wait for it. */
+	hodp_runner_wq =
+		alloc_workqueue("hodp-run", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	return hodp_runner_wq ? 0 : -ENOMEM;
+}
+
+void hodp_runner_stop(void)
+{
+	destroy_workqueue(hodp_runner_wq);
+}
+
+static bool hodp_runner_leave(struct hodp_runner *r)
+{
+	if (!hodp_baton_drop(&r->baton))
+		return false;
+	/* The drop is a full barrier: it pairs with the one in
+	 * prepare_to_wait() of hodp_runner_own().
+	 */
+	if (unlikely(READ_ONCE(r->wanted)))
+		wake_up_all(&r->drain);
+	return true;
+}
+
+static void hodp_runner_handoff(struct hodp_runner *r)
+{
+	/* Read by xchg() in the work item; queue_work() is a full barrier. */
+	WRITE_ONCE(r->handoff, true);
+	queue_work(hodp_runner_wq, &r->work);
+}
+
+/* Not done, but somebody waits to own the runner: the rest comes after that. */
+static void hodp_runner_yield(struct hodp_runner *r)
+{
+	while (!hodp_runner_leave(r))
+		;
+	hodp_runner_kick(r);
+}
+
+/* The owner's loop.  Being asked costs a step, too: it may go on for ever. */
+static void hodp_runner_loop(struct hodp_runner *r, int budget)
+{
+	do {
+		if (!r->step(r, &budget) && --budget >= 0)
+			continue;
+		if (READ_ONCE(r->wanted))
+			hodp_runner_yield(r);
+		else
+			hodp_runner_handoff(r);
+		return;
+	} while (!hodp_runner_leave(r));
+}
+
+void hodp_runner_run(struct hodp_runner *r, int budget)
+{
+	if (hodp_baton_take(&r->baton))
+		hodp_runner_loop(r, budget);
+}
+
+static void hodp_runner_work(struct work_struct *work)
+{
+	struct hodp_runner *r = container_of(work, struct hodp_runner, work);
+
+	if (xchg(&r->handoff, false))
+		hodp_runner_loop(r, HODP_WORK_STEPS);
+	else
+		hodp_runner_run(r, HODP_WORK_STEPS);
+}
+
+void hodp_runner_kick(struct hodp_runner *r)
+{
+	queue_work(hodp_runner_wq, &r->work);
+}
+
+void hodp_runner_schedule(struct delayed_work *work, unsigned long delay)
+{
+	mod_delayed_work(hodp_runner_wq, work, delay);
+}
+
+void hodp_runner_own(struct hodp_runner *r)
+{
+	if (hodp_baton_take(&r->baton))
+		return;
+	WRITE_ONCE(r->wanted, true);
+	wait_event(r->drain, hodp_baton_try(&r->baton));
+	WRITE_ONCE(r->wanted, false);
+}
+
+void hodp_runner_disown(struct hodp_runner *r)
+{
+	if (!hodp_runner_leave(r))
+		hodp_runner_handoff(r);
+}
+
+void hodp_runner_cancel(struct hodp_runner *r)
+{
+	cancel_work_sync(&r->work);
+}
+
+void hodp_runner_init(struct hodp_runner *r,
+		      bool (*step)(struct hodp_runner *r, int *budget))
+{
+	hodp_baton_init(&r->baton);
+	init_waitqueue_head(&r->drain);
+	INIT_WORK(&r->work, hodp_runner_work);
+	r->step = step;
+}

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * What one user can make the device wait for: pages that nobody delivers, more
+ * of them than there are places. Others go on, the user's other processes too,
+ * and what nobody wants any more ends, though the handler stays silent.
+ */
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/userfaultfd.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include "kill.h"
+
+enum {
+	USER = 1000,		/* who asks for too much */
+	OTHER = 1001,
+	PLACES = 256,		/* a user's, see job.c */
+	SHARE = 128,		/* a process's */
+	PREFETCHES = 1024,	/* a user's */
+};
+
+/* Queue pairs that are connected to themselves, and memory of two kinds. */
+struct herd {
+	struct ht_dev dev;
+	struct ht_side s;	/* PD and CQs of all */
+	uint8_t *p;		/* memory that is there, or comes at once */
+	uint8_t *q;		/* memory that does not come */
+	size_t len;		/* bytes of each */
+	struct ht_mr good, bad;
+	struct ht_side *each;
+	size_t num;
+};
+
+static const struct ht_conf conf = { .depth = 1, .cq_depth = 1024, .timeout = 14 };
+
+static void become(uid_t uid)
+{
+	ht_sys(setgroups(0, NULL));
+	ht_sys(setresgid(uid, uid, uid));
+	ht_sys(setresuid(uid, uid, uid));
+	/* A change of user forgets the one and forbids the other, /proc/self. */
+	ht_sys(prctl(PR_SET_PDEATHSIG, SIGKILL));
+	ht_sys(prctl(PR_SET_DUMPABLE, 1));
+}
+
+static uint8_t *map(size_t len)
+{
+	uint8_t *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ht_true(p != MAP_FAILED);
+	ht_sys(madvise(p, len, MADV_NOHUGEPAGE));
+	return p;
+}
+
+/* The caller is @uid afterwards. */
+static void herd_open(struct herd *h, size_t pages, uid_t uid)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	int ufd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	ht_check(ufd >= 0, "userfaultfd: %s", strerror(errno));
+	memset(h, 0, sizeof(*h));
+	h->len = pages * HT_PAGE;
+	h->p = map(h->len);
+	h->q = map(h->len);
+	ht_sys(ioctl(ufd, UFFDIO_API, &api));
+	reg.range.start = (uintptr_t)h->q;
+	reg.range.len = h->len;
+	ht_sys(ioctl(ufd, UFFDIO_REGISTER, &reg));
+	become(uid);
+	ht_open(&h->dev, ht_opt.dev);
+	h->s.dev = &h->dev;
+	h->s.pd = ibv_alloc_pd(h->dev.ctx);
+	ht_true(h->s.pd);
+	ht_side_create(&h->s, &conf, 0);
+	ht_mr_get(&h->good, h->s.pd, h->p, h->len, HT_ODP, HT_ACCESS_ALL);
+	ht_mr_get(&h->bad, h->s.pd, h->q, h->len, HT_ODP, HT_ACCESS_ALL);
+	h->each = calloc(pages, sizeof(*h->each));
+	ht_true(h->each);
+}
+
+static void one(struct herd *h, struct ht_side *s)
+{
+	struct ht_addr a;
+
+	ht_side_clone(s, &h->s, &conf);
+	ht_addr_of(&a, s);
+	ht_connect(s, &conf, &a);
+}
+
+/* WRITE from a page that does not come. */
+static void ask(struct herd *h, struct ht_side *s, size_t page)
+{
+	struct ht_wr w = {
+		.id = page, .op = IBV_WR_RDMA_WRITE, .len = 100,
+		.addr = ht_iova(&h->bad, h->q + page * HT_PAGE), .lkey = h->bad.mr->lkey,
+		.raddr = ht_iova(&h->good, h->p), .rkey = h->good.mr->rkey,
+	};
+
+	ht_post(s->qp, &w);
+}
+
+/* @num queue pairs more that wait for a page each. */
+static void herd_stick(struct herd *h, size_t num)
+{
+	ht_true((h->num + num) * HT_PAGE <= h->len);
+	while (num--) {
+		one(h, &h->each[h->num]);
+		ask(h, &h->each[h->num], h->num);
+		h->num++;
+	}
+}
+
+/* A fault that is answered: bytes from a cold page to a cold page. */
+static void herd_go(struct herd *h, size_t page)
+{
+	uint8_t *from = h->p + page * HT_PAGE, *to = from + HT_PAGE;
+	struct ht_wr w = {
+		.id = 0x60, .op = IBV_WR_RDMA_WRITE, .len = 1000,
+		.addr = ht_iova(&h->good, from), .lkey = h->good.mr->lkey,
+		.raddr = ht_iova(&h->good, to), .rkey = h->good.mr->rkey,
+	};
+	struct ht_side s;
+
+	ht_fill(from, HT_PAGE, 970, page);
+	ht_sys(madvise(to, HT_PAGE, MADV_DONTNEED));
+	one(h, &s);
+	ht_do(&s, &w);
+	ht_check_fill(to, 1000, 970, page, "bytes through a fault");
+	ht_check_value(to + 1000, HT_PAGE - 1000, 0, "the bytes behind");
+	ht_side_put(&s);
+}
+
+static void stay(void)
+{
+	atomic_fetch_add(&board->ready, 1);
+	for (;;)
+		pause();
+}
+
+/* --- cases ---------------------------------------------------------------------- */
+
+static void greedy(void *arg)
+{
+	static struct herd h;
+
+	herd_open(&h, PLACES, USER);
+	herd_stick(&h, PLACES);
+	stay();
+}
+
+/* Two faults at a time go through, one stuck: more than the place that is sure. */
+static void modest(void *arg)
+{
+	static struct herd h;
+
+	herd_open(&h, 8, *(uid_t *)arg);
+	herd_stick(&h, 1);
+	herd_go(&h, 0);
+	herd_go(&h, 2);
+}
+
+/* The one place that is sure is enough. */
+static void starved(void *arg)
+{
+	static struct herd h;
+
+	herd_open(&h, 8, *(uid_t *)arg);
+	herd_go(&h, 0);
+	herd_go(&h, 2);
+}
+
+static void end(pid_t *pid, int num)
+{
+	for (int i = 0; i < num; i++)
+		ht_sys(kill(pid[i], SIGKILL));
+	for (int i = 0; i < num; i++)
+		gone(pid[i], SIGKILL, "a process with pages that do not come");
+	ledger_close("after the last one");
+}
+
+/* More processes than all workers could serve, if the user were not bounded. */
+static void bounds_user(const void *arg)
+{
+	enum { PROCESSES = 9 };
+	uid_t user = USER, other = OTHER, root = 0;
+	pid_t pid[PROCESSES];
+
+	ledger_open();
+	for (int i = 0; i < PROCESSES; i++) {
+		pid[i] = ht_fork(greedy, NULL);
+		ht_wait_until(atomic_load(&board->ready) == i + 1, "a process to be stuck");
+	}
+	ht_join(ht_fork(modest, &other));
+	ht_join(ht_fork(modest, &root));
+	ht_join(ht_fork(starved, &user));
+	end(pid, PROCESSES);
+	ht_join(ht_fork(modest, &user));
+	ledger_close("at the end");
+}
+
+/* A process does not take all places of its user. */
+static void bounds_share(const void *arg)
+{
+	uid_t user = USER;
+	pid_t pid;
+
+	ledger_open();
+	pid = ht_fork(greedy, NULL);
+	ht_wait_until(atomic_load(&board->ready) == 1, "a process to be stuck");
+	ht_join(ht_fork(modest, &user));
+	end(&pid, 1);
+}
+
+/* Queue pairs that come, wait for a place, and go. */
+static void passing(void *arg)
+{
+	static struct herd h;
+	struct ht_side s;
+
+	herd_open(&h, PLACES, USER);
+	herd_stick(&h, SHARE + 10);
+	for (long i = 0; i < ht_count(200); i++) {
+		one(&h, &s);
+		ask(&h, &s, i % PLACES);
+		ht_side_put(&s);
+	}
+	/* The places of those that go are others'. */
+	for (size_t i = 0; i < h.num; i++)
+		ht_side_put(&h.each[i]);
+	herd_go(&h, 0);
+	ht_mr_put(&h.bad);
+	ht_mr_put(&h.good);
+	ht_side_put(&h.s);
+	ht_ok(ibv_destroy_cq(h.s.scq));
+	if (h.s.rcq != h.s.scq)
+		ht_ok(ibv_destroy_cq(h.s.rcq));
+	ht_ok(ibv_dealloc_pd(h.s.pd));
+	atomic_fetch_add(&board->ready, 1);
+	ht_wait_until(atomic_load(&board->flag), "the word to go");
+}
+
+static int references(void)
+{
+	FILE *f = fopen("/sys/module/hmm_odp/refcnt", "r");
+	int n = -1;
+
+	ht_true(f && fscanf(f, "%d", &n) == 1);
+	fclose(f);
+	return n;
+}
+
+/* What waits is cancelled with its queue pair: nothing is held for it. */
+static void bounds_cancel(const void *arg)
+{
+	int before = references();
+	pid_t pid;
+
+	ledger_open();
+	pid = ht_fork(passing, NULL);
+	ht_wait_until(atomic_load(&board->ready) == 1, "the queue pairs to go");
+	/* Its context and its doorbell file are all that is left. */
+	ht_wait_until(references() <= before + 2, "the faults of queue pairs that are gone");
+	atomic_store(&board->flag, 1);
+	ht_join(pid);
+	ledger_close("at the end");
+}
+
+static int advise(struct herd *h, const struct ht_mr *mr, const uint8_t *p, int flags)
+{
+	struct ibv_sge sge = { ht_iova(mr, p), HT_PAGE, mr->mr->lkey };
+
+	return ibv_advise_mr(h->s.pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE, flags, &sge, 1);
+}
+
+static void adviser(void *arg)
+{
+	static struct herd h;
+
+	herd_open(&h, 8, USER);
+	for (int i = 0; i < PREFETCHES; i++)
+		ht_ok(advise(&h, &h.bad, h.q + i % 8 * HT_PAGE, 0));
+	ht_errno(advise(&h, &h.bad, h.q, 0), ENOMEM);
+	/* Faults have places of their own. */
+	herd_go(&h, 0);
+	ht_ok(advise(&h, &h.good, h.p + 3 * HT_PAGE, IBV_ADVISE_MR_FLAG_FLUSH));
+	ht_true(ht_present(h.p + 3 * HT_PAGE));
+	atomic_fetch_add(&board->ready, 1);
+	ht_wait_until(atomic_load(&board->flag), "the other user");
+	/* Dereg cancels them, and then there is room again. */
+	ht_mr_put(&h.bad);
+	ht_wait_until(advise(&h, &h.good, h.p + 4 * HT_PAGE, 0) == 0, "room for a prefetch");
+	ht_wait_until(ht_present(h.p + 4 * HT_PAGE), "a prefetch after dereg");
+	atomic_fetch_add(&board->ready, 1);
+	pause();
+}
+
+static void advised(void *arg)
+{
+	static struct herd h;
+
+	herd_open(&h, 8, *(uid_t *)arg);
+	ht_ok(advise(&h, &h.good, h.p, 0));
+	ht_wait_until(ht_present(h.p), "a prefetch beside another's");
+}
+
+/* Prefetches that never end are bounded, stop nobody, and go with the region. */
+static void bounds_prefetch(const void *arg)
+{
+	uid_t user = USER, other = OTHER;
+	pid_t pid;
+
+	ledger_open();
+	pid = ht_fork(adviser, NULL);
+	ht_wait_until(atomic_load(&board->ready) == 1, "a thousand prefetches");
+	ht_join(ht_fork(advised, &other));
+	atomic_store(&board->flag, 1);
+	ht_wait_until(atomic_load(&board->ready) == 2, "dereg to cancel them");
+	ht_join(ht_fork(advised, &user));
+	end(&pid, 1);
+}
+
+static const struct ht_case cases[] = {
+	{ "bounds-user", "2304 faults that never end stop no other user, nor the same one's processes",
+	  bounds_user, NULL, 180 },
+	{ "bounds-share", "a process leaves places to its user's other processes", bounds_share,
+	  NULL, 90 },
+	{ "bounds-cancel", "a fault that waits for a place goes with its queue pair", bounds_cancel,
+	  NULL, 90 },
+	{ "bounds-prefetch", "prefetches that never end are bounded and go with their region",
+	  bounds_prefetch, NULL, 90 },
+};
+
+void kill_bounds(void)
+{
+	ht_add_all(cases, HT_LEN(cases));
+}
