@@ -11,7 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "kill.h"
@@ -326,6 +326,148 @@ static void bounds_prefetch(const void *arg)
 	end(&pid, 1);
 }
 
+/* --- datagrams -------------------------------------------------------------------- */
+
+#define GROUPS	"/sys/fs/cgroup/hodp-bounds-"
+
+static bool put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* The calling process moves into a memory cgroup of its own. */
+static void join_group(const char *name)
+{
+	char path[80], pid[20];
+
+	put("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	snprintf(path, sizeof(path), GROUPS "%s", name);
+	if (mkdir(path, 0755) && errno != EEXIST)
+		ht_skip("no cgroup2 hierarchy: %s", strerror(errno));
+	snprintf(path, sizeof(path), GROUPS "%s/cgroup.procs", name);
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	ht_check(put(path, pid), "%s: %s", path, strerror(errno));
+}
+
+/* Bytes of kernel memory that the group is charged for. */
+static long charged(const char *name)
+{
+	char path[80], line[100];
+	long bytes = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), GROUPS "%s/memory.stat", name);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "kernel %ld", &bytes) == 1)
+			break;
+	if (f)
+		fclose(f);
+	ht_check(bytes >= 0, "%s says nothing of kernel memory", path);
+	return bytes;
+}
+
+enum { RECEIVERS = 16, EACH = 128, LOAD = 4000, QKEY = 0x11111111 };
+
+/* Told by the receiver through shared memory. */
+static struct letter {
+	union ibv_gid gid;
+	uint32_t qpn[RECEIVERS];
+} *letter;
+
+/* Datagrams wait behind one whose buffer does not come. */
+static void receiver(void *arg)
+{
+	static const struct ht_conf ud = { .type = IBV_QPT_UD, .depth = EACH };
+	static struct herd h;
+	struct ht_addr nobody;
+	struct ht_side s;
+
+	join_group("receiver");
+	herd_open(&h, RECEIVERS * 2, USER);
+	letter->gid = h.dev.gid;
+	memset(&nobody, 0, sizeof(nobody));
+	for (int i = 0; i < RECEIVERS; i++) {
+		ht_side_clone(&s, &h.s, &ud);
+		ht_connect(&s, &ud, &nobody);
+		ht_recv(&s, i, &h.bad, h.q + i * 2 * HT_PAGE, LOAD + 40);
+		letter->qpn[i] = s.qp->qp_num;
+	}
+	stay();
+}
+
+/* In one list of requests: most of it is done by a work item. */
+static void sender(void *arg)
+{
+	static const struct ht_conf ud = { .type = IBV_QPT_UD, .depth = EACH };
+	static struct ibv_send_wr wr[EACH];
+	struct ibv_send_wr *bad;
+	struct ibv_ah_attr attr;
+	static struct herd h;
+	struct ht_addr nobody;
+	struct ibv_sge sge;
+	struct ibv_wc wc;
+	struct ht_side s;
+	struct ibv_ah *ah;
+
+	join_group("sender");
+	herd_open(&h, 8, OTHER);
+	memset(&nobody, 0, sizeof(nobody));
+	ht_side_clone(&s, &h.s, &ud);
+	ht_connect(&s, &ud, &nobody);
+	ht_ah_attr(&attr, &s, &letter->gid);
+	ah = ibv_create_ah(s.pd, &attr);
+	ht_true(ah);
+	memset(h.p, 1, h.len);
+	sge = (struct ibv_sge){ ht_iova(&h.good, h.p), LOAD, h.good.mr->lkey };
+	atomic_fetch_add(&board->ready, 1);
+	ht_wait_until(atomic_load(&board->flag), "the word to send");
+	for (int i = 0; i < RECEIVERS; i++) {
+		for (int n = 0; n < EACH; n++)
+			wr[n] = (struct ibv_send_wr){
+				.wr_id = n, .opcode = IBV_WR_SEND, .sg_list = &sge, .num_sge = 1,
+				.send_flags = n == EACH - 1 ? IBV_SEND_SIGNALED : 0,
+				.next = n == EACH - 1 ? NULL : &wr[n + 1],
+				.wr.ud = { .ah = ah, .remote_qpn = letter->qpn[i], .remote_qkey = QKEY },
+			};
+		ht_ok(ibv_post_send(s.qp, wr, &bad));
+		ht_want_wc(s.scq, &wc, EACH - 1, IBV_WC_SUCCESS);
+	}
+	stay();
+}
+
+/* What waits for a receiver is the receiver's: it lets it lie. */
+static void bounds_datagrams(const void *arg)
+{
+	long had[2], got[2], load = (long)RECEIVERS * EACH * LOAD;
+	pid_t pid[2];
+
+	ledger_open();
+	letter = mmap(NULL, sizeof(*letter), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ht_true(letter != MAP_FAILED);
+	pid[0] = ht_fork(receiver, NULL);
+	ht_wait_until(atomic_load(&board->ready) == 1, "the receiver");
+	pid[1] = ht_fork(sender, NULL);
+	ht_wait_until(atomic_load(&board->ready) == 2, "the sender");
+	had[0] = charged("receiver");
+	had[1] = charged("sender");
+	atomic_store(&board->flag, 1);
+	ht_wait_until(atomic_load(&board->ready) == 3, "the datagrams to be sent");
+	got[0] = charged("receiver") - had[0];
+	got[1] = charged("sender") - had[1];
+	ht_note("%ld bytes wait; the receiver pays %ld more, the sender %ld", load, got[0], got[1]);
+	/* Charges are kept in batches of a few hundred KiB a CPU. */
+	ht_check(got[0] > load * 9 / 10, "the receiver pays only %ld bytes", got[0]);
+	ht_check(got[1] < load / 10, "the sender pays %ld bytes", got[1]);
+	end(pid, 2);
+}
+
 static const struct ht_case cases[] = {
 	{ "bounds-user", "2304 faults that never end stop no other user, nor the same one's processes",
 	  bounds_user, NULL, 180 },
@@ -335,6 +477,8 @@ static const struct ht_case cases[] = {
 	  NULL, 90 },
 	{ "bounds-prefetch", "prefetches that never end are bounded and go with their region",
 	  bounds_prefetch, NULL, 90 },
+	{ "bounds-datagrams", "datagrams that wait are charged to their receiver", bounds_datagrams,
+	  NULL, 90 },
 };
 
 void kill_bounds(void)

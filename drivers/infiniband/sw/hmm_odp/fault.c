@@ -19,7 +19,7 @@
  * are tried again with growing pauses for as long as somebody waits.
  */
 #include <linux/refcount.h>
-#include <linux/slab.h>
+#include "charge.h"
 #include "fault.h"
 #include "job.h"
 
@@ -122,9 +122,10 @@ static bool hodp_fault_gone(const struct hodp_job *job)
 int hodp_fault_begin(struct hodp_qp *qp, struct hodp_runner *r,
 		     const struct hodp_miss *miss)
 {
-	struct hodp_fault *f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
+	struct hodp_fault *f;
 	int ret;
 
+	f = hodp_charge_zalloc(qp->memcg, sizeof(*f), GFP_KERNEL);
 	if (!f)
 		return -ENOMEM;
 	refcount_set(&f->refs, 2);

@@ -9,10 +9,11 @@
  *
  * UD: the payload is gathered into a buffer and queued at the destination,
  * whose own receiver delivers it.  So a receiver's page fault does not stall
- * the sender; price: one more copy of at most 4 KiB.
+ * the sender; price: one more copy of at most 4 KiB.  The buffer is charged to
+ * the receiver, who may let it lie.
  */
-#include <linux/slab.h>
 #include "ah.h"
+#include "charge.h"
 #include "complete.h"
 #include "fault.h"
 #include "mcast.h"
@@ -152,7 +153,8 @@ static long hodp_local_gather(struct hodp_op *op, struct hodp_dgram *d,
 	hodp_sgl_seek(&dst, 0);
 	hodp_sgl_seek(&op->sgl, 0);
 	while (done < op->total) {
-		long n = hodp_sgl_copy(&dst, &op->sgl, op->total - done, miss);
+		u64 rest = op->total - done;
+		long n = hodp_sgl_copy(&dst, &op->sgl, rest, rest, miss);
 
 		if (n < 0)
 			return n;
@@ -186,13 +188,21 @@ static bool hodp_local_enqueue(struct hodp_qp *to, u32 qkey,
 	return fits;
 }
 
-/* Queue @d at QP @qpn, or drop it. */
-static void hodp_local_deliver(struct hodp_qp *qp, u32 qpn,
+/* A datagram of @len bytes at @to's charge.  It may fail, and is then lost: who
+ * sends it is not to reclaim for the receiver without end.
+ */
+static struct hodp_dgram *hodp_local_dgram(struct hodp_qp *to, u32 len)
+{
+	return hodp_charge_zalloc(to->memcg,
+				  struct_size_t(struct hodp_dgram, data, len),
+				  GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+}
+
+/* Queue @d at @to, or drop it. */
+static void hodp_local_deliver(struct hodp_qp *qp, struct hodp_qp *to,
 			       struct hodp_dgram *d)
 {
 	const struct hodp_send_wqe *wqe = &qp->op.wqe;
-	struct hodp_device *dev = hodp_qp_dev(qp);
-	struct hodp_qp *to = hodp_qp_get(dev, qpn);
 	/* IBTA 10.2.5: a controlled Q_Key stands for the QP's own. */
 	u32 qkey = wqe->ud.qkey & BIT(31) ? qp->attr.qkey : wqe->ud.qkey;
 
@@ -200,11 +210,9 @@ static void hodp_local_deliver(struct hodp_qp *qp, u32 qpn,
 		/* At once, like the doorbell: what is mapped needs no worker. */
 		hodp_runner_run(&to->rx, HODP_DELIVER_STEPS);
 	} else {
-		hodp_count(dev, HODP_CNT_UD_DROPS, 1);
+		hodp_count(hodp_qp_dev(qp), HODP_CNT_UD_DROPS, 1);
 		kfree(d);
 	}
-	if (to)
-		hodp_qp_put(to);
 }
 
 /* A copy for each member but the sender.  What has no memory is dropped. */
@@ -217,15 +225,21 @@ static void hodp_local_deliver_all(struct hodp_qp *qp, const union ib_gid *mgid,
 
 	for (i = 0; i < num; i++) {
 		struct hodp_dgram *copy;
+		struct hodp_qp *to;
 
 		if (qpns[i] == qp->ibqp.qp_num)
 			continue;
-		copy = kmemdup(d, struct_size(d, data, d->len),
-			       GFP_KERNEL_ACCOUNT);
-		if (copy)
-			hodp_local_deliver(qp, qpns[i], copy);
-		else
+		to = hodp_qp_get(dev, qpns[i]);
+		if (!to)
+			continue;
+		copy = hodp_local_dgram(to, d->len);
+		if (copy) {
+			memcpy(copy, d, struct_size(d, data, d->len));
+			hodp_local_deliver(qp, to, copy);
+		} else {
 			hodp_count(dev, HODP_CNT_UD_DROPS, 1);
+		}
+		hodp_qp_put(to);
 	}
 	kfree(d);
 }
@@ -245,26 +259,29 @@ static void hodp_local_describe(struct hodp_qp *qp, const struct hodp_av *av,
 	}
 }
 
-static enum hodp_verdict hodp_local_ud(struct hodp_qp *qp)
+/* Gather and deliver: to @to, or to a group, or (NULL) to nobody. */
+static enum hodp_verdict hodp_local_send(struct hodp_qp *qp,
+					 const struct hodp_av *av,
+					 struct hodp_qp *to)
 {
 	struct hodp_op *op = &qp->op;
+	struct hodp_dgram *d = hodp_local_dgram(to ?: qp, op->total);
 	struct hodp_miss miss;
-	struct hodp_dgram *d;
-	struct hodp_av av;
 	long ret;
 
-	if (!hodp_ah_copy(hodp_qp_dev(qp), op->wqe.ud.ahn, qp->ibqp.pd, &av))
-		return hodp_local_finish(qp, IB_WC_LOC_QP_OP_ERR);
-	d = kzalloc(struct_size(d, data, op->total), GFP_KERNEL_ACCOUNT);
-	if (!d)
-		return HODP_V_PAUSE;
+	if (!d) {
+		if (!to)
+			return HODP_V_PAUSE;
+		hodp_count(hodp_qp_dev(qp), HODP_CNT_UD_DROPS, 1);
+		return hodp_local_finish(qp, IB_WC_SUCCESS);
+	}
 	ret = hodp_local_gather(op, d, &miss);
 	if (!ret) {
-		hodp_local_describe(qp, &av, d);
-		if (hodp_gid_is_mcast(&av.dgid))
-			hodp_local_deliver_all(qp, &av.dgid, d);
+		hodp_local_describe(qp, av, d);
+		if (hodp_gid_is_mcast(&av->dgid))
+			hodp_local_deliver_all(qp, &av->dgid, d);
 		else
-			hodp_local_deliver(qp, op->wqe.ud.dest_qpn, d);
+			hodp_local_deliver(qp, to, d);
 		return hodp_local_finish(qp, IB_WC_SUCCESS);
 	}
 	kfree(d);
@@ -274,6 +291,24 @@ static enum hodp_verdict hodp_local_ud(struct hodp_qp *qp)
 	op->fault_local = true;
 	return hodp_fault_begin(qp, &qp->req, &miss) ? HODP_V_PAUSE :
 						       HODP_V_FAULT;
+}
+
+static enum hodp_verdict hodp_local_ud(struct hodp_qp *qp)
+{
+	const struct hodp_send_wqe *wqe = &qp->op.wqe;
+	struct hodp_device *dev = hodp_qp_dev(qp);
+	enum hodp_verdict verdict;
+	struct hodp_qp *to = NULL;
+	struct hodp_av av;
+
+	if (!hodp_ah_copy(dev, wqe->ud.ahn, qp->ibqp.pd, &av))
+		return hodp_local_finish(qp, IB_WC_LOC_QP_OP_ERR);
+	if (!hodp_gid_is_mcast(&av.dgid))
+		to = hodp_qp_get(dev, wqe->ud.dest_qpn);
+	verdict = hodp_local_send(qp, &av, to);
+	if (to)
+		hodp_qp_put(to);
+	return verdict;
 }
 
 static enum hodp_verdict hodp_local_execute(struct hodp_qp *qp)

@@ -22,7 +22,7 @@
  * of a QP.
  */
 #include <linux/sched.h>
-#include <linux/slab.h>
+#include "charge.h"
 #include "fault.h"
 #include "qp.h"
 #include "trace.h"
@@ -370,7 +370,7 @@ static int hodp_qp_number(struct hodp_qp *qp)
 	}
 	ret = xa_alloc_cyclic_irq(&dev->qps, &qp->ibqp.qp_num, NULL,
 				  XA_LIMIT(HODP_FIRST_QPN, HODP_LAST_QPN),
-				  &dev->next_qpn, GFP_KERNEL);
+				  &dev->next_qpn, GFP_KERNEL_ACCOUNT);
 	if (ret < 0)
 		return ret == -EBUSY ? -ENOMEM : ret;
 	xa_store_irq(&dev->qps, qp->ibqp.qp_num, qp->handle, GFP_KERNEL);
@@ -381,7 +381,7 @@ static int hodp_qp_publish(struct hodp_qp *qp)
 {
 	int ret;
 
-	qp->handle = kzalloc(sizeof(*qp->handle), GFP_KERNEL);
+	qp->handle = kzalloc(sizeof(*qp->handle), GFP_KERNEL_ACCOUNT);
 	if (!qp->handle)
 		return -ENOMEM;
 	qp->handle->qp = qp;
@@ -403,8 +403,11 @@ int hodp_qp_init(struct hodp_qp *qp, struct ib_qp_init_attr *init,
 	ret = hodp_qp_init_queues(qp, &init->cap, uctx);
 	if (ret)
 		return ret;
+	if (uctx)
+		qp->memcg = get_mem_cgroup_from_mm(current->mm);
 	ret = hodp_qp_publish(qp);
 	if (ret) {
+		mem_cgroup_put(qp->memcg);
 		hodp_queue_free(&qp->sq);
 		hodp_rq_destroy(&qp->rq);
 	}
@@ -467,5 +470,6 @@ void hodp_qp_destroy(struct hodp_qp *qp)
 	}
 	hodp_queue_free(&qp->sq);
 	hodp_rq_destroy(&qp->rq);
+	mem_cgroup_put(qp->memcg);
 	kfree_rcu(qp->handle, rcu);
 }

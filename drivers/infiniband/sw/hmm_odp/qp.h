@@ -92,6 +92,8 @@ struct hodp_qp_handle {
  * @state: written under @lock, read anywhere
  * @dying: destroy has begun: nothing starts any more
  * @attr: what modify set, for query (and the engine's retry counts)
+ * @memcg: who pays for what is allocated for the QP, held; NULL: a kernel
+ *         consumer's (immutable)
  * @transport: set when the QP is made (immutable)
  * @sq_lock: kernel consumers' posting; irq-safe
  * @sq: send queue, consumed by the @req runner
@@ -139,6 +141,7 @@ struct hodp_qp {
 	bool comm_est;
 	bool last_wqe;
 	struct ib_qp_attr attr;
+	struct mem_cgroup *memcg;
 	const struct hodp_transport *transport;
 
 	spinlock_t sq_lock; /* kernel posting */

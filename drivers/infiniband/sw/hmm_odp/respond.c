@@ -81,15 +81,16 @@ static enum hodp_reply hodp_respond_move(struct hodp_qp *qp,
 					 struct hodp_miss *miss)
 {
 	bool to_requester = req->row->flags & (HODP_OP_READ | HODP_OP_ATOMIC);
-	u64 len = min_t(u64, req->total - req->done, HODP_RESPOND_PIECE);
+	u64 rest = req->total - req->done;
+	u64 len = min_t(u64, rest, HODP_RESPOND_PIECE);
 	long n;
 
 	if (!len)
 		return HODP_R_ACK;
 	if (to_requester)
-		n = hodp_sgl_copy(req->data, &qp->in.sgl, len, miss);
+		n = hodp_sgl_copy(req->data, &qp->in.sgl, len, rest, miss);
 	else
-		n = hodp_sgl_copy(&qp->in.sgl, req->data, len, miss);
+		n = hodp_sgl_copy(&qp->in.sgl, req->data, len, rest, miss);
 	if (n == -EAGAIN)
 		return HODP_R_MISS;
 	/* Poison is in the source. */
@@ -376,7 +377,8 @@ static long hodp_dgram_copy(struct hodp_qp *qp, struct hodp_miss *miss)
 	hodp_sgl_seek(&src, d->done);
 	hodp_sgl_seek(&qp->rx_in.sgl, d->done);
 	while (d->done < total) {
-		n = hodp_sgl_copy(&qp->rx_in.sgl, &src, total - d->done, miss);
+		n = hodp_sgl_copy(&qp->rx_in.sgl, &src, total - d->done,
+				  total - d->done, miss);
 		if (n < 0)
 			return n;
 		d->done += n;

@@ -281,7 +281,7 @@ static long hodp_span_copy_piece(struct hodp_look *d, struct hodp_look *s,
 	if (ret == -EAGAIN || ret == -EACCES) {
 		miss->mr = missed->span->mr;
 		miss->va = missed->span->va + missed->off;
-		miss->len = min(len, missed->span->len - missed->off);
+		miss->len = missed->span->len - missed->off;
 		miss->write = missed->write;
 		miss->source = missed == s;
 	}
@@ -289,7 +289,7 @@ static long hodp_span_copy_piece(struct hodp_look *d, struct hodp_look *s,
 }
 
 long hodp_sgl_copy(struct hodp_sgl *dst, struct hodp_sgl *src, u64 len,
-		   struct hodp_miss *miss)
+		   u64 rest, struct hodp_miss *miss)
 {
 	u64 done = 0;
 
@@ -306,8 +306,10 @@ long hodp_sgl_copy(struct hodp_sgl *dst, struct hodp_sgl *src, u64 len,
 		s.off = src->off;
 		n = min3(len - done, d.span->len - d.off, s.span->len - s.off);
 		ret = hodp_span_copy_piece(&d, &s, n, miss);
-		if (ret < 0)
+		if (ret < 0) {
+			miss->len = min(miss->len, rest);
 			return done ? (long)done : ret;
+		}
 		dst->off += ret;
 		src->off += ret;
 		done += ret;

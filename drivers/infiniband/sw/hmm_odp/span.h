@@ -67,6 +67,8 @@ void hodp_sgl_seek(struct hodp_sgl *sgl, u64 pos);
  * @dst: destination; its position advances by what was copied
  * @src: source; likewise
  * @len: bytes; both lists have as many left
+ * @rest: bytes that the operation has left, at least @len: a miss covers what
+ *        of them is in the span where it happens
  * @miss: filled in for -EAGAIN
  *
  * Copies piece by piece under chunk locks and never faults.
@@ -77,7 +79,7 @@ void hodp_sgl_seek(struct hodp_sgl *sgl, u64 pos);
  * page is poisoned).
  */
 long hodp_sgl_copy(struct hodp_sgl *dst, struct hodp_sgl *src, u64 len,
-		   struct hodp_miss *miss);
+		   u64 rest, struct hodp_miss *miss);
 
 /* What an atomic operation is to do (IBTA 9.4.5). */
 struct hodp_atomic {
