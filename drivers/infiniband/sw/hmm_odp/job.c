@@ -40,7 +40,7 @@
 #define HODP_JOB_PAUSE_MAX (HZ / 10)
 /* How often to look whether processes with sleeping jobs still live. */
 #define HODP_JOB_WATCH (HZ / 10)
-/* How long a user without a gate is kept: workqueues are not made for nothing. */
+/* How long a user with no object is kept: workqueues are not made for nothing. */
 #define HODP_USER_LINGER (10 * HZ)
 
 /* Of one user: jobs there are, places, and places of one process. */
@@ -57,9 +57,9 @@ static const struct {
 /**
  * struct hodp_user - an account
  * @uid: whose (immutable)
- * @link, @gates: in hodp_users, and gates that use it; under hodp_users_lock
- * @reap: frees it when it has had no gate for a while
- * @wq: its workers (immutable)
+ * @link, @refs: in hodp_users; gates and queue pairs; under hodp_users_lock
+ * @reap: frees it when nothing has referred to it for a while
+ * @wq: its workers, for jobs and for the runners of its queue pairs (immutable)
  * @lock: guards everything below, and all gates and jobs of the user
  * @lane: for each kind: @jobs that there are, @running ones, and gates that
  *        are @ready to run another
@@ -69,7 +69,7 @@ static const struct {
 struct hodp_user {
 	kuid_t uid;
 	struct list_head link;
-	unsigned int gates;
+	unsigned int refs;
 	struct delayed_work reap;
 	struct workqueue_struct *wq;
 	spinlock_t lock; /* see above */
@@ -348,7 +348,7 @@ static void hodp_user_reap(struct work_struct *work)
 	bool idle;
 
 	mutex_lock(&hodp_users_lock);
-	idle = !user->gates;
+	idle = !user->refs;
 	if (idle)
 		list_del(&user->link);
 	mutex_unlock(&hodp_users_lock);
@@ -381,11 +381,10 @@ static struct hodp_user *hodp_user_new(kuid_t uid)
 	return user;
 }
 
-int hodp_gate_init(struct hodp_gate *gate)
+struct hodp_user *hodp_user_get(void)
 {
 	kuid_t uid = hodp_user_uid();
 	struct hodp_user *user;
-	int i;
 
 	mutex_lock(&hodp_users_lock);
 	list_for_each_entry(user, &hodp_users, link)
@@ -395,26 +394,43 @@ int hodp_gate_init(struct hodp_gate *gate)
 	if (!user)
 		goto out;
 found:
-	user->gates++;
+	user->refs++;
 out:
 	mutex_unlock(&hodp_users_lock);
-	gate->user = user;
+	return user;
+}
+
+void hodp_user_put(struct hodp_user *user)
+{
+	/* We may run on the user's own workqueue: it is freed elsewhere. */
+	mutex_lock(&hodp_users_lock);
+	if (!--user->refs)
+		mod_delayed_work(hodp_users_wq, &user->reap, HODP_USER_LINGER);
+	mutex_unlock(&hodp_users_lock);
+}
+
+struct workqueue_struct *hodp_user_wq(struct hodp_user *user)
+{
+	return user->wq;
+}
+
+int hodp_gate_init(struct hodp_gate *gate)
+{
+	int i;
+
+	gate->user = hodp_user_get();
+	if (!gate->user)
+		return -ENOMEM;
 	for (i = 0; i < HODP_JOB_KINDS; i++) {
 		INIT_LIST_HEAD(&gate->lane[i].waiting);
 		INIT_LIST_HEAD(&gate->lane[i].ready);
 	}
-	return user ? 0 : -ENOMEM;
+	return 0;
 }
 
 void hodp_gate_exit(struct hodp_gate *gate)
 {
-	struct hodp_user *user = gate->user;
-
-	/* We may run on the user's own workqueue: it is freed elsewhere. */
-	mutex_lock(&hodp_users_lock);
-	if (!--user->gates)
-		mod_delayed_work(hodp_users_wq, &user->reap, HODP_USER_LINGER);
-	mutex_unlock(&hodp_users_lock);
+	hodp_user_put(gate->user);
 }
 
 /* ---- module ---- */
@@ -428,7 +444,7 @@ static struct hodp_user *hodp_user_take(void)
 	user = list_first_entry_or_null(&hodp_users, struct hodp_user, link);
 	if (user) {
 		list_del(&user->link);
-		user->gates = 1;
+		user->refs = 1;
 	}
 	mutex_unlock(&hodp_users_lock);
 	return user;

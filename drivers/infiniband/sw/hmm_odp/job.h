@@ -43,6 +43,15 @@ struct hodp_gate {
 	} lane[HODP_JOB_KINDS];
 };
 
+/* The calling process's user, with a reference, or NULL: no memory.  Context:
+ * process, sleeps.
+ */
+struct hodp_user *hodp_user_get(void);
+/* Context: process, from a job's @done and the user's own work items too. */
+void hodp_user_put(struct hodp_user *user);
+/* Whatever works for the user works there: it takes nobody else's workers. */
+struct workqueue_struct *hodp_user_wq(struct hodp_user *user);
+
 /* For the calling process.  Context: process, sleeps.  Return: 0, -ENOMEM. */
 int hodp_gate_init(struct hodp_gate *gate);
 /* No job of it is left.  Context: process, from a job's @done too. */

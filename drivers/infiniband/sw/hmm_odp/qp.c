@@ -24,6 +24,7 @@
 #include <linux/sched.h>
 #include "charge.h"
 #include "fault.h"
+#include "job.h"
 #include "qp.h"
 #include "trace.h"
 
@@ -45,7 +46,7 @@ void hodp_qp_wake(struct hodp_qp *qp, enum hodp_wake why)
 
 void hodp_qp_wake_later(struct hodp_qp *qp, unsigned long delay)
 {
-	hodp_runner_schedule(&qp->timer, delay);
+	hodp_runner_schedule(&qp->req, &qp->timer, delay);
 }
 
 void hodp_qp_wait_inbound(struct hodp_qp *qp)
@@ -392,6 +393,26 @@ static int hodp_qp_publish(struct hodp_qp *qp)
 	return ret;
 }
 
+/* The calling process's user works for it, and its memory cgroup pays. */
+static int hodp_qp_set_user(struct hodp_qp *qp)
+{
+	qp->user = hodp_user_get();
+	if (!qp->user)
+		return -ENOMEM;
+	hodp_runner_set_wq(&qp->req, hodp_user_wq(qp->user));
+	hodp_runner_set_wq(&qp->rx, hodp_user_wq(qp->user));
+	qp->memcg = get_mem_cgroup_from_mm(current->mm);
+	return 0;
+}
+
+static void hodp_qp_put_user(struct hodp_qp *qp)
+{
+	if (!qp->user)
+		return;
+	mem_cgroup_put(qp->memcg);
+	hodp_user_put(qp->user);
+}
+
 int hodp_qp_init(struct hodp_qp *qp, struct ib_qp_init_attr *init,
 		 struct ib_ucontext *uctx)
 {
@@ -403,14 +424,19 @@ int hodp_qp_init(struct hodp_qp *qp, struct ib_qp_init_attr *init,
 	ret = hodp_qp_init_queues(qp, &init->cap, uctx);
 	if (ret)
 		return ret;
-	if (uctx)
-		qp->memcg = get_mem_cgroup_from_mm(current->mm);
+	ret = uctx ? hodp_qp_set_user(qp) : 0;
+	if (ret)
+		goto err_queues;
 	ret = hodp_qp_publish(qp);
-	if (ret) {
-		mem_cgroup_put(qp->memcg);
-		hodp_queue_free(&qp->sq);
-		hodp_rq_destroy(&qp->rq);
-	}
+	if (ret)
+		goto err_user;
+	return 0;
+
+err_user:
+	hodp_qp_put_user(qp);
+err_queues:
+	hodp_queue_free(&qp->sq);
+	hodp_rq_destroy(&qp->rq);
 	return ret;
 }
 
@@ -470,6 +496,6 @@ void hodp_qp_destroy(struct hodp_qp *qp)
 	}
 	hodp_queue_free(&qp->sq);
 	hodp_rq_destroy(&qp->rq);
-	mem_cgroup_put(qp->memcg);
+	hodp_qp_put_user(qp);
 	kfree_rcu(qp->handle, rcu);
 }

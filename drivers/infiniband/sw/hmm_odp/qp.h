@@ -15,6 +15,7 @@
 #include "srq.h"
 
 struct hodp_transport;
+struct hodp_user;
 
 /* Why a requester does not go on by itself. */
 enum hodp_stall {
@@ -92,8 +93,8 @@ struct hodp_qp_handle {
  * @state: written under @lock, read anywhere
  * @dying: destroy has begun: nothing starts any more
  * @attr: what modify set, for query (and the engine's retry counts)
- * @memcg: who pays for what is allocated for the QP, held; NULL: a kernel
- *         consumer's (immutable)
+ * @user: who made it, held; NULL: a kernel consumer's (immutable)
+ * @memcg: who pays for what is allocated for the QP, held; NULL likewise
  * @transport: set when the QP is made (immutable)
  * @sq_lock: kernel consumers' posting; irq-safe
  * @sq: send queue, consumed by the @req runner
@@ -141,6 +142,7 @@ struct hodp_qp {
 	bool comm_est;
 	bool last_wqe;
 	struct ib_qp_attr attr;
+	struct hodp_user *user;
 	struct mem_cgroup *memcg;
 	const struct hodp_transport *transport;
 

@@ -39,7 +39,7 @@ static void hodp_runner_handoff(struct hodp_runner *r)
 {
 	/* Read by xchg() in the work item; queue_work() is a full barrier. */
 	WRITE_ONCE(r->handoff, true);
-	queue_work(hodp_runner_wq, &r->work);
+	queue_work(r->wq, &r->work);
 }
 
 /* Not done, but somebody waits to own the runner: the rest comes after that. */
@@ -82,12 +82,13 @@ static void hodp_runner_work(struct work_struct *work)
 
 void hodp_runner_kick(struct hodp_runner *r)
 {
-	queue_work(hodp_runner_wq, &r->work);
+	queue_work(r->wq, &r->work);
 }
 
-void hodp_runner_schedule(struct delayed_work *work, unsigned long delay)
+void hodp_runner_schedule(struct hodp_runner *r, struct delayed_work *work,
+			  unsigned long delay)
 {
-	mod_delayed_work(hodp_runner_wq, work, delay);
+	mod_delayed_work(r->wq, work, delay);
 }
 
 void hodp_runner_own(struct hodp_runner *r)
@@ -116,5 +117,11 @@ void hodp_runner_init(struct hodp_runner *r,
 	hodp_baton_init(&r->baton);
 	init_waitqueue_head(&r->drain);
 	INIT_WORK(&r->work, hodp_runner_work);
+	r->wq = hodp_runner_wq;
 	r->step = step;
+}
+
+void hodp_runner_set_wq(struct hodp_runner *r, struct workqueue_struct *wq)
+{
+	r->wq = wq;
 }

@@ -25,6 +25,8 @@ struct hodp_fault;
  * @handoff: the owner passed the baton on to @work
  * @wanted: somebody waits for the baton in hodp_runner_own()
  * @drain: where
+ * @wq: where work items of it run: its user's, so that nobody else's runners
+ *      wait when those of a user sleep for memory
  * @work: asks for a run, or goes on with one
  * @step: does a bounded piece of work and takes its steps off *@budget.
  *        Return: true: there is more, but the budget is used up.  Called by the
@@ -36,6 +38,7 @@ struct hodp_runner {
 	bool handoff;
 	bool wanted;
 	wait_queue_head_t drain;
+	struct workqueue_struct *wq;
 	struct work_struct work;
 	bool (*step)(struct hodp_runner *r, int *budget);
 	struct hodp_fault *fault;
@@ -43,6 +46,11 @@ struct hodp_runner {
 
 void hodp_runner_init(struct hodp_runner *r,
 		      bool (*step)(struct hodp_runner *r, int *budget));
+
+/* Before it runs: where.  The default is for kernel consumers, whom memory
+ * reclaim may wait for.
+ */
+void hodp_runner_set_wq(struct hodp_runner *r, struct workqueue_struct *wq);
 
 /**
  * hodp_runner_run - do what there is to do, or make the owner look again
@@ -66,10 +74,11 @@ void hodp_runner_disown(struct hodp_runner *r);
 /* The caller is the owner for good: no work item runs on return. */
 void hodp_runner_cancel(struct hodp_runner *r);
 
-/* @work in @delay jiffies on the runners' workqueue, instead of earlier plans. */
-void hodp_runner_schedule(struct delayed_work *work, unsigned long delay);
+/* @work in @delay jiffies where @r runs, instead of earlier plans. */
+void hodp_runner_schedule(struct hodp_runner *r, struct delayed_work *work,
+			  unsigned long delay);
 
-/* The workqueue of all runners: module init (0, -ENOMEM) and exit. */
+/* The workqueue of kernel consumers: module init (0, -ENOMEM) and exit. */
 int hodp_runner_start(void);
 void hodp_runner_stop(void);
 

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Unit test of runner.c in user space: whoever works for a runner stops after
+ * its budget, whatever others ask meanwhile, and what is left is done.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "runner.c"
+
+#define BUDGET 16
+
+static bool failed;
+
+#define CHECK(cond)                                                         \
+	do {                                                                \
+		if (!(cond)) {                                              \
+			printf("# %s:%d: %s\n", __FILE__, __LINE__, #cond); \
+			failed = true;                                      \
+		}                                                           \
+	} while (0)
+
+static struct hodp_runner r;
+static long work; /* steps that are left */
+static long done; /* steps */
+static long looks; /* calls of step() */
+static bool nag; /* somebody asks while it looks */
+
+static bool step(struct hodp_runner *runner, int *budget)
+{
+	looks++;
+	if (nag)
+		CHECK(!hodp_baton_take(&runner->baton));
+	while (work) {
+		if (--*budget < 0)
+			return true;
+		work--;
+		done++;
+	}
+	return false;
+}
+
+static void begin(long steps)
+{
+	hodp_runner_start();
+	hodp_runner_init(&r, step);
+	r.work.pending = false;
+	r.handoff = false;
+	r.wanted = false;
+	work = steps;
+	done = 0;
+	looks = 0;
+	nag = false;
+}
+
+/* The workqueue's turn. */
+static bool turn(void)
+{
+	if (!__atomic_exchange_n(&r.work.pending, false, __ATOMIC_SEQ_CST))
+		return false;
+	r.work.func(&r.work);
+	return true;
+}
+
+static bool idle(void)
+{
+	return r.baton.state.counter == HODP_BATON_IDLE;
+}
+
+static void test_little(void)
+{
+	begin(BUDGET - 1);
+	hodp_runner_run(&r, BUDGET);
+	CHECK(done == BUDGET - 1 && idle() && !r.work.pending);
+}
+
+static void test_much(void)
+{
+	begin(BUDGET + 1);
+	hodp_runner_run(&r, BUDGET);
+	CHECK(done == BUDGET && r.work.pending && !idle());
+	/* Somebody else finds an owner. */
+	hodp_runner_run(&r, BUDGET);
+	CHECK(done == BUDGET);
+	CHECK(turn() && done == BUDGET + 1);
+	CHECK(turn() || idle());
+	CHECK(idle());
+	begin(10L * HODP_WORK_STEPS);
+	hodp_runner_run(&r, BUDGET);
+	while (turn())
+		CHECK(done <= 10L * HODP_WORK_STEPS);
+	CHECK(done == 10L * HODP_WORK_STEPS && idle());
+}
+
+/* A doorbell that others ring all the time finds nothing to do: it ends. */
+static void test_asked(void)
+{
+	begin(0);
+	nag = true;
+	hodp_runner_run(&r, BUDGET);
+	CHECK(looks <= BUDGET + 1 && r.work.pending && !idle());
+	nag = false;
+	CHECK(turn() && idle());
+}
+
+static void test_kick(void)
+{
+	begin(1);
+	hodp_runner_kick(&r);
+	CHECK(!done && turn() && done == 1 && idle());
+}
+
+/* What was asked for while somebody owned it is done afterwards. */
+static void test_own(void)
+{
+	begin(0);
+	hodp_runner_own(&r);
+	work = 1;
+	hodp_runner_run(&r, BUDGET);
+	CHECK(!done);
+	hodp_runner_disown(&r);
+	CHECK(!done && turn() && done == 1 && idle());
+}
+
+static bool owned;
+
+static void *own(void *arg)
+{
+	(void)arg;
+	hodp_runner_own(&r);
+	__atomic_store_n(&owned, true, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+/* With work without end a runner is given to who waits, for one budget's time. */
+static void test_yield(void)
+{
+	pthread_t thread;
+
+	begin(1L << 40);
+	hodp_runner_run(&r, BUDGET);
+	if (pthread_create(&thread, NULL, own, NULL))
+		abort();
+	while (!__atomic_load_n(&r.wanted, __ATOMIC_SEQ_CST))
+		sched_yield();
+	turn();
+	pthread_join(thread, NULL);
+	CHECK(owned && done <= BUDGET + HODP_WORK_STEPS);
+	/* The rest was not forgotten: it asks, and gets it back later. */
+	CHECK(turn());
+	hodp_runner_disown(&r);
+	CHECK(turn() && done > BUDGET + HODP_WORK_STEPS);
+	work = 0;
+	while (turn())
+		;
+	CHECK(idle());
+}
+
+int main(void)
+{
+	static const struct {
+		const char *intent;
+		void (*fn)(void);
+	} cases[] = {
+		{ "what fits the budget is done at once", test_little },
+		{ "what does not, a work item goes on with, as the owner", test_much },
+		{ "being asked without end uses the budget up", test_asked },
+		{ "a kick is done by the work item", test_kick },
+		{ "what was asked for while it was owned is done afterwards", test_own },
+		{ "who waits to own it gets it after one budget", test_yield },
+	};
+	bool any = false;
+
+	printf("1..%zu\n", ARRAY_SIZE(cases));
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		failed = false;
+		cases[i].fn();
+		printf("%sok %zu - %s\n", failed ? "not " : "", i + 1, cases[i].intent);
+		any |= failed;
+	}
+	return any;
+}
