@@ -272,14 +272,17 @@ static void raw_recv_sges(const void *arg)
 /* --- an entry that changes ---------------------------------------------------- */
 
 static volatile bool stop;
+static volatile unsigned int flips;
 
+/* An odd number of times a turn: with one CPU, too, each turn leaves another value. */
 static void *flip(void *arg)
 {
 	struct hodp_send_wqe *w = arg;
 
 	while (!stop) {
-		for (int i = 0; i < 50; i++)
-			__atomic_store_n(&w->num_sge, i % 2 ? 1 : SGES + 1, __ATOMIC_RELAXED);
+		for (int i = 0; i < 51; i++)
+			__atomic_store_n(&w->num_sge, flips++ % 2 ? 1 : SGES + 1,
+					 __ATOMIC_RELAXED);
 		ht_yield();
 	}
 	return NULL;
@@ -301,7 +304,10 @@ static void raw_flip(const void *arg)
 	for (long i = 0; i < ht_count(60); i++) {
 		w = raw_write(&p, i);
 		stop = false;
+		flips = 0;
 		ht_ok(pthread_create(&t, NULL, flip, raw_at(&p.sq, p.sq.hdr->prod)));
+		while (!flips)
+			ht_yield();
 		raw_post(&p, &w, sge, sizeof(sge));
 		ht_next_wc(p.r.a->scq, &wc, "of an entry that changes");
 		stop = true;
