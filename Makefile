@@ -18,6 +18,7 @@ help:
 	@echo '  make check-full     all functional tests'
 	@echo '  make check-debug    functional tests under KASAN, lockdep, ...'
 	@echo '  make check-pyverbs  the tests of rdma-core'
+	@echo '  make check-clients  programs of others: MPI, UCX, libfabric, ...'
 	@echo '  make check-mutants  do the tests notice broken code?'
 	@echo '  make bench          measure, beside rdma_rxe (20 minutes; BENCH=quick: 6)'
 	@echo '  make bench-compare BASE=...  what got dearer since a revision or a result'
@@ -34,9 +35,9 @@ help:
 .PHONY: host
 host:
 	@scripts/prepare host
-check check-full check-debug check-pyverbs bench bench-compare: host
+check check-full check-debug check-pyverbs check-clients bench bench-compare: host
 
-.PHONY: demo check check-full check-debug check-pyverbs check-mutants bench bench-compare shell
+.PHONY: demo check check-full check-debug check-pyverbs check-clients check-mutants bench bench-compare shell
 demo:
 	demo/run $(ARGS)
 check:
@@ -47,6 +48,8 @@ check-debug:
 	tests/suite --set debug --kernel debug $(ARGS)
 check-pyverbs:
 	tests/suite --set pyverbs $(ARGS)
+check-clients:
+	tests/suite --set clients $(ARGS)
 check-mutants:
 	tests/mutants/run $(ARGS)
 bench:

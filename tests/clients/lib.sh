@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+# shellcheck shell=bash disable=SC2034
+#
+# For the scripts of this directory, in the guest: unmodified programs of Debian
+# on a device, server and client in one guest. TAP; a case passes when both ends
+# exit with 0 and the device has moved the bytes. Sourced with the script's own
+# arguments: [-d DEVICE] [NAME-PATTERN].
+
+set -u
+
+dev=hodp0 only=''
+while [ $# -gt 0 ]; do
+	case $1 in
+	-d) dev=$2; shift ;;
+	*) only=$1 ;;
+	esac
+	shift
+done
+
+work=$(mktemp -d)
+netdev=$(rdma link show "$dev/1" | sed -n 's/.*netdev \([^ ]*\).*/\1/p')
+ip=$(ip -4 -o addr show dev "$netdev" | awk '{print $4}' | cut -d/ -f1)
+n=0 bad=0
+limit=${HODP_LIMIT:-120} # seconds for one end
+
+leave()
+{
+	rm -rf "$work"
+}
+trap leave EXIT
+
+# result NAME STATUS [WHY]: what the ends said is shown if it failed.
+result()
+{
+	local f
+
+	n=$((n + 1))
+	if [ "$2" = 0 ]; then
+		echo "ok $n - $1"
+	else
+		bad=$((bad + 1))
+		for f in "$work"/*.out; do
+			[ -s "$f" ] && tail -n 12 "$f" | tr -d '\r' | cut -c1-300 | sed "s|^|# $(basename "$f" .out): |"
+		done
+		echo "not ok $n - $1${3:+ # $3}"
+	fi
+	rm -f "$work"/*.out
+}
+
+wanted()
+{
+	case $1 in *"$only"*) return 0 ;; esac
+	return 1
+}
+
+# A client that is not there is a failure: its package is what the guest is for.
+need()
+{
+	local p
+
+	for p; do
+		command -v "$p" > /dev/null && continue
+		echo "Bail out! $p is not installed in this guest"
+		exit 1
+	done
+}
+
+# A counter of the device, 0 where it has none of that name (rxe0).
+counter()
+{
+	rdma -j statistic show link "$dev/1" | sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" | grep . || echo 0
+}
+
+# tcp PORT, cm PORT: whether somebody listens.
+tcp()
+{
+	ss -Htln "sport = :$1" | grep -q .
+}
+
+cm()
+{
+	rdma resource show cm_id | grep "state LISTEN" | grep -q ":$1 "
+}
+
+# Wait until a server listens, or has given up.
+listens()
+{
+	local i
+
+	for ((i = 0; i < limit * 10; i++)); do
+		"$@" && return 0
+		kill -0 "$server" 2> /dev/null || return 1
+		sleep 0.1
+	done
+	return 1
+}
+
+# run_both LISTENS SERVER CLIENT: shell lines; 0, or says why not in $why.
+# $endless: the server does not end by itself.
+run_both()
+{
+	local c s
+
+	timeout -k 5 "$limit" bash -c "exec $2" > "$work/server.out" 2>&1 < /dev/null &
+	server=$!
+	# shellcheck disable=SC2086
+	if ! listens $1; then
+		kill "$server" 2> /dev/null
+		wait "$server"
+		why="the server does not listen (status $?)"
+		return 1
+	fi
+	timeout -k 5 "$limit" bash -c "exec $3" > "$work/client.out" 2>&1 < /dev/null
+	c=$?
+	if [ -n "${endless:-}" ]; then
+		kill -0 "$server" 2> /dev/null
+		s=$?
+		kill "$server" 2> /dev/null
+		wait "$server"
+	else
+		wait "$server"
+		s=$?
+	fi
+	why="client exits with $c, server with $s"
+	[ $c = 0 ] && [ $s = 0 ]
+}
+
+# moved BYTES FAULTS COMMAND...: run it; the device must move that much meanwhile,
+# and have so many page faults.
+moved()
+{
+	local bytes=$1 faults=$2 b f
+
+	shift 2
+	b=$(counter payload_bytes) f=$(counter page_faults)
+	"$@" || return
+	b=$(($(counter payload_bytes) - b)) f=$(($(counter page_faults) - f))
+	why="$dev has moved $b bytes of $bytes, with $f page faults of $faults"
+	[ "$b" -ge "$bytes" ] && [ "$f" -ge "$faults" ]
+}
+
+# finish: the plan, and the script's exit status.
+finish()
+{
+	echo "1..$n"
+	[ $n -gt 0 ] && [ $bad = 0 ]
+	exit
+}
