@@ -23,7 +23,7 @@ struct hodp_fault;
  * struct hodp_runner - one serialised activity
  * @baton: whoever holds it owns the runner
  * @handoff: the owner passed the baton on to @work
- * @wanted: somebody waits for the baton in hodp_runner_own()
+ * @wanted: somebody waits for the baton in hodp_runner_own(); one at a time
  * @drain: where
  * @wq: where work items of it run: its user's, so that nobody else's runners
  *      wait when those of a user sleep for memory
@@ -63,8 +63,8 @@ void hodp_runner_run(struct hodp_runner *r, int budget);
 /* The same from any context: a work item does it. */
 void hodp_runner_kick(struct hodp_runner *r);
 
-/* Wait until the caller is the owner: for one budget at most, unless another
- * caller owns it.  Context: process.
+/* Wait until the caller is the owner, for one budget at most.  One caller at a
+ * time.  Context: process.
  */
 void hodp_runner_own(struct hodp_runner *r);
 
