@@ -27,6 +27,7 @@ static void poll_fields(void)
 		.vendor_err = 50,
 		.pkey_index = 60,
 		.wc_flags = HODP_WC_GRH | HODP_WC_WITH_IMM,
+		.network_hdr_type = HODP_NET_IPV4,
 	};
 	struct ibv_wc wc;
 
@@ -38,13 +39,17 @@ static void poll_fields(void)
 	CHECK(wc.imm_data == 20 && wc.qp_num == 30 && wc.src_qp == 40);
 	CHECK(wc.vendor_err == 50 && wc.pkey_index == 60);
 	CHECK(wc.wc_flags == (IBV_WC_GRH | IBV_WC_WITH_IMM));
-	CHECK(wc.slid == 0 && wc.sl == 0 && wc.dlid_path_bits == 0);
+	/* With a GRH the kind of the packet: bit 3 UDP, 2 IPv4, 1 IPv6. */
+	CHECK(wc.slid == 0 && wc.sl == 10 && wc.dlid_path_bits == 0);
+	cqe.network_hdr_type = HODP_NET_IPV6;
+	fake_complete(&cqe);
+	CHECK(fake.ops->poll_cq(r.cq, 1, &wc) == 1 && wc.sl == 9);
 
 	/* The flag's number is not the verbs' one. */
 	cqe.wc_flags = HODP_WC_WITH_INV;
 	fake_complete(&cqe);
 	CHECK(fake.ops->poll_cq(r.cq, 1, &wc) == 1 &&
-	      wc.wc_flags == IBV_WC_WITH_INV);
+	      wc.wc_flags == IBV_WC_WITH_INV && wc.sl == 0);
 	CHECK(wc.invalidated_rkey == 20);
 	rig_down(&r);
 }

@@ -13,8 +13,9 @@
  * Timestamps are nanoseconds of the kernel's monotonic clock, taken when the
  * entry was made (hca_core_clock is 1 GHz).
  *
- * Not supported: wall clock timestamps, overrun without an error.  LIDs,
- * service level and path bits do not exist on RoCE and read as 0.
+ * Not supported: wall clock timestamps, overrun without an error.  LIDs and
+ * path bits do not exist on RoCE and read as 0, and so does the service level
+ * where it does not tell the kind of the packet: see hodp_wc_sl().
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -50,6 +51,19 @@ static unsigned int hodp_wc_flags(const struct hodp_cqe *cqe)
 	return flags;
 }
 
+/*
+ * RoCE has no service level.  In the completion of a datagram mlx5 puts there
+ * what the packet was: bits 0 and 1 are 1 for IPv6 and 2 for IPv4, bit 3 stands
+ * for UDP.  UCX up to 1.18 looks for the source address by that, and finds none
+ * where it reads 0.
+ */
+static uint8_t hodp_wc_sl(const struct hodp_cqe *cqe)
+{
+	if (!(cqe->wc_flags & HODP_WC_GRH))
+		return 0;
+	return 1 << 3 | (cqe->network_hdr_type == HODP_NET_IPV4 ? 2 : 1);
+}
+
 static void hodp_cq_to_wc(const struct hodp_cqe *cqe, struct ibv_wc *wc)
 {
 	wc->wr_id = cqe->wr_id;
@@ -63,7 +77,7 @@ static void hodp_cq_to_wc(const struct hodp_cqe *cqe, struct ibv_wc *wc)
 	wc->wc_flags = hodp_wc_flags(cqe);
 	wc->pkey_index = cqe->pkey_index;
 	wc->slid = 0;
-	wc->sl = 0;
+	wc->sl = hodp_wc_sl(cqe);
 	wc->dlid_path_bits = 0;
 }
 
@@ -185,9 +199,9 @@ static uint32_t hodp_read_slid(struct ibv_cq_ex *ibcq HODP_UNUSED)
 	return 0;
 }
 
-static uint8_t hodp_read_sl(struct ibv_cq_ex *ibcq HODP_UNUSED)
+static uint8_t hodp_read_sl(struct ibv_cq_ex *ibcq)
 {
-	return 0;
+	return hodp_wc_sl(to_hodp_cq_ex(ibcq)->cqe);
 }
 
 static uint8_t hodp_read_dlid_path_bits(struct ibv_cq_ex *ibcq HODP_UNUSED)

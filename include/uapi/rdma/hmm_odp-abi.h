@@ -110,6 +110,10 @@ struct hodp_recv_wqe {
 #define HODP_WC_WITH_IMM (1U << 1)
 #define HODP_WC_WITH_INV (1U << 2)
 
+/* Of hodp_cqe.network_hdr_type, with HODP_WC_GRH: enum rdma_network_type. */
+#define HODP_NET_IPV4 2
+#define HODP_NET_IPV6 3
+
 struct hodp_cqe {
 	__aligned_u64 wr_id;
 	__aligned_u64 timestamp; /* ns; 0: the CQ has no timestamps */
@@ -122,7 +126,7 @@ struct hodp_cqe {
 	__u32 wc_flags;
 	__u32 vendor_err;
 	__u16 pkey_index;
-	__u8 network_hdr_type; /* enum rdma_network_type */
+	__u8 network_hdr_type; /* HODP_NET_* */
 	__u8 reserved[5];
 	__aligned_u64 kernel; /* 0 in a ring that a process maps */
 };

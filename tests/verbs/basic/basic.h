@@ -11,6 +11,7 @@ void basic_queues(void);
 void basic_reach(void);
 void basic_srq(void);
 void basic_ud(void);
+void basic_mtu(void);
 void basic_cq(void);
 void basic_lives(void);
 void basic_states(void);

@@ -12,6 +12,7 @@ int main(int argc, char **argv)
 	basic_reach();
 	basic_srq();
 	basic_ud();
+	basic_mtu();
 	basic_cq();
 	basic_states();
 	basic_lives();

@@ -17,13 +17,22 @@ static struct ht_pair p;
 static struct ht_mr mr[2];
 static uint8_t *buf[2];
 static struct ibv_ah *ah;
+static struct ibv_srq *srq;
 
-static void setup(void)
+static void setup_srq(bool shared)
 {
 	struct ht_conf conf = { .type = IBV_QPT_UD, .inl = 64 };
+	struct ibv_srq_init_attr init = { .attr = { .max_wr = 16, .max_sge = 1 } };
 	struct ibv_ah_attr attr;
 
-	ht_pair_get(&p, &conf);
+	ht_pair_open(&p, &conf);
+	if (shared) {
+		srq = ibv_create_srq(p.s[1].pd, &init);
+		ht_check(srq, "ibv_create_srq: %s", strerror(errno));
+		p.conf.srq[1] = srq;
+	}
+	ht_pair_create(&p);
+	ht_pair_connect(&p);
 	for (int i = 0; i < 2; i++) {
 		buf[i] = aligned_alloc(HT_PAGE, LEN);
 		ht_fill(buf[i], LEN, 110 + i, 0);
@@ -34,6 +43,11 @@ static void setup(void)
 	attr.grh.traffic_class = 0x20;
 	ah = ibv_create_ah(p.s[0].pd, &attr);
 	ht_check(ah, "ibv_create_ah: %s", strerror(errno));
+}
+
+static void setup(void)
+{
+	setup_srq(false);
 }
 
 static struct ht_wr datagram(uint64_t id, size_t off, uint32_t len)
@@ -50,6 +64,9 @@ static void teardown(void)
 	ht_ok(ibv_destroy_ah(ah));
 	for (int i = 0; i < 2; i++)
 		ht_mr_put(&mr[i]);
+	ht_side_put(&p.s[1]);
+	if (srq)
+		ht_ok(ibv_destroy_srq(srq));
 	ht_pair_put(&p);
 }
 
@@ -204,7 +221,6 @@ static void ud_too_long(const void *arg)
 	struct ibv_wc wc;
 	uint32_t mtu;
 	struct ht_wr w;
-	int err;
 
 	setup();
 	mtu = 128U << p.s[0].dev->port.active_mtu;
@@ -214,15 +230,18 @@ static void ud_too_long(const void *arg)
 	ht_want_wc(p.s[1].rcq, &wc, 1, IBV_WC_SUCCESS);
 	ht_check_fill(buf[1] + GRH, mtu, 110, 0, "a datagram of a whole MTU");
 	ht_recv(&p.s[1], 3, &mr[1], buf[1] + 4 * HT_PAGE, 3 * HT_PAGE);
-	w = datagram(4, 0, mtu + 1);
-	err = ht_post_try(p.s[0].qp, &w);
-	if (!err) {
-		ht_next_wc(p.s[0].scq, &wc, "of a datagram that is too long");
-		ht_check(wc.status == IBV_WC_LOC_LEN_ERR, "status %s, not a length error",
-			 ibv_wc_status_str(wc.status));
+	/* IBTA C10-93.1.1: no packet, no error, and the QP goes on. */
+	for (uint32_t n = mtu + 1; n <= LEN - HT_PAGE; n += n) {
+		w = datagram(4 + n, 0, n);
+		ht_do(&p.s[0], &w);
 	}
 	ht_no_wc(p.s[1].rcq, 20);
 	ht_check_fill(buf[1] + 4 * HT_PAGE, 3 * HT_PAGE, 111, 4 * HT_PAGE, "its receive");
+	ht_eq(ht_state(&p.s[0]), IBV_QPS_RTS);
+	w = datagram(5, 1, mtu);
+	ht_do(&p.s[0], &w);
+	ht_want_wc(p.s[1].rcq, &wc, 3, IBV_WC_SUCCESS);
+	ht_check_fill(buf[1] + 4 * HT_PAGE + GRH, mtu, 110, 1, "the next one that fits");
 	teardown();
 }
 
@@ -254,22 +273,93 @@ static void ud_no_rdma(const void *arg)
 	teardown();
 }
 
-/* A receive that is too small for the datagram is an error of the receiver. */
+/*
+ * A datagram that is too long for the receive is lost (IBTA class D), and the
+ * receive waits for the next one; with a shared queue, too.
+ */
 static void ud_small_receive(const void *arg)
 {
 	struct ibv_wc wc;
 	struct ht_wr w;
 
-	setup();
+	setup_srq(*(const bool *)arg);
 	ht_recv(&p.s[1], 1, &mr[1], buf[1], GRH + 10);
-	w = datagram(2, 0, 100);
+	w = datagram(2, 0, 11);
 	ht_do(&p.s[0], &w);
-	if (ibv_poll_cq(p.s[1].rcq, 1, &wc) || (ht_sleep_ms(50), ibv_poll_cq(p.s[1].rcq, 1, &wc)))
-		ht_check(wc.status != IBV_WC_SUCCESS,
-			 "a datagram of 100 bytes fits into 10");
+	w = datagram(3, 0, 1000);
+	ht_do(&p.s[0], &w);
+	ht_no_wc(p.s[1].rcq, 50);
+	ht_check_fill(buf[1], LEN, 111, 0, "the receiver's memory");
+	ht_eq(ht_state(&p.s[1]), IBV_QPS_RTS);
+	w = datagram(4, 5, 10);
+	ht_do(&p.s[0], &w);
+	ht_want_wc(p.s[1].rcq, &wc, 1, IBV_WC_SUCCESS);
+	ht_eq(wc.byte_len, GRH + 10);
+	ht_check_fill(buf[1] + GRH, 10, 110, 5, "the datagram that fits");
 	ht_check_fill(buf[1] + GRH + 10, LEN - GRH - 10, 111, GRH + 10, "behind the receive");
+	/* A request that waits is flushed like the others. */
+	ht_recv(&p.s[1], 6, &mr[1], buf[1], GRH + 10);
+	w = datagram(7, 0, 11);
+	ht_do(&p.s[0], &w);
+	ht_no_wc(p.s[1].rcq, 20);
+	ht_ok(ht_to(&p.s[1], IBV_QPS_ERR));
+	ht_want_wc(p.s[1].rcq, &wc, 6, IBV_WC_WR_FLUSH_ERR);
 	teardown();
 }
+
+/* The kind of the packet, where mlx5 has it and UCX looks for it. */
+static void ud_packet_kind(const void *arg)
+{
+	struct ibv_gid_entry e;
+	struct ibv_ah_attr attr;
+	struct ibv_cq_ex *cq;
+	struct ibv_ah *to;
+	struct ibv_wc wc;
+	struct ht_wr w;
+	int kinds = 0;
+
+	setup();
+	for (int i = 0; i < p.s[0].dev->port.gid_tbl_len; i++) {
+		static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+		bool ipv4;
+
+		if (ibv_query_gid_ex(p.s[0].dev->ctx, 1, i, &e, 0))
+			continue;
+		ipv4 = !memcmp(e.gid.raw, mapped, sizeof(mapped));
+		if (kinds & 1 << ipv4)
+			continue;
+		kinds |= 1 << ipv4;
+		ht_ah_attr(&attr, &p.s[0], &e.gid);
+		attr.grh.sgid_index = i;
+		to = ibv_create_ah(p.s[0].pd, &attr);
+		ht_check(to, "ibv_create_ah: %s", strerror(errno));
+		ht_recv(&p.s[1], i, &mr[1], buf[1], 1000);
+		w = datagram(i, 3, 50);
+		w.ah = to;
+		ht_post(p.s[0].qp, &w);
+		ht_want_wc(p.s[0].scq, &wc, i, IBV_WC_SUCCESS);
+		ht_eq(wc.sl, 0);
+		ht_want_wc(p.s[1].rcq, &wc, i, IBV_WC_SUCCESS);
+		ht_eq(wc.sl, 8 | (ipv4 ? 2 : 1));
+		/* The version in the header says the same. */
+		ht_eq(ipv4 ? buf[1][20] >> 4 : buf[1][0] >> 4, ipv4 ? 4 : 6);
+		ht_check_fill(buf[1] + GRH, 50, 110, 3, "datagram");
+		/* And the same by the other interface: every CQ here has both. */
+		cq = (struct ibv_cq_ex *)p.s[1].rcq;
+		ht_recv(&p.s[1], i, &mr[1], buf[1], 1000);
+		ht_post(p.s[0].qp, &w);
+		ht_want_wc(p.s[0].scq, &wc, i, IBV_WC_SUCCESS);
+		ht_wait_until(ibv_start_poll(cq, &(struct ibv_poll_cq_attr){ 0 }) == 0,
+			      "the second datagram");
+		ht_eq(ibv_wc_read_sl(cq), 8 | (ipv4 ? 2 : 1));
+		ibv_end_poll(cq);
+		ht_ok(ibv_destroy_ah(to));
+	}
+	ht_check(kinds == 3, "the device has not both kinds of GIDs: mask %d", kinds);
+	teardown();
+}
+
+static const bool yes = true, no;
 
 static const struct ht_case cases[] = {
 	{ "ud-send", "datagrams of every length arrive with a true GRH", ud_send },
@@ -278,7 +368,11 @@ static const struct ht_case cases[] = {
 	{ "ud-inline", "an inline datagram is taken at post time", ud_inline },
 	{ "ud-too-long", "the MTU is the longest datagram", ud_too_long },
 	{ "ud-no-rdma", "RDMA operations on a UD QP fail and touch nothing", ud_no_rdma },
-	{ "ud-small-receive", "a datagram never writes behind its receive", ud_small_receive },
+	{ "ud-small-receive", "a datagram that is too long is lost, its receive stays",
+	  ud_small_receive, &no },
+	{ "ud-small-receive-srq", "so it is with a shared receive queue", ud_small_receive, &yes },
+	{ "ud-packet-kind", "a completion says in its sl which kind of packet it was",
+	  ud_packet_kind },
 };
 
 void basic_ud(void)

@@ -24,6 +24,9 @@
 #include <linux/ktime.h>
 #include "cq.h"
 
+static_assert(HODP_NET_IPV4 == RDMA_NETWORK_IPV4);
+static_assert(HODP_NET_IPV6 == RDMA_NETWORK_IPV6);
+
 /* A kernel consumer's ring: the entries that were not polled yet. */
 static u32 hodp_cq_first(const struct hodp_cq *cq)
 {

@@ -12,6 +12,7 @@
 #include <linux/percpu.h>
 #include <linux/sizes.h>
 #include <linux/xarray.h>
+#include <rdma/ib_addr.h>
 #include <rdma/ib_verbs.h>
 
 /* The limits are counts, where SZ_ says nothing of bytes. */
@@ -52,7 +53,7 @@ enum hodp_counter {
 	HODP_CNT_BYTES, /* payload bytes moved */
 	HODP_CNT_RNR, /* receiver-not-ready replies */
 	HODP_CNT_RETRIES, /* peer not reachable, tried again */
-	HODP_CNT_UD_DROPS, /* datagrams without a receive buffer or QP */
+	HODP_CNT_UD_DROPS, /* datagrams that nobody got, for whatever reason */
 	HODP_CNT_CQ_OVERRUNS,
 	HODP_CNT_MAX,
 };
@@ -76,7 +77,8 @@ struct hodp_counters {
  * @counters: the same as @mirrors->counters, summed by stats.c
  * @link: in the module's device list, under its lock (device.c)
  * @ndev, @ndev_tracker: the netdev and the reference to it; NULL once the
- *        device is gone; under the module's lock
+ *        device is gone; under the module's lock, or read by whoever holds a QP:
+ *        the device goes after its last QP
  *
  * The three xarrays are locked with interrupts off (the *_irq variants).
  */
@@ -103,6 +105,12 @@ struct hodp_device {
 static inline struct hodp_device *to_hodp_device(struct ib_device *ibdev)
 {
 	return container_of(ibdev, struct hodp_device, ibdev);
+}
+
+/* The active MTU: what fits into a packet of @ndev beside RoCEv2's headers. */
+static inline enum ib_mtu hodp_active_mtu(const struct net_device *ndev)
+{
+	return iboe_get_mtu(READ_ONCE(ndev->mtu)) ?: IB_MTU_256;
 }
 
 static inline void hodp_count(struct hodp_device *dev, enum hodp_counter which,

@@ -366,7 +366,7 @@ int hodp_device_query_port(struct ib_device *ibdev, u32 port,
 		attr->phys_state = IB_PORT_PHYS_STATE_LINK_UP;
 	else if (netif_get_flags(ndev) & IFF_UP)
 		attr->phys_state = IB_PORT_PHYS_STATE_POLLING;
-	attr->active_mtu = iboe_get_mtu(READ_ONCE(ndev->mtu)) ?: IB_MTU_256;
+	attr->active_mtu = hodp_active_mtu(ndev);
 	hodp_device_query_speed(ibdev, ndev, attr);
 	dev_put(ndev);
 	return 0;

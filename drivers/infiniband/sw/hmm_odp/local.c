@@ -293,6 +293,16 @@ static enum hodp_verdict hodp_local_send(struct hodp_qp *qp,
 						       HODP_V_FAULT;
 }
 
+/* Does the payload fit into a packet?  There is nothing between two QPs of a
+ * device that could not carry more; but what works here works on a wire, too.
+ */
+static bool hodp_local_ud_fits(struct hodp_qp *qp)
+{
+	enum ib_mtu mtu = hodp_active_mtu(hodp_qp_dev(qp)->ndev);
+
+	return qp->op.total <= ib_mtu_enum_to_int(mtu);
+}
+
 static enum hodp_verdict hodp_local_ud(struct hodp_qp *qp)
 {
 	const struct hodp_send_wqe *wqe = &qp->op.wqe;
@@ -303,6 +313,11 @@ static enum hodp_verdict hodp_local_ud(struct hodp_qp *qp)
 
 	if (!hodp_ah_copy(dev, wqe->ud.ahn, qp->ibqp.pd, &av))
 		return hodp_local_finish(qp, IB_WC_LOC_QP_OP_ERR);
+	/* IBTA C10-93.1.1: no packet and no error, it just does not arrive. */
+	if (unlikely(!hodp_local_ud_fits(qp))) {
+		hodp_count(dev, HODP_CNT_UD_DROPS, 1);
+		return hodp_local_finish(qp, IB_WC_SUCCESS);
+	}
 	if (!hodp_gid_is_mcast(&av.dgid))
 		to = hodp_qp_get(dev, wqe->ud.dest_qpn);
 	verdict = hodp_local_send(qp, &av, to);

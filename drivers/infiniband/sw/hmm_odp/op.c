@@ -15,7 +15,6 @@
 #define HODP_SEND_FLAGS                                         \
 	(IB_SEND_FENCE | IB_SEND_SIGNALED | IB_SEND_SOLICITED | \
 	 IB_SEND_INLINE | IB_SEND_IP_CSUM)
-#define HODP_UD_MAX 4096
 
 static int hodp_op_copy_inline(struct hodp_op *op, const struct hodp_qp *qp,
 			       const void *tail)
@@ -43,14 +42,12 @@ static int hodp_op_copy_sges(struct hodp_op *op, const struct hodp_qp *qp,
 	return 0;
 }
 
-static int hodp_op_check_length(const struct hodp_op *op,
-				const struct hodp_qp *qp)
+/* Whether a datagram fits into a packet is no error: see hodp_local_ud(). */
+static int hodp_op_check_length(const struct hodp_op *op)
 {
-	u64 max = hodp_qp_is_ud(qp) ? HODP_UD_MAX : HODP_MAX_MSG;
-
 	if (op->row->flags & HODP_OP_ATOMIC)
 		return op->total == 8 ? 0 : -EMSGSIZE;
-	return op->total <= max ? 0 : -EMSGSIZE;
+	return op->total <= HODP_MAX_MSG ? 0 : -EMSGSIZE;
 }
 
 /* Everything about the copied header that needs no memory. */
@@ -72,7 +69,7 @@ static int hodp_op_decode(struct hodp_op *op, const struct hodp_qp *qp,
 		ret = hodp_op_copy_inline(op, qp, tail);
 	else
 		ret = hodp_op_copy_sges(op, qp, tail);
-	return ret ?: hodp_op_check_length(op, qp);
+	return ret ?: hodp_op_check_length(op);
 }
 
 int hodp_op_fetch(struct hodp_op *op, struct hodp_qp *qp)

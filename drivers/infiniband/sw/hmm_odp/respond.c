@@ -341,6 +341,14 @@ static void hodp_dgram_finish(struct hodp_qp *qp, enum ib_wc_status status)
 	qp->rx_cur = NULL;
 }
 
+/* Nobody gets the current datagram. */
+static void hodp_dgram_drop(struct hodp_qp *qp)
+{
+	hodp_count(hodp_qp_dev(qp), HODP_CNT_UD_DROPS, 1);
+	kfree(qp->rx_cur);
+	qp->rx_cur = NULL;
+}
+
 /* A receive request for the current datagram; false: it was dropped. */
 static bool hodp_dgram_take_recv(struct hodp_qp *qp)
 {
@@ -358,9 +366,7 @@ static bool hodp_dgram_take_recv(struct hodp_qp *qp)
 	}
 	if (ret < 0)
 		hodp_qp_error(qp, IB_EVENT_QP_FATAL);
-	hodp_count(hodp_qp_dev(qp), HODP_CNT_UD_DROPS, 1);
-	kfree(qp->rx_cur);
-	qp->rx_cur = NULL;
+	hodp_dgram_drop(qp);
 	return false;
 }
 
@@ -394,8 +400,12 @@ static bool hodp_dgram_deliver(struct hodp_qp *qp)
 	struct hodp_miss miss;
 	long ret;
 
+	/* IBTA class D: too long, so dropped, and the request waits for the
+	 * next one.  With an SRQ, too (class E would fail the QP): whoever
+	 * knows a Q_Key could end the QP, and the next datagram may fit.
+	 */
 	if (total > hodp_inbound_room(&qp->rx_in)) {
-		hodp_dgram_finish(qp, IB_WC_LOC_LEN_ERR);
+		hodp_dgram_drop(qp);
 		return true;
 	}
 	if (hodp_inbound_bind(qp, &qp->rx_in, total)) {

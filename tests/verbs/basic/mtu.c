@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Datagrams and the active MTU, to one QP and to a multicast group: what fits
+ * arrives, one byte more does not, and is no error (IBTA C10-93.1.1). The MTU
+ * is the netdev's, so the case makes a netdev and a device of its own.
+ */
+#include <arpa/inet.h>
+
+#include "basic.h"
+
+#define LEN	(8 * HT_PAGE)
+#define GRH	40
+#define QKEY	0x11111111
+#define DEV	"hodpmtu"
+#define NET	"hodpmtu-net"
+
+static struct ht_pair p;
+static struct ht_mr mr[2];
+static uint8_t *buf[2];
+
+static void shell(const char *command)
+{
+	int status = system(command);
+
+	ht_check(status == 0, "%s: status 0x%x", command, status);
+}
+
+static void set_mtu(int mtu)
+{
+	char text[80];
+
+	snprintf(text, sizeof(text), "ip link set " NET " mtu %d", mtu);
+	shell(text);
+}
+
+static bool has_ipv4_gid(const char *dev)
+{
+	char text[120];
+
+	snprintf(text, sizeof(text),
+		 "grep -qs 'ffff:0a4d' /sys/class/infiniband/%s/ports/1/gids/*", dev);
+	return system(text) == 0;
+}
+
+static void make_device(void)
+{
+	struct ht_dev d;
+
+	ht_open(&d, ht_opt.dev);
+	if (!d.is_hodp)
+		ht_skip("rdma link add makes hmm_odp devices only here");
+	ht_close(&d);
+	/* What a failed run left behind. */
+	shell("ip link delete " NET " 2> /dev/null || true");
+	shell("ip link add " NET " type dummy");
+	set_mtu(9000);
+	shell("ip link set " NET " up");
+	shell("ip addr add 10.77.90.1/24 dev " NET);
+	shell("rdma link add " DEV " type hmm_odp netdev " NET);
+	ht_wait_until(has_ipv4_gid(DEV), "the GID of the new device");
+	ht_opt.dev = DEV;
+	ht_opt.peer = DEV;
+}
+
+static struct ht_wr datagram(struct ibv_ah *ah, uint32_t qpn, uint64_t id, uint32_t len)
+{
+	return (struct ht_wr){
+		.id = id, .op = IBV_WR_SEND, .len = len, .lkey = mr[0].mr->lkey,
+		.addr = ht_iova(&mr[0], buf[0]), .ah = ah, .qpn = qpn, .qkey = QKEY,
+	};
+}
+
+/* One that fits, one that does not; and the receives are the same. */
+static void edge(struct ibv_ah *ah, uint32_t qpn, uint32_t mtu, uint64_t seed)
+{
+	struct ibv_port_attr port;
+	struct ibv_wc wc;
+	struct ht_wr w;
+
+	ht_ok(ibv_query_port(p.s[0].dev->ctx, 1, &port));
+	ht_eq(128U << port.active_mtu, mtu);
+	ht_fill(buf[0], LEN, seed, 0);
+	memset(buf[1], 0x77, LEN);
+	ht_recv(&p.s[1], seed, &mr[1], buf[1], LEN);
+	w = datagram(ah, qpn, 1, mtu + 1);
+	ht_do(&p.s[0], &w);
+	ht_no_wc(p.s[1].rcq, 20);
+	ht_check_value(buf[1], LEN, 0x77, "memory, after a datagram above the MTU");
+	w = datagram(ah, qpn, 2, mtu);
+	ht_do(&p.s[0], &w);
+	ht_want_wc(p.s[1].rcq, &wc, seed, IBV_WC_SUCCESS);
+	ht_eq(wc.byte_len, GRH + mtu);
+	ht_check_fill(buf[1] + GRH, mtu, seed, 0, "a datagram of a whole MTU");
+	ht_check_value(buf[1] + GRH + mtu, LEN - GRH - mtu, 0x77, "memory behind it");
+	ht_eq(ht_state(&p.s[0]), IBV_QPS_RTS);
+	ht_eq(ht_state(&p.s[1]), IBV_QPS_RTS);
+}
+
+static void ud_mtu(const void *arg)
+{
+	static const struct { int netdev; uint32_t active; } rows[] = {
+		{ 9000, 4096 }, { 1500, 1024 }, { 2500, 2048 }, { 4200, 4096 }, { 700, 512 },
+	};
+	struct ht_conf conf = { .type = IBV_QPT_UD };
+	struct ibv_ah *ah[2];
+	struct ibv_ah_attr attr;
+	union ibv_gid group = { .raw = { 0xff, 0x0e, [10] = 0xff, 0xff, 239, 1, 2, 3 } };
+
+	make_device();
+	ht_pair_get(&p, &conf);
+	for (int i = 0; i < 2; i++) {
+		buf[i] = aligned_alloc(HT_PAGE, LEN);
+		ht_fill(buf[i], LEN, 0, 0);
+		ht_mr_get(&mr[i], p.s[i].pd, buf[i], LEN, HT_ODP, IBV_ACCESS_LOCAL_WRITE);
+	}
+	ht_ok(ibv_attach_mcast(p.s[1].qp, &group, 0));
+	for (int i = 0; i < 2; i++) {
+		ht_ah_attr(&attr, &p.s[0], i ? &group : &p.s[1].dev->gid);
+		ah[i] = ibv_create_ah(p.s[0].pd, &attr);
+		ht_check(ah[i], "ibv_create_ah: %s", strerror(errno));
+	}
+	for (size_t i = 0; i < HT_LEN(rows); i++) {
+		set_mtu(rows[i].netdev);
+		edge(ah[0], p.s[1].qp->qp_num, rows[i].active, 500 + i);
+		edge(ah[1], 0xffffff, rows[i].active, 600 + i);
+	}
+	ht_ok(ibv_detach_mcast(p.s[1].qp, &group, 0));
+	for (int i = 0; i < 2; i++) {
+		ht_ok(ibv_destroy_ah(ah[i]));
+		ht_mr_put(&mr[i]);
+	}
+	ht_pair_put(&p);
+	shell("rdma link delete " DEV);
+	shell("ip link delete " NET);
+}
+
+static const struct ht_case cases[] = {
+	{ "ud-mtu", "the active MTU is the longest datagram, to one and to many", ud_mtu },
+};
+
+void basic_mtu(void)
+{
+	ht_add_all(cases, HT_LEN(cases));
+}
