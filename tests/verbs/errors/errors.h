@@ -9,6 +9,7 @@ void errors_local(void);
 void errors_receive(void);
 void errors_register(void);
 void errors_memory(void);
+void errors_commands(void);
 void errors_hostile(void);
 
 #endif /* ERRORS_H */

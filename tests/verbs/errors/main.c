@@ -13,6 +13,7 @@ int main(int argc, char **argv)
 	errors_receive();
 	errors_register();
 	errors_memory();
+	errors_commands();
 	errors_hostile();
 	return ht_run();
 }

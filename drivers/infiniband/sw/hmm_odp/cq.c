@@ -49,6 +49,7 @@ int hodp_cq_init(struct hodp_cq *cq, const struct ib_cq_init_attr *attr,
 	if (attr->flags & ~IB_UVERBS_CQ_FLAGS_TIMESTAMP_COMPLETION)
 		return -EOPNOTSUPP;
 	cq->timestamps = attr->flags & IB_UVERBS_CQ_FLAGS_TIMESTAMP_COMPLETION;
+	mutex_init(&cq->resize_lock);
 	spin_lock_init(&cq->lock);
 
 	ret = ida_alloc_range(&dev->cqns, 1, HODP_MAX_CQ, GFP_KERNEL);
@@ -69,6 +70,7 @@ void hodp_cq_destroy(struct hodp_cq *cq)
 {
 	hodp_queue_free(&cq->q);
 	ida_free(&to_hodp_device(cq->ibcq.device)->cqns, cq->cqn);
+	mutex_destroy(&cq->resize_lock);
 }
 
 /* Entries that are copied with the lock held, and interrupts off. */
@@ -97,12 +99,13 @@ static int hodp_cq_move(struct hodp_ring *to, const struct hodp_ring *from,
 	return to->own != n;
 }
 
-int hodp_cq_swap(struct hodp_cq *cq, struct hodp_queue *q)
+static int hodp_cq_replace(struct hodp_cq *cq, struct hodp_queue *q)
 {
 	unsigned long flags;
 	u32 first;
 	int ret;
 
+	lockdep_assert_held(&cq->resize_lock);
 	/* The process does not poll meanwhile: where it stands is the start. */
 	/* Pairs with the process's release store of cons. */
 	first = smp_load_acquire(&cq->q.ring.hdr->cons);
@@ -116,6 +119,20 @@ int hodp_cq_swap(struct hodp_cq *cq, struct hodp_queue *q)
 		spin_unlock_irqrestore(&cq->lock, flags);
 		cond_resched();
 	} while (ret > 0);
+	return ret;
+}
+
+int hodp_cq_swap(struct hodp_cq *cq, struct hodp_queue *q)
+{
+	int ret;
+
+	/* The core lets several threads of a process resize one CQ at a time:
+	 * without this the ring that is being read may be freed, and the index
+	 * where its consumer stands be taken for one of another ring.
+	 */
+	mutex_lock(&cq->resize_lock);
+	ret = hodp_cq_replace(cq, q);
+	mutex_unlock(&cq->resize_lock);
 	return ret;
 }
 

@@ -3,6 +3,7 @@
 #ifndef HODP_CQ_H
 #define HODP_CQ_H
 
+#include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include "dev.h"
 #include "queue.h"
@@ -12,6 +13,8 @@
  * @ibcq: embedded core object
  * @cqn: number (immutable)
  * @timestamps: completions carry the time (immutable)
+ * @resize_lock: one resize at a time, and so the ring stays while one is moved;
+ *        taken before @lock
  * @lock: guards everything below; irq-safe, because kernel consumers poll and
  *        arm from any context
  * @q: the ring; the kernel is its producer
@@ -22,6 +25,7 @@ struct hodp_cq {
 	struct ib_cq ibcq;
 	u32 cqn;
 	bool timestamps;
+	struct mutex resize_lock; /* see above */
 	spinlock_t lock; /* see above */
 	struct hodp_queue q;
 	u32 armed;
@@ -64,8 +68,10 @@ int hodp_cq_alloc_ring(struct hodp_queue *q, u32 cqe, struct ib_ucontext *uctx);
  *     on failure
  *
  * The entries that are kept begin at index 0 of the new ring, where its
- * consumer index stands.  The process must not poll meanwhile.
+ * consumer index stands.  The process must not poll meanwhile; if it does, or
+ * resizes the CQ in several threads, only its own completions suffer.
  *
+ * Context: process.
  * Return: 0, -EINVAL (more entries are outstanding than the new ring has),
  * -EPROTO (the process corrupted its index).
  */
