@@ -22,6 +22,11 @@
  *
  * The kernel trusts nothing in a ring that a process can write: it keeps its
  * own index, copies an entry once, and validates the copy.
+ *
+ * Room for what is to come: whatever of an entry means nothing for its opcode is
+ * zero, or the entry fails with IB_WC_LOC_QP_OP_ERR; so a later kernel can give
+ * it a meaning.  An answer's comp_mask says which fields behind it are there; a
+ * process ignores bits that it does not know.
  */
 #ifndef HMM_ODP_ABI_H
 #define HMM_ODP_ABI_H
@@ -30,7 +35,11 @@
 #include <linux/types.h>
 #include <rdma/ib_user_ioctl_cmds.h>
 
-#define HODP_UVERBS_ABI_VERSION 1
+/*
+ * Far from every other provider's: rxe's takes whatever device is named rxe...,
+ * and nothing but this number keeps it off ours.
+ */
+#define HODP_UVERBS_ABI_VERSION 4801
 
 /* On the doorbell file; the argument is the QP number. */
 #define HODP_IOCTL_RING_SEND _IO(0xd0, 0x00)
@@ -65,10 +74,12 @@ struct hodp_send_wqe {
 	__u32 opcode; /* enum ib_uverbs_wr_opcode */
 	__u32 send_flags; /* enum ib_uverbs_send_flags */
 	__u32 imm_inv; /* immediate (big endian) or rkey to invalidate */
-	__u32 num_sge;
-	__u32 inline_len; /* bytes */
+	__u32 num_sge; /* 0 with inline data */
+	__u32 inline_len; /* bytes; 0 without inline data */
 	__u32 reserved;
 	union {
+		/* The first, so that an initialiser clears all of it. */
+		__aligned_u64 raw[4];
 		struct {
 			__aligned_u64 remote_addr;
 			__u32 rkey;
@@ -94,7 +105,6 @@ struct hodp_send_wqe {
 			__u32 access;
 			__u32 reserved;
 		} reg;
-		__aligned_u64 raw[4];
 	};
 };
 
@@ -142,6 +152,8 @@ struct hodp_ring_info {
 struct hodp_alloc_ucontext_resp {
 	__u32 max_inline; /* bytes, the largest that a QP can be given */
 	__s32 doorbell_fd; /* close-on-exec; the process closes it */
+	__u32 comp_mask; /* 0 */
+	__u32 reserved;
 };
 
 /*
@@ -155,29 +167,31 @@ enum hodp_query_context_attrs {
 struct hodp_create_cq_resp {
 	struct hodp_ring_info ring;
 	__u32 cqn;
-	__u32 reserved;
+	__u32 comp_mask; /* 0 */
 };
 
 struct hodp_resize_cq_resp {
 	struct hodp_ring_info ring;
+	__u32 comp_mask; /* 0 */
+	__u32 reserved;
 };
 
 struct hodp_create_srq_resp {
 	struct hodp_ring_info ring;
 	__u32 srqn;
-	__u32 reserved;
+	__u32 comp_mask; /* 0 */
 };
 
 struct hodp_create_qp_resp {
 	struct hodp_ring_info sq;
 	struct hodp_ring_info rq; /* all zero with an SRQ */
 	__u32 max_inline; /* bytes, granted */
-	__u32 reserved;
+	__u32 comp_mask; /* 0 */
 };
 
 struct hodp_create_ah_resp {
 	__u32 ahn;
-	__u32 reserved;
+	__u32 comp_mask; /* 0 */
 };
 
 #endif /* HMM_ODP_ABI_H */

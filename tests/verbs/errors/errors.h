@@ -10,6 +10,7 @@ void errors_receive(void);
 void errors_register(void);
 void errors_memory(void);
 void errors_commands(void);
+void errors_reserved(void);
 void errors_hostile(void);
 
 #endif /* ERRORS_H */

@@ -4,15 +4,13 @@
  *
  * The rings are shared memory: a process may write anything into them at any
  * time. It may hurt itself that way (its QPs may go to ERR), and nobody else.
- * The rings are found in /proc/self/maps, the layout is that of the ABI header.
+ * The layout of the rings is that of the ABI header.
  *
  * The attacker's region is a piece of a larger buffer: what lies around it must
  * never change. A victim in a process of its own transfers and compares all
  * the time. That the kernel has not warned is checked by whoever runs this.
  */
 #include <pthread.h>
-#include <rdma/hmm_odp-abi.h>
-#include <rdma/ib_user_verbs.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -20,101 +18,15 @@
 #include <sys/wait.h>
 
 #include "errors.h"
+#include "rings.h"
 
 #define LEN	(16 * HT_PAGE)
 #define OPEN	(6 * HT_PAGE)		/* [OPEN, 2 * OPEN) is registered */
-#define RINGS	16
-
-struct ring {
-	struct hodp_ring_hdr *hdr;
-	uint8_t *entries;
-	size_t size;
-	bool is_cq;
-};
 
 static struct ht_pair p;
 static struct ht_mem mem[2];
 static struct ht_mr mr[2];
-static struct ring rings[RINGS];
-static int num_rings;
 static volatile bool stop;
-
-static bool is_known(const void *at)
-{
-	for (int i = 0; i < num_rings; i++) {
-		if (rings[i].hdr == at)
-			return true;
-	}
-	return false;
-}
-
-/* What is mapped of the device and not known yet. */
-static void find_rings(bool is_cq)
-{
-	unsigned long from, to;
-	char line[400];
-	FILE *f = fopen("/proc/self/maps", "r");
-
-	ht_true(f != NULL);
-	while (fgets(line, sizeof(line), f) && num_rings < RINGS) {
-		if (!strstr(line, "uverbs") || sscanf(line, "%lx-%lx", &from, &to) != 2 ||
-		    is_known((void *)from))
-			continue;
-		rings[num_rings++] = (struct ring){
-			.hdr = (void *)from, .size = to - from, .is_cq = is_cq,
-			.entries = (uint8_t *)from + HODP_RING_ENTRIES_OFFSET,
-		};
-	}
-	fclose(f);
-}
-
-static int doorbell_file(void)
-{
-	char path[64], text[200];
-
-	for (int fd = 0; fd < 64; fd++) {
-		ssize_t n;
-
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		n = readlink(path, text, sizeof(text) - 1);
-		if (n < 0)
-			continue;
-		text[n] = 0;
-		if (strstr(text, "hmm_odp-doorbell"))
-			return fd;
-	}
-	return -1;
-}
-
-/* Both doorbells: the short one, and post_send without work requests. */
-static void doorbell(const struct ibv_qp *qp)
-{
-	static int bell = -2;
-	struct {
-		struct ib_uverbs_cmd_hdr hdr;
-		struct ib_uverbs_post_send cmd;
-	} c = {
-		.hdr = {
-			.command = IB_USER_VERBS_CMD_POST_SEND,
-			.in_words = sizeof(c) / 4,
-			.out_words = sizeof(struct ib_uverbs_post_send_resp) / 4,
-		},
-	};
-	struct ib_uverbs_post_send_resp resp;
-
-	c.cmd.response = (uintptr_t)&resp;
-	c.cmd.qp_handle = qp->handle;
-	c.cmd.wqe_size = sizeof(struct ib_uverbs_send_wr);
-	if (bell == -2)
-		bell = doorbell_file();
-	if (bell >= 0) {
-		ioctl(bell, HODP_IOCTL_RING_SEND, qp->qp_num);
-		ioctl(bell, HODP_IOCTL_RING_RECV, qp->qp_num);
-	}
-	/* It may fail: what counts is that nothing else happens. */
-	if (write(qp->context->cmd_fd, &c, sizeof(c)) < 0)
-		return;
-}
 
 static void setup(struct ht_pair *pair)
 {
@@ -123,7 +35,6 @@ static void setup(struct ht_pair *pair)
 	ht_pair_open(pair, &conf);
 	if (!pair->s[0].dev->is_hodp)
 		ht_skip("the layout of this device's rings is another");
-	num_rings = 0;
 	for (int i = 0; i < 2; i++) {
 		struct ht_side *s = &pair->s[i];
 
@@ -131,6 +42,7 @@ static void setup(struct ht_pair *pair)
 		s->rcq = ibv_create_cq(s->dev->ctx, 64, NULL, NULL, 0);
 		ht_true(s->scq && s->rcq);
 	}
+	num_rings = 0;
 	find_rings(true);
 	ht_check(num_rings == 4, "%d rings of 4 CQs in /proc/self/maps", num_rings);
 	ht_pair_create(pair);

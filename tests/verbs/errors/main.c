@@ -14,6 +14,7 @@ int main(int argc, char **argv)
 	errors_register();
 	errors_memory();
 	errors_commands();
+	errors_reserved();
 	errors_hostile();
 	return ht_run();
 }

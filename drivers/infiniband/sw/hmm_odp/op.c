@@ -12,14 +12,13 @@
 #include "op.h"
 #include "qp.h"
 
-#define HODP_SEND_FLAGS                                         \
-	(IB_SEND_FENCE | IB_SEND_SIGNALED | IB_SEND_SOLICITED | \
-	 IB_SEND_INLINE | IB_SEND_IP_CSUM)
+#define HODP_SEND_FLAGS \
+	(IB_SEND_FENCE | IB_SEND_SIGNALED | IB_SEND_SOLICITED | IB_SEND_INLINE)
 
 static int hodp_op_copy_inline(struct hodp_op *op, const struct hodp_qp *qp,
 			       const void *tail)
 {
-	if (!(op->row->flags & HODP_OP_INLINE) ||
+	if (!(op->row->flags & HODP_OP_INLINE) || op->wqe.num_sge ||
 	    op->wqe.inline_len > qp->max_inline)
 		return -EINVAL;
 	memcpy(op->data, tail, op->wqe.inline_len);
@@ -33,7 +32,7 @@ static int hodp_op_copy_sges(struct hodp_op *op, const struct hodp_qp *qp,
 {
 	u32 i;
 
-	if (op->wqe.num_sge > qp->max_send_sge)
+	if (op->wqe.num_sge > qp->max_send_sge || op->wqe.inline_len)
 		return -EINVAL;
 	memcpy(op->sge, tail, op->wqe.num_sge * sizeof(op->sge[0]));
 	barrier();
@@ -50,6 +49,26 @@ static int hodp_op_check_length(const struct hodp_op *op)
 	return op->total <= HODP_MAX_MSG ? 0 : -EMSGSIZE;
 }
 
+/* What means nothing for this opcode: zero, or the entry is not valid. */
+static u64 hodp_op_reserved(const struct hodp_op *op, const struct hodp_qp *qp)
+{
+	const struct hodp_send_wqe *wqe = &op->wqe;
+	u64 rest = wqe->reserved;
+
+	if (!(op->row->flags & (HODP_OP_IMM | HODP_OP_INV)))
+		rest |= wqe->imm_inv;
+	if (op->row->flags & HODP_OP_ATOMIC)
+		return rest | wqe->atomic.reserved;
+	rest |= wqe->raw[2] | wqe->raw[3];
+	if (op->row->flags & (HODP_OP_WRITE | HODP_OP_READ))
+		return rest | wqe->rdma.reserved;
+	if (hodp_qp_is_ud(qp))
+		return rest | wqe->ud.reserved;
+	if (op->row->flags & HODP_OP_KERNEL)
+		return rest | wqe->reg.reserved;
+	return rest | wqe->raw[0] | wqe->raw[1];
+}
+
 /* Everything about the copied header that needs no memory. */
 static int hodp_op_decode(struct hodp_op *op, const struct hodp_qp *qp,
 			  const void *tail)
@@ -63,8 +82,13 @@ static int hodp_op_decode(struct hodp_op *op, const struct hodp_qp *qp,
 		return -EINVAL;
 	if ((op->row->flags & HODP_OP_KERNEL) && hodp_queue_is_user(&qp->sq))
 		return -EINVAL;
+	if (unlikely(hodp_op_reserved(op, qp)))
+		return -EINVAL;
 	if (op->row->flags & HODP_OP_LOCAL)
-		return op->wqe.num_sge ? -EINVAL : 0;
+		return op->wqe.num_sge || op->wqe.inline_len ||
+				       op->wqe.send_flags & IB_SEND_INLINE ?
+			       -EINVAL :
+			       0;
 	if (op->wqe.send_flags & IB_SEND_INLINE)
 		ret = hodp_op_copy_inline(op, qp, tail);
 	else
@@ -150,7 +174,6 @@ static int hodp_op_encode_data(const struct hodp_qp *qp,
 
 	if (wr->num_sge < 0 || wr->num_sge > qp->max_send_sge)
 		return -EINVAL;
-	wqe->num_sge = wr->num_sge;
 	if (wr->send_flags & IB_SEND_INLINE) {
 		u8 *data = (u8 *)(wqe + 1);
 
@@ -165,6 +188,7 @@ static int hodp_op_encode_data(const struct hodp_qp *qp,
 		}
 		return 0;
 	}
+	wqe->num_sge = wr->num_sge;
 	for (i = 0; i < wr->num_sge; i++) {
 		sge[i].addr = wr->sg_list[i].addr;
 		sge[i].length = wr->sg_list[i].length;
@@ -204,12 +228,12 @@ int hodp_op_from_wr(const struct hodp_qp *qp, const struct ib_send_wr *wr,
 	wqe->wr_id = wr->wr_id;
 	wqe->opcode = wr->opcode;
 	wqe->send_flags = wr->send_flags;
-	wqe->imm_inv = (__force u32)wr->ex.imm_data;
+	if (row->flags & (HODP_OP_IMM | HODP_OP_INV))
+		wqe->imm_inv = (__force u32)wr->ex.imm_data;
 	if (hodp_qp_is_ud(qp)) {
 		wqe->ud.ahn = to_hodp_ah(ud_wr(wr)->ah)->ahn;
 		wqe->ud.dest_qpn = ud_wr(wr)->remote_qpn;
 		wqe->ud.qkey = ud_wr(wr)->remote_qkey;
-		wqe->ud.reserved = ud_wr(wr)->pkey_index;
 	} else {
 		hodp_op_encode_target(wr, row, wqe);
 	}

@@ -69,7 +69,7 @@ static const struct hodp_opcode hodp_opcodes[] = {
 	},
 	[IB_WR_LOCAL_INV] = {
 		.name = "LOCAL_INV",
-		.flags = HODP_OP_LOCAL,
+		.flags = HODP_OP_LOCAL | HODP_OP_INV,
 		.qps = HODP_QPS_RC,
 		.wc = IB_WC_LOCAL_INV,
 	},

@@ -14,7 +14,7 @@ enum {
 	HODP_OP_READ = 1 << 2, /* data from remote memory */
 	HODP_OP_ATOMIC = 1 << 3, /* 8 bytes come back */
 	HODP_OP_IMM = 1 << 4, /* carries immediate data */
-	HODP_OP_INV = 1 << 5, /* invalidates a key at the peer */
+	HODP_OP_INV = 1 << 5, /* invalidates a key, the peer's if not LOCAL */
 	HODP_OP_LOCAL = 1 << 6, /* never leaves the device */
 	HODP_OP_INLINE = 1 << 7, /* the payload may be inline */
 	HODP_OP_KERNEL = 1 << 8, /* kernel consumers only */

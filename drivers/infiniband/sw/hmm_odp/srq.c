@@ -55,7 +55,7 @@ static int hodp_rq_take(struct hodp_rq *rq, struct hodp_recv *recv)
 	wqe = hodp_ring_head(ring);
 	recv->wr_id = READ_ONCE(wqe->wr_id);
 	recv->num_sge = READ_ONCE(wqe->num_sge);
-	if (unlikely(recv->num_sge > rq->max_sge)) {
+	if (unlikely(recv->num_sge > rq->max_sge || READ_ONCE(wqe->reserved))) {
 		recv->num_sge = 0;
 		ret = -EINVAL;
 	} else {

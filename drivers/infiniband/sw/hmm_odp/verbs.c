@@ -519,7 +519,7 @@ ADD_UVERBS_ATTRIBUTES_SIMPLE(
 	hodp_query_context, UVERBS_OBJECT_DEVICE, UVERBS_METHOD_QUERY_CONTEXT,
 	UVERBS_ATTR_PTR_OUT(HODP_ATTR_QUERY_CONTEXT_RESP,
 			    UVERBS_ATTR_STRUCT(struct hodp_alloc_ucontext_resp,
-					       doorbell_fd),
+					       reserved),
 			    UA_MANDATORY));
 
 const struct uapi_definition hodp_uapi[] = {

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+#ifndef RINGS_H
+#define RINGS_H
+
+#include <rdma/hmm_odp-abi.h>
+
+#include "hodp_test.h"
+
+#define RINGS	16
+
+struct ring {
+	struct hodp_ring_hdr *hdr;
+	uint8_t *entries;
+	size_t size;
+	bool is_cq;
+};
+
+extern struct ring rings[RINGS];
+extern int num_rings;
+
+/* Add what is mapped of the device and not known yet. */
+void find_rings(bool is_cq);
+/* The file of the short doorbell, or -1. */
+int doorbell_file(void);
+/* Both doorbells: the short one, and post_send without work requests. */
+void doorbell(const struct ibv_qp *qp);
+
+#endif /* RINGS_H */
