@@ -147,6 +147,79 @@ static void states_bad_values(const void *arg)
 	ht_pair_put(&p);
 }
 
+/* There is no path to migrate to, and that is said; not migrating is all right. */
+static void states_migration(const void *arg)
+{
+	static const enum ibv_mig_state states[] = { IBV_MIG_REARM, IBV_MIG_ARMED, 7 };
+	struct ibv_qp_attr a = { .qp_state = IBV_QPS_RTS, .alt_port_num = 1, .alt_timeout = 14 };
+	struct ibv_qp_init_attr init;
+	static struct ht_rig r;
+
+	ht_rig_get(&r, NULL, LEN);
+	if (!r.a->dev->is_hodp)
+		ht_skip("this device may migrate");
+	ht_ah_attr(&a.alt_ah_attr, r.a, &r.b->dev->gid);
+	ht_errno(ibv_modify_qp(r.a->qp, &a, IBV_QP_STATE | IBV_QP_ALT_PATH), EINVAL);
+	for (size_t i = 0; i < HT_LEN(states); i++) {
+		a.path_mig_state = states[i];
+		ht_errno(ibv_modify_qp(r.a->qp, &a, IBV_QP_STATE | IBV_QP_PATH_MIG_STATE), EINVAL);
+	}
+	a.path_mig_state = IBV_MIG_MIGRATED;
+	ht_ok(ibv_modify_qp(r.a->qp, &a, IBV_QP_STATE | IBV_QP_PATH_MIG_STATE));
+	ht_ok(ibv_query_qp(r.a->qp, &a, 0x1fffff, &init));
+	ht_eq(a.path_mig_state, IBV_MIG_MIGRATED);
+	ht_fill(r.p[0], LEN, 133, 0);
+	ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0], LEN, &r.mr[1], r.p[1]);
+	ht_check_bytes(r.p[1], r.p[0], LEN, "a WRITE afterwards");
+	ht_rig_put(&r);
+}
+
+/* Without responder resources no READ and no atomic; WRITE and SEND need none. */
+static void states_no_resources(const void *arg)
+{
+	static const enum ibv_wr_opcode ops[] = {
+		IBV_WR_RDMA_READ, IBV_WR_ATOMIC_FETCH_AND_ADD, IBV_WR_ATOMIC_CMP_AND_SWP,
+	};
+	struct ibv_qp_attr a = { .qp_state = IBV_QPS_RTR };
+	static struct ht_rig r;
+	struct ht_addr ad[2];
+	struct ibv_wc wc;
+	struct ht_wr w;
+
+	ht_rig_get(&r, NULL, LEN);
+	for (int i = 0; i < 2; i++)
+		ht_addr_of(&ad[i], &r.pair.s[i]);
+	for (size_t i = 0; i < HT_LEN(ops); i++) {
+		for (int k = 0; k < 2; k++)
+			ht_ok(ht_to(&r.pair.s[k], IBV_QPS_RESET));
+		ht_connect(r.a, &r.pair.conf, &ad[1]);
+		ht_ok(ht_to_init(r.b, &r.pair.conf));
+		a.path_mtu = r.pair.conf.mtu;
+		a.dest_qp_num = ad[0].qpn;
+		a.rq_psn = ad[0].psn;
+		ht_ah_attr(&a.ah_attr, r.b, &ad[0].gid);
+		ht_ok(ibv_modify_qp(r.b->qp, &a, IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU |
+				    IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
+				    IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER));
+		ht_ok(ht_to_rts(r.b, &r.pair.conf));
+		ht_fill(r.p[0], LEN, 134, 0);
+		ht_fill(r.p[1], LEN, 135, 0);
+		ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0] + 64, 64, &r.mr[1], r.p[1] + 64);
+		ht_check_fill(r.p[1] + 64, 64, 134, 64, "a WRITE");
+		ht_recv(r.b, 1, &r.mr[1], r.p[1] + 256, 64);
+		w = ht_rig_wr(&r, IBV_WR_SEND, 256, 64, 0);
+		ht_do(r.a, &w);
+		ht_want_wc(r.b->rcq, &wc, 1, IBV_WC_SUCCESS);
+		ht_check_fill(r.p[1] + 256, 64, 134, 256, "a SEND");
+		w = ht_rig_wr(&r, ops[i], 0, 8, 0);
+		w.swap = 7;
+		ht_do_status(r.a, &w, IBV_WC_REM_INV_REQ_ERR);
+		ht_check_fill(r.p[0], LEN, 134, 0, "the requester's memory");
+		ht_check_fill(r.p[1], 64, 135, 0, "the responder's memory");
+	}
+	ht_rig_put(&r);
+}
+
 /* query_qp tells what modify_qp and create_qp were told. */
 static void states_query(const void *arg)
 {
@@ -312,6 +385,9 @@ static const struct ht_case cases[] = {
 	{ "states-ud", "UD: legal state changes work, all others are EINVAL", states_all, &ud },
 	{ "states-missing", "a missing or a foreign attribute is EINVAL", states_missing },
 	{ "states-bad-values", "wrong values are EINVAL and change nothing", states_bad_values },
+	{ "states-migration", "an alternate path is refused, not forgotten", states_migration },
+	{ "states-no-resources", "max_dest_rd_atomic 0 refuses READs and atomics",
+	  states_no_resources },
 	{ "states-query", "query_qp tells what was set", states_query },
 	{ "states-sqd", "SQD drains the send queue, holds it back, and goes on", states_sqd },
 	{ "states-posting", "posting too early is EINVAL", states_posting },

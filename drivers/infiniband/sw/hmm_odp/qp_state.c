@@ -62,6 +62,13 @@ static int hodp_qp_check_attr(struct hodp_qp *qp, const struct ib_qp_attr *attr,
 		return -EINVAL;
 	if ((mask & IB_QP_DEST_QPN) && attr->dest_qp_num > 0xffffff)
 		return -EINVAL;
+	/* There is one path, and nothing that could migrate to another; as the
+	 * core has it for RoCE.
+	 */
+	if ((mask & IB_QP_ALT_PATH) ||
+	    ((mask & IB_QP_PATH_MIG_STATE) &&
+	     attr->path_mig_state != IB_MIG_MIGRATED))
+		return -EINVAL;
 	if (mask & IB_QP_AV)
 		return hodp_qp_check_av(qp, &attr->ah_attr);
 	return 0;
@@ -105,8 +112,6 @@ static void hodp_qp_store_attr(struct hodp_qp *qp,
 		a->min_rnr_timer = attr->min_rnr_timer;
 	if (mask & IB_QP_DEST_QPN)
 		a->dest_qp_num = attr->dest_qp_num;
-	if (mask & IB_QP_PATH_MIG_STATE)
-		a->path_mig_state = attr->path_mig_state;
 	if (mask & IB_QP_EN_SQD_ASYNC_NOTIFY)
 		a->en_sqd_async_notify = attr->en_sqd_async_notify;
 }

@@ -57,6 +57,10 @@ static enum hodp_reply hodp_respond_bad_recv(struct hodp_qp *qp,
 static bool hodp_respond_allowed(const struct hodp_qp *qp,
 				 const struct hodp_opcode *row)
 {
+	/* IBTA 9.7.4.1.4: no responder resources, no READs and no atomics. */
+	if ((row->flags & (HODP_OP_READ | HODP_OP_ATOMIC)) &&
+	    !qp->attr.max_dest_rd_atomic)
+		return false;
 	return (qp->attr.qp_access_flags & row->remote_access) ==
 	       row->remote_access;
 }
