@@ -265,6 +265,42 @@ static void register_keys(const void *arg)
 	}
 }
 
+/*
+ * Who has some keys can guess no other: neither is the low byte a count, nor the
+ * same for all; and where the indexes begin depends on the device.
+ */
+static void register_key_variants(const void *arg)
+{
+	enum { N = 256 };
+	int steps[256] = { 0 }, seen[256] = { 0 }, most = 0, distinct = 0;
+	struct ht_mem m;
+	uint32_t last;
+
+	setup();
+	if (!dev.is_hodp)
+		ht_skip("this device makes its keys in its own way");
+	ht_mem_get(&m, HT_ANON, HT_PAGE, 0);
+	for (int i = 0; i <= N; i++) {
+		struct ht_mr mr;
+		uint32_t key;
+
+		ht_mr_get(&mr, pd, m.p, 64, HT_ODP, HT_ACCESS_ALL);
+		key = mr.mr->rkey;
+		if (i)
+			steps[(key - last) & 0xff]++;
+		seen[key & 0xff]++;
+		last = key;
+		ht_mr_put(&mr);
+	}
+	for (int i = 0; i < 256; i++) {
+		most = HT_MAX(most, steps[i]);
+		distinct += seen[i] > 0;
+	}
+	/* 256 of 256 drawn at random: 162 on average, below 128 or 12 alike never. */
+	ht_check(most < 12, "%d of %d keys follow from the one before", most, N);
+	ht_check(distinct > 128, "only %d variants among %d keys", distinct, N + 1);
+}
+
 static const int pinned, odp = IBV_ACCESS_ON_DEMAND;
 static const enum ht_mem_kind ext4 = HT_DAX_EXT4, xfs = HT_DAX_XFS;
 
@@ -281,6 +317,7 @@ static const struct ht_case cases[] = {
 	{ "register-implicit", "only (0, SIZE_MAX) on demand is the whole space", register_implicit },
 	{ "register-dax-ext4", "pinning fsdax on ext4 is EOPNOTSUPP, ODP works", register_dax, &ext4 },
 	{ "register-dax-xfs", "pinning fsdax on xfs is EOPNOTSUPP, ODP works", register_dax, &xfs },
+	{ "register-key-variants", "no key follows from another", register_key_variants },
 	{ "register-keys", "no key is given out twice in a row", register_keys },
 };
 

@@ -10,6 +10,7 @@
 #include <linux/mutex.h>
 #include <linux/netdevice.h>
 #include <linux/percpu.h>
+#include <linux/siphash.h>
 #include <linux/sizes.h>
 #include <linux/xarray.h>
 #include <rdma/ib_addr.h>
@@ -70,7 +71,8 @@ struct hodp_counters {
  * @ahs: AH number -> struct hodp_ah_entry; look-ups under RCU
  * @cqns, @srqns: numbers in use; under their own locks
  * @next_qpn, @next_mr, @next_ah: cyclic allocation; under the xarray's lock
- * @next_key: low byte of the next memory key
+ * @mr_rounds: how often @next_mr began anew; likewise
+ * @key_secret: what the low bytes of memory keys are made of (immutable)
  * @mcast_lock: guards @mcasts; sleeps, as whoever needs it may
  * @mcasts: multicast groups, see mcast.c
  * @mirrors: what the mirrors share, and may outlive the device with
@@ -92,7 +94,8 @@ struct hodp_device {
 	u32 next_qpn;
 	u32 next_mr;
 	u32 next_ah;
-	atomic_t next_key;
+	u32 mr_rounds;
+	siphash_key_t key_secret;
 	struct mutex mcast_lock; /* see above */
 	struct list_head mcasts;
 	struct hodp_mirrors *mirrors;

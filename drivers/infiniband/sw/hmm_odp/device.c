@@ -35,6 +35,7 @@
 #include <rdma/ib_user_verbs.h>
 #include "device.h"
 #include "mirror.h"
+#include "mr.h"
 #include "verbs.h"
 
 static DEFINE_MUTEX(hodp_devices_lock);
@@ -118,6 +119,7 @@ static void hodp_device_init(struct hodp_device *dev,
 	xa_init_flags(&dev->qps, XA_FLAGS_ALLOC | XA_FLAGS_LOCK_IRQ);
 	xa_init_flags(&dev->mrs, XA_FLAGS_ALLOC | XA_FLAGS_LOCK_IRQ);
 	xa_init_flags(&dev->ahs, XA_FLAGS_ALLOC | XA_FLAGS_LOCK_IRQ);
+	hodp_mr_init_keys(dev);
 	ida_init(&dev->cqns);
 	ida_init(&dev->srqns);
 	mutex_init(&dev->mcast_lock);

@@ -3,8 +3,11 @@
  * Memory regions: the only translation from IOVA to memory.
  *
  * A key is (index << 8 | variant).  The index finds the region in
- * hodp_device.mrs, the whole key must match: the variant of the next user of
- * an index differs, so a stale key does not hit the new region.
+ * hodp_device.mrs, the whole key must match.  Indexes are given out in turn,
+ * from a random one on.  An index's variant is random, and another one each time
+ * that the numbers have gone round; so who has one key can guess no other, and
+ * a stale key does not hit the next region of its index.  (A kernel consumer
+ * chooses the variants of a REG_MR region by itself.)
  *
  * Kinds (enum hodp_mr_kind)
  *   on demand   holds a reference to its process's mirror and two numbers;
@@ -20,6 +23,8 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
+#include <linux/random.h>
+#include <linux/siphash.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <rdma/ib_umem.h>
@@ -36,6 +41,11 @@
 	(IB_ACCESS_LOCAL_WRITE | HODP_ACCESS_REMOTE | IB_ACCESS_ON_DEMAND | \
 	 IB_ACCESS_HUGETLB | IB_ACCESS_OPTIONAL)
 
+/* The first index of a device is up to here: a higher one makes each look-up of
+ * a key dearer, by a level of the table.
+ */
+#define HODP_MR_START SZ_256K
+
 static bool hodp_mr_is_implicit(u64 start, u64 length, u64 iova)
 {
 	return !start && !iova && length == U64_MAX;
@@ -43,10 +53,45 @@ static bool hodp_mr_is_implicit(u64 start, u64 length, u64 iova)
 
 /* ---- numbering ---- */
 
+void hodp_mr_init_keys(struct hodp_device *dev)
+{
+	get_random_bytes(&dev->key_secret, sizeof(dev->key_secret));
+	dev->next_mr = get_random_u32_inclusive(1, HODP_MR_START);
+}
+
+/* Of @index, when the numbers have gone round @rounds times: the step is odd,
+ * and hence never back to the last variant.
+ */
+static u8 hodp_mr_variant(const struct hodp_device *dev, u32 index, u32 rounds)
+{
+	u64 hash = siphash_1u32(index, &dev->key_secret);
+
+	return (u8)hash + rounds * ((u8)(hash >> 8) | 1);
+}
+
+/* Reserve an index and make its key; nobody finds the region yet. */
+static int hodp_mr_number(struct hodp_device *dev, struct hodp_mr *mr)
+{
+	u32 index, rounds;
+	int ret;
+
+	xa_lock_irq(&dev->mrs);
+	ret = __xa_alloc_cyclic(&dev->mrs, &index, NULL,
+				XA_LIMIT(1, HODP_MAX_MR), &dev->next_mr,
+				GFP_KERNEL);
+	if (ret == 1)
+		dev->mr_rounds++;
+	rounds = dev->mr_rounds;
+	xa_unlock_irq(&dev->mrs);
+	if (ret < 0)
+		return ret == -EBUSY ? -ENOMEM : ret;
+	mr->key = index << 8 | hodp_mr_variant(dev, index, rounds);
+	return 0;
+}
+
 static int hodp_mr_publish(struct hodp_mr *mr, struct ib_pd *pd)
 {
 	struct hodp_device *dev = to_hodp_device(pd->device);
-	u32 index;
 	int ret;
 
 	mr->ibmr.pd = pd;
@@ -54,16 +99,13 @@ static int hodp_mr_publish(struct hodp_mr *mr, struct ib_pd *pd)
 	refcount_set(&mr->refs, 1);
 	init_completion(&mr->gone);
 	rwlock_init(&mr->use);
-	/* Reserve the index first: the key must be there when it is found. */
-	ret = xa_alloc_cyclic_irq(&dev->mrs, &index, NULL,
-				  XA_LIMIT(1, HODP_MAX_MR), &dev->next_mr,
-				  GFP_KERNEL);
-	if (ret < 0)
-		return ret == -EBUSY ? -ENOMEM : ret;
-	mr->key = index << 8 | (atomic_inc_return(&dev->next_key) & 0xff);
+	/* The number first: the key must be there when the region is found. */
+	ret = hodp_mr_number(dev, mr);
+	if (ret)
+		return ret;
 	mr->ibmr.lkey = mr->key;
 	mr->ibmr.rkey = mr->key;
-	xa_store_irq(&dev->mrs, index, mr, GFP_KERNEL);
+	xa_store_irq(&dev->mrs, mr->key >> 8, mr, GFP_KERNEL);
 	return 0;
 }
 

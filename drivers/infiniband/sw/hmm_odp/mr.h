@@ -133,6 +133,9 @@ int hodp_mr_fast_reg(struct hodp_device *dev, struct ib_pd *pd, u32 lkey,
 int hodp_mr_invalidate(struct hodp_device *dev, struct ib_pd *pd, u32 key,
 		       bool remote);
 
+/* Before the first region of a device: where its keys begin, at random. */
+void hodp_mr_init_keys(struct hodp_device *dev);
+
 struct hodp_span;
 
 /**
