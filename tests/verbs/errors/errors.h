@@ -11,6 +11,7 @@ void errors_register(void);
 void errors_memory(void);
 void errors_commands(void);
 void errors_reserved(void);
+void errors_mcast(void);
 void errors_hostile(void);
 
 #endif /* ERRORS_H */

@@ -15,6 +15,7 @@ int main(int argc, char **argv)
 	errors_memory();
 	errors_commands();
 	errors_reserved();
+	errors_mcast();
 	errors_hostile();
 	return ht_run();
 }

@@ -37,6 +37,9 @@ struct hodp_mirrors;
 #define HODP_MAX_MSG SZ_1G
 #define HODP_MAX_MCAST 1024
 #define HODP_MAX_MCAST_QP 64
+/* A quarter of each for one user: see mcast.c. */
+#define HODP_USER_MCAST (HODP_MAX_MCAST / 4)
+#define HODP_USER_MCAST_QP (HODP_MAX_MCAST_QP / 4)
 #define HODP_FIRST_QPN 16
 #define HODP_LAST_QPN 0xfffffe
 

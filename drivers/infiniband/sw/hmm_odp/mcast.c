@@ -7,6 +7,12 @@
  * datagram to a group costs a walk of it, which is what the few groups of a
  * host are worth.
  *
+ * Groups and places in a group are few, and whoever opens the device can ask for
+ * them.  So a user can be in a quarter of the groups only, and have a quarter of
+ * a group's members: three others find room whatever he does.  A user is the
+ * one who joins, by his real user ID; a kernel consumer is nobody and has what
+ * there is.  The device reports what one user can have.
+ *
  * The core takes a process's QP out of its groups before it destroys it, and
  * refuses to destroy a kernel consumer's that is a member.  Nothing here leans
  * on that: a number is looked up when it is used.
@@ -22,6 +28,7 @@
  * @mgid: its GID (immutable)
  * @num: members, at least 1
  * @qpns: their numbers, in no order
+ * @users: whose they are; INVALID_UID: a kernel consumer's
  *
  * All under hodp_device.mcast_lock.
  */
@@ -30,6 +37,7 @@ struct hodp_mcast {
 	union ib_gid mgid;
 	u32 num;
 	u32 qpns[HODP_MAX_MCAST_QP];
+	kuid_t users[HODP_MAX_MCAST_QP];
 };
 
 static struct hodp_mcast *hodp_mcast_find(struct hodp_device *dev,
@@ -70,25 +78,57 @@ static u32 hodp_mcast_index(const struct hodp_mcast *mc, u32 qpn)
 	return i;
 }
 
-int hodp_mcast_attach(struct hodp_device *dev, const union ib_gid *mgid,
-		      u32 qpn)
+/* Members of @mc that are @user's. */
+static u32 hodp_mcast_share(const struct hodp_mcast *mc, kuid_t user)
 {
-	struct hodp_mcast *mc;
-	int ret = 0;
-	u32 i;
+	u32 i, n = 0;
+
+	for (i = 0; i < mc->num; i++)
+		n += uid_eq(mc->users[i], user);
+	return n;
+}
+
+/* May @user have one more member in @mc, which is NULL for a new group? */
+static bool hodp_mcast_may_join(struct hodp_device *dev,
+				const struct hodp_mcast *mc, kuid_t user)
+{
+	u32 groups = 0, share = mc ? hodp_mcast_share(mc, user) : 0;
+
+	lockdep_assert_held(&dev->mcast_lock);
+	if (!uid_valid(user))
+		return true;
+	if (share)
+		return share < HODP_USER_MCAST_QP;
+	list_for_each_entry(mc, &dev->mcasts, link)
+		groups += hodp_mcast_share(mc, user) != 0;
+	return groups < HODP_USER_MCAST;
+}
+
+/* One more member of the group @mgid.  Return: 0, -ENOMEM. */
+static int hodp_mcast_join(struct hodp_device *dev, const union ib_gid *mgid,
+			   u32 qpn, kuid_t user)
+{
+	struct hodp_mcast *mc = hodp_mcast_find(dev, mgid);
+
+	if (mc && hodp_mcast_index(mc, qpn) < mc->num)
+		return 0;
+	if (!hodp_mcast_may_join(dev, mc, user))
+		return -ENOMEM;
+	mc = mc ?: hodp_mcast_new(dev, mgid);
+	if (!mc || mc->num == HODP_MAX_MCAST_QP)
+		return -ENOMEM;
+	mc->users[mc->num] = user;
+	mc->qpns[mc->num++] = qpn;
+	return 0;
+}
+
+int hodp_mcast_attach(struct hodp_device *dev, const union ib_gid *mgid,
+		      u32 qpn, kuid_t user)
+{
+	int ret;
 
 	mutex_lock(&dev->mcast_lock);
-	mc = hodp_mcast_find(dev, mgid) ?: hodp_mcast_new(dev, mgid);
-	if (!mc) {
-		ret = -ENOMEM;
-		goto out;
-	}
-	i = hodp_mcast_index(mc, qpn);
-	if (i == HODP_MAX_MCAST_QP)
-		ret = -ENOMEM;
-	else if (i == mc->num)
-		mc->qpns[mc->num++] = qpn;
-out:
+	ret = hodp_mcast_join(dev, mgid, qpn, user);
 	mutex_unlock(&dev->mcast_lock);
 	return ret;
 }
@@ -104,7 +144,9 @@ int hodp_mcast_detach(struct hodp_device *dev, const union ib_gid *mgid,
 	mc = hodp_mcast_find(dev, mgid);
 	i = mc ? hodp_mcast_index(mc, qpn) : 0;
 	if (mc && i < mc->num) {
-		mc->qpns[i] = mc->qpns[--mc->num];
+		mc->num--;
+		mc->qpns[i] = mc->qpns[mc->num];
+		mc->users[i] = mc->users[mc->num];
 		if (!mc->num) {
 			list_del(&mc->link);
 			kfree(mc);

@@ -3,6 +3,7 @@
 #ifndef HODP_MCAST_H
 #define HODP_MCAST_H
 
+#include <linux/uidgid.h>
 #include <net/ipv6.h>
 #include <rdma/ib_addr.h>
 #include "dev.h"
@@ -17,12 +18,14 @@ static inline bool hodp_gid_is_mcast(const union ib_gid *gid)
  * @dev: device
  * @mgid: the group, which comes into being with its first member
  * @qpn: the member
+ * @user: whose it is; INVALID_UID: a kernel consumer's
  *
  * Being a member twice is being one.  Context: process.
- * Return: 0, -ENOMEM (memory, members of the group, groups).
+ * Return: 0, -ENOMEM (memory; members of the group or groups, in all or of this
+ * user).
  */
 int hodp_mcast_attach(struct hodp_device *dev, const union ib_gid *mgid,
-		      u32 qpn);
+		      u32 qpn, kuid_t user);
 
 /* Undo it.  Context: process.  Return: 0, -EINVAL (is no member). */
 int hodp_mcast_detach(struct hodp_device *dev, const union ib_gid *mgid,

@@ -9,6 +9,7 @@
  *
  * A kernel consumer comes with a NULL udata, or with NULL attributes.
  */
+#include <linux/cred.h>
 #include <rdma/ib_mad.h>
 #include <rdma/ib_user_ioctl_verbs.h>
 #include <rdma/uverbs_ioctl.h>
@@ -439,7 +440,8 @@ static int hodp_verbs_attach_mcast(struct ib_qp *ibqp, union ib_gid *gid,
 				   u16 lid)
 {
 	return hodp_mcast_attach(to_hodp_device(ibqp->device), gid,
-				 ibqp->qp_num);
+				 ibqp->qp_num,
+				 ibqp->uobject ? current_uid() : INVALID_UID);
 }
 
 static int hodp_verbs_detach_mcast(struct ib_qp *ibqp, union ib_gid *gid,

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Multicast: who is in a group gets every datagram to it, who is not gets none;
+ * and one user cannot take all groups, or all places of a group.
+ */
+#include "errors.h"
+
+#define LEN	(4 * HT_PAGE)
+#define GRH	40
+#define QKEY	0x11111111
+#define OTHER	4711	/* a user who has nothing yet */
+
+static struct ht_pair p;
+static struct ht_mr mr[2];
+static uint8_t *buf[2];
+
+static union ibv_gid group(int n)
+{
+	return (union ibv_gid){
+		.raw = { 0xff, 0x0e, [10] = 0xff, 0xff, 239, 7, n >> 8, n },
+	};
+}
+
+static int attach(const struct ht_side *s, int n)
+{
+	union ibv_gid g = group(n);
+
+	return ibv_attach_mcast(s->qp, &g, 0);
+}
+
+static int detach(const struct ht_side *s, int n)
+{
+	union ibv_gid g = group(n);
+
+	return ibv_detach_mcast(s->qp, &g, 0);
+}
+
+static void setup(void)
+{
+	struct ht_conf conf = { .type = IBV_QPT_UD };
+
+	ht_pair_get(&p, &conf);
+	for (int i = 0; i < 2; i++) {
+		buf[i] = aligned_alloc(HT_PAGE, LEN);
+		ht_fill(buf[i], LEN, 430 + i, 0);
+		ht_mr_get(&mr[i], p.s[i].pd, buf[i], LEN, ht_best_mr(p.s[i].dev),
+			  IBV_ACCESS_LOCAL_WRITE);
+	}
+}
+
+static void send_to(int n, size_t off, uint32_t len)
+{
+	union ibv_gid g = group(n);
+	struct ibv_ah_attr attr;
+	struct ibv_ah *ah;
+	struct ht_wr w;
+
+	ht_ah_attr(&attr, &p.s[0], &g);
+	ah = ibv_create_ah(p.s[0].pd, &attr);
+	ht_check(ah, "ibv_create_ah: %s", strerror(errno));
+	w = (struct ht_wr){
+		.id = n, .op = IBV_WR_SEND, .len = len, .lkey = mr[0].mr->lkey,
+		.addr = ht_iova(&mr[0], buf[0] + off), .ah = ah, .qpn = 0xffffff,
+		.qkey = QKEY,
+	};
+	ht_do(&p.s[0], &w);
+	ht_ok(ibv_destroy_ah(ah));
+}
+
+/* Three QPs of one receive CQ; the first two are members. */
+static void mcast_members(const void *arg)
+{
+	struct ht_conf conf = { .type = IBV_QPT_UD };
+	struct ht_side s[3];
+	struct ht_addr a;
+	struct ibv_wc wc;
+	int seen = 0;
+
+	setup();
+	for (int i = 0; i < 3; i++) {
+		ht_side_clone(&s[i], &p.s[1], &conf);
+		ht_addr_of(&a, &p.s[0]);
+		ht_connect(&s[i], &conf, &a);
+		ht_recv(&s[i], i, &mr[1], buf[1] + i * 1024, 1024);
+	}
+	ht_ok(attach(&s[0], 1));
+	ht_ok(attach(&s[1], 1));
+	ht_ok(attach(&s[1], 1));	/* twice is once */
+	ht_ok(attach(&s[2], 2));	/* another group */
+	ht_ok(attach(&p.s[0], 1));	/* the sender itself does not get it */
+	ht_recv(&p.s[0], 9, &mr[0], buf[0] + 3 * HT_PAGE, 1024);
+	send_to(1, 3, 500);
+	for (int i = 0; i < 2; i++) {
+		ht_next_wc(p.s[1].rcq, &wc, "of a member");
+		ht_eq(wc.status, IBV_WC_SUCCESS);
+		ht_true(wc.wr_id < 2);
+		seen |= 1 << wc.wr_id;
+		ht_eq(wc.byte_len, GRH + 500);
+		ht_check_fill(buf[1] + wc.wr_id * 1024 + GRH, 500, 430, 3, "datagram");
+	}
+	ht_eq(seen, 3);
+	ht_no_wc(p.s[1].rcq, 20);
+	ht_no_wc(p.s[0].rcq, 1);
+	ht_check_fill(buf[1] + 2048, LEN - 2048, 431, 2048, "who is not in the group");
+	/* Who left gets none. */
+	ht_ok(detach(&s[1], 1));
+	ht_check(detach(&s[1], 1) != 0, "a QP leaves a group that it is not in");
+	for (int i = 0; i < 2; i++)
+		ht_recv(&s[i], 10 + i, &mr[1], buf[1] + i * 1024, 1024);
+	send_to(1, 5, 400);
+	ht_want_wc(p.s[1].rcq, &wc, 10, IBV_WC_SUCCESS);
+	ht_check_fill(buf[1] + GRH, 400, 430, 5, "datagram to who stayed");
+	ht_no_wc(p.s[1].rcq, 20);
+	ht_ok(detach(&s[0], 1));
+	ht_ok(detach(&s[2], 2));
+	ht_ok(detach(&p.s[0], 1));
+	for (int i = 0; i < 3; i++)
+		ht_side_put(&s[i]);
+}
+
+static void other_user(void *arg)
+{
+	struct ibv_wc wc;
+
+	setup();
+	ht_sys(setresuid(OTHER, OTHER, OTHER));
+	ht_ok(attach(&p.s[1], 5000));	/* a new group */
+	ht_ok(attach(&p.s[1], 0));	/* where the first user has all he can have */
+	ht_recv(&p.s[1], 1, &mr[1], buf[1], 1024);
+	send_to(0, 7, 100);
+	ht_want_wc(p.s[1].rcq, &wc, 1, IBV_WC_SUCCESS);
+	ht_check_fill(buf[1] + GRH, 100, 430, 7, "a datagram to a crowded group");
+}
+
+static void mcast_limits(const void *arg)
+{
+	struct ht_conf conf = { .type = IBV_QPT_UD };
+	struct ht_side s[64];
+	struct ibv_device_attr *attr;
+	int groups, members;
+
+	setup();
+	if (!p.s[0].dev->is_hodp)
+		ht_skip("this device's limits are not per user");
+	attr = &p.s[0].dev->attr.orig_attr;
+	groups = attr->max_mcast_grp;
+	members = attr->max_mcast_qp_attach;
+	ht_true(members > 1 && members <= 64 && groups > 1);
+	for (int i = 0; i < groups; i++)
+		ht_ok(attach(&p.s[0], i));
+	ht_errno(attach(&p.s[0], groups), ENOMEM);
+	ht_errno(attach(&p.s[1], groups), ENOMEM);
+	ht_ok(attach(&p.s[0], 0));	/* is a member already */
+	for (int i = 1; i < members; i++) {
+		ht_side_clone(&s[i], &p.s[1], &conf);
+		ht_ok(attach(&s[i], 0));
+	}
+	ht_errno(attach(&p.s[1], 0), ENOMEM);
+	ht_join(ht_fork(other_user, NULL));
+	/* What is given back can be had again. */
+	ht_ok(detach(&p.s[0], 1));
+	ht_ok(attach(&p.s[1], groups));
+	ht_errno(attach(&p.s[0], 1), ENOMEM);
+	ht_ok(detach(&s[1], 0));
+	ht_ok(attach(&p.s[1], 0));
+}
+
+static const struct ht_case cases[] = {
+	{ "mcast-members", "a datagram to a group reaches its members and nobody else",
+	  mcast_members },
+	{ "mcast-limits", "one user cannot take all groups, nor all places in one", mcast_limits },
+};
+
+void errors_mcast(void)
+{
+	ht_add_all(cases, HT_LEN(cases));
+}
