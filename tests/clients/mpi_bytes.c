@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * mpi_bytes [-d] [-m BYTES] [CASE]: MPI, and every byte compared. TAP, by rank 0.
+ * mpi_bytes [-2d] [-m BYTES] [CASE]: MPI, and every byte compared. TAP, by rank 0.
  *
  * All ranks do the same: each sends to, writes to and reads from its right
  * neighbour. A byte's value follows from the round, its writer and its place,
  * so a byte that is late, lost or elsewhere is seen. Windows are compared
  * whole, beside what was written too.
  *
+ *   -2        two-sided only: no window is made
  *   -d        take the windows' pages away (MADV_DONTNEED) before each round;
  *             only what is not pinned may be treated so
  *   -m BYTES  the largest message, 1 MiB and 1 by default
@@ -22,7 +23,7 @@
 
 enum { GUARD = 4096 + 3 }; /* untouched bytes before what is written; odd */
 
-static int rank, ranks, left, right, count, failures, discard;
+static int rank, ranks, left, right, count, failures, discard, two_sided;
 static unsigned int round_number;
 static const char *only = "";
 static size_t largest = (1 << 20) + 1, window_size;
@@ -198,8 +199,10 @@ int main(int argc, char **argv)
 	MPI_Init(&argc, &argv);
 	MPI_Comm_rank(MPI_COMM_WORLD, &rank);
 	MPI_Comm_size(MPI_COMM_WORLD, &ranks);
-	while ((c = getopt(argc, argv, "dm:")) != -1) {
-		if (c == 'd')
+	while ((c = getopt(argc, argv, "2dm:")) != -1) {
+		if (c == '2')
+			two_sided = 1;
+		else if (c == 'd')
 			discard = 1;
 		else if (c == 'm')
 			largest = strtoull(optarg, NULL, 0);
@@ -217,8 +220,10 @@ int main(int argc, char **argv)
 	uint64_t *cell = map(4096);
 	MPI_Win win, cells;
 
-	MPI_Win_create(base, window_size, 1, MPI_INFO_NULL, MPI_COMM_WORLD, &win);
-	MPI_Win_create(cell, 4096, sizeof(*cell), MPI_INFO_NULL, MPI_COMM_WORLD, &cells);
+	if (!two_sided) {
+		MPI_Win_create(base, window_size, 1, MPI_INFO_NULL, MPI_COMM_WORLD, &win);
+		MPI_Win_create(cell, 4096, sizeof(*cell), MPI_INFO_NULL, MPI_COMM_WORLD, &cells);
+	}
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		size_t n = sizes[i] ? sizes[i] : largest;
 
@@ -226,19 +231,21 @@ int main(int argc, char **argv)
 			continue;
 		if (wanted("send"))
 			send_case(n, from, to);
-		if (wanted("put"))
+		if (wanted("put") && !two_sided)
 			put_case(n, from, base, win);
-		if (wanted("put-lock"))
+		if (wanted("put-lock") && !two_sided)
 			lock_case(n, from, base, win);
-		if (wanted("get"))
+		if (wanted("get") && !two_sided)
 			get_case(n, to, base, win);
 		if (n >= 8 && wanted("allreduce"))
 			allreduce_case(n, from, to);
 	}
-	if (wanted("fetch-and-add"))
+	if (wanted("fetch-and-add") && !two_sided)
 		counter_case(cells);
-	MPI_Win_free(&cells);
-	MPI_Win_free(&win);
+	if (!two_sided) {
+		MPI_Win_free(&cells);
+		MPI_Win_free(&win);
+	}
 	MPI_Bcast(&failures, 1, MPI_INT, 0, MPI_COMM_WORLD);
 	if (!rank) {
 		printf("1..%d\n", count);
