@@ -178,6 +178,35 @@ static void register_large(const void *arg)
 	}
 }
 
+/*
+ * What would take forever to pin, and a table that the kernel warns of, is an errno at
+ * once. Untouched and read-only: nothing but the huge zero page could be pinned.
+ */
+static void register_large_pinned(const void *arg)
+{
+	static const size_t gib[] = { 1024, 1025, 4096, 65536 };
+	uint8_t *p;
+
+	setup();
+	/* Other drivers pin 2^28 pages one by one before they say no. */
+	if (!dev.is_hodp)
+		ht_skip("tried on hmm_odp only");
+	for (size_t i = 0; i < HT_LEN(gib); i++) {
+		p = mmap(NULL, gib[i] * HT_GIB, PROT_READ,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		ht_check(p != MAP_FAILED, "mmap of %zu GiB: %s", gib[i], strerror(errno));
+		ht_sys(madvise(p, gib[i] * HT_GIB, MADV_HUGEPAGE));
+		refused(p, gib[i] * HT_GIB, IBV_ACCESS_REMOTE_READ, ENOMEM, "a pinned region");
+		ht_sys(munmap(p, gib[i] * HT_GIB));
+	}
+	/* From any place in a page. */
+	p = mmap(NULL, 1024 * HT_GIB + HT_PAGE, PROT_READ,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ht_check(p != MAP_FAILED, "mmap: %s", strerror(errno));
+	refused(p + HT_PAGE - 1, 1024 * HT_GIB, IBV_ACCESS_REMOTE_READ, ENOMEM,
+		"a pinned region from the end of a page");
+}
+
 static void register_zero(const void *arg)
 {
 	const int *odp = arg;
@@ -312,6 +341,7 @@ static const struct ht_case cases[] = {
 	{ "register-iova-pinned", "impossible iovas are refused", register_iova, &pinned },
 	{ "register-iova-odp", "impossible iovas are refused", register_iova, &odp },
 	{ "register-large", "on-demand regions up to 1 TiB register", register_large },
+	{ "register-large-pinned", "a pinned region of 1 TiB is an errno, and no warning", register_large_pinned },
 	{ "register-zero-pinned", "a region of 0 bytes gives access to nothing", register_zero, &pinned },
 	{ "register-zero-odp", "a region of 0 bytes gives access to nothing", register_zero, &odp },
 	{ "register-implicit", "only (0, SIZE_MAX) on demand is the whole space", register_implicit },

@@ -226,12 +226,15 @@ static int hodp_mr_init_pinned(struct hodp_mr *mr, u64 start, u64 length,
 	struct ib_umem *umem;
 
 	mr->kind = HODP_MR_TABLE;
+	/* kvcalloc() warns of a larger table; refuse before a page is pinned. */
+	if (length / PAGE_SIZE >= INT_MAX / sizeof(*mr->table))
+		return -ENOMEM;
 	umem = ib_umem_get_va(mr->ibmr.pd->device, start, length, access);
 	if (IS_ERR(umem))
 		return PTR_ERR(umem);
 	mr->table_max = ib_umem_num_pages(umem);
-	mr->table =
-		kvcalloc(mr->table_max, sizeof(*mr->table), GFP_KERNEL_ACCOUNT);
+	mr->table = kvcalloc(mr->table_max, sizeof(*mr->table),
+			     GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!mr->table) {
 		ib_umem_release(umem);
 		return -ENOMEM;
