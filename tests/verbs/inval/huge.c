@@ -107,7 +107,69 @@ static void part_moves(const void *arg)
 	ht_check_fill(to, 16 * HT_PAGE, 2, 40 * HT_PAGE, "what moved");
 }
 
+/* A counter of the device's port. */
+static long counter(const char *name)
+{
+	char path[200];
+	long n = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/class/infiniband/%s/ports/1/hw_counters/%s",
+		 ibv_get_device_name(v.r.b->dev->ctx->device), name);
+	f = fopen(path, "r");
+	ht_check(f && fscanf(f, "%ld", &n) == 1, "%s: %s", path, strerror(errno));
+	fclose(f);
+	return n;
+}
+
+/*
+ * A huge page that is mapped page by page is one entry of the device, but its pages
+ * go one at a time, and the event names no more than the one. The first page, one in
+ * the middle and the last page, each of another huge page.
+ */
+static void by_pages(const void *arg)
+{
+	static const size_t gone[] = { 100, 512, 1535 };
+	struct ibv_sge sge;
+	long before;
+
+	iv_get(&v, HT_THP, 2 * IV_LEN);
+	iv_fill(&v, 0, v.len, 1);
+	ht_eq(huge_kib(v.p), v.len / HT_KIB);
+	/* A right that changes and comes back splits the mapping, not the page. */
+	for (size_t i = 0; i < v.len; i += HT_HUGE) {
+		ht_sys(mprotect(v.p + i + 3 * HT_PAGE, HT_PAGE, PROT_READ));
+		ht_sys(mprotect(v.p + i + 3 * HT_PAGE, HT_PAGE, PROT_READ | PROT_WRITE));
+	}
+	/* Nobody puts them together again. */
+	ht_sys(madvise(v.p, v.len, MADV_NOHUGEPAGE));
+	iv_fill(&v, 0, v.len, 2);
+	ht_eq(huge_kib(v.p), 0);
+	sge = (struct ibv_sge){ ht_iova(&v.mr, v.p), v.len, v.mr.mr->lkey };
+	ht_ok(ibv_advise_mr(v.r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
+			    IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1));
+	for (size_t i = 0; i < HT_LEN(gone); i++) {
+		size_t off = gone[i] * HT_PAGE, chunk = off / HT_HUGE * HT_HUGE;
+
+		before = v.r.b->dev->is_hodp ? counter("page_invalidations") : 0;
+		ht_sys(madvise(v.p + off, HT_PAGE, MADV_DONTNEED));
+		/* Else the case shows nothing: it was one entry.  The port's
+		 * counters are read anew only after a while. */
+		if (v.r.b->dev->is_hodp) {
+			ht_wait_until(counter("page_invalidations") != before,
+				      "an invalidation");
+			ht_eq(counter("page_invalidations") - before, HT_HUGE / HT_PAGE);
+		}
+		iv_read_value(&v, off, HT_PAGE, 0, "the page that went");
+		iv_write(&v, off, HT_PAGE, 3);
+		iv_check(&v, off, HT_PAGE, 3, "WRITE to the page in its place");
+		iv_read(&v, chunk, off - chunk, 2, "the pages before it");
+		iv_read(&v, off + HT_PAGE, chunk + HT_HUGE - off - HT_PAGE, 2, "the pages behind it");
+	}
+}
+
 static const struct ht_case cases[] = {
+	{ "huge-by-pages", "a huge page that is mapped page by page loses one page", by_pages },
 	{ "huge-split", "a huge page falls apart, RDMA follows", split },
 	{ "huge-collapse", "pages are collapsed into a huge one, RDMA follows", collapse },
 	{ "huge-part-moves", "a piece of a huge page moves away, the rest works", part_moves },

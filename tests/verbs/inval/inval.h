@@ -47,5 +47,6 @@ void inval_reclaim(void);
 void inval_uffd(void);
 void inval_prefetch(void);
 void inval_traffic(void);
+void inval_poison(void);
 
 #endif /* INVAL_H */

@@ -97,5 +97,6 @@ int main(int argc, char **argv)
 	inval_uffd();
 	inval_prefetch();
 	inval_traffic();
+	inval_poison();
 	return ht_run();
 }

@@ -3,9 +3,7 @@
  * Reclaim: pages are taken away for want of memory. What RDMA has written is
  * data: it is in the swap, or in the page, and never gone.
  */
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "inval.h"
 
@@ -43,16 +41,6 @@ static size_t present_pages(size_t off, size_t len)
 	return n;
 }
 
-static bool put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
 /* Until no page is left. Reclaim misses those that another CPU has queued for
  * the LRU; drop_caches makes all CPUs empty these queues. */
 static void page_out(size_t off, size_t len)
@@ -61,7 +49,7 @@ static void page_out(size_t off, size_t len)
 		ht_sys(madvise(v.p + off, len, MADV_PAGEOUT));
 		if (!present_pages(off, len))
 			return;
-		put("/proc/sys/vm/drop_caches", "1");
+		ht_put("/proc/sys/vm/drop_caches", "1");
 	}
 	ht_fail("MADV_PAGEOUT leaves %zu of %zu pages", present_pages(off, len), len / HT_PAGE);
 }
@@ -149,21 +137,8 @@ static void swap_traffic(const void *arg)
 
 /* --- a region that is larger than the memory the process may have -------------- */
 
-#define GROUP	"/sys/fs/cgroup/hodp-test"
-
-static void larger_than_memory(const void *arg)
+static void region_in_cgroup(size_t len, size_t piece)
 {
-	size_t len = 24 * HT_MIB, piece = 256 * HT_KIB;
-	char pid[20];
-
-	need_swap();
-	put("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
-	if (mkdir(GROUP, 0755) && errno != EEXIST)
-		ht_skip("no cgroup2 hierarchy: %s", strerror(errno));
-	if (!put(GROUP "/memory.max", "14M"))
-		ht_skip("no memory controller in cgroup2");
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	ht_true(put(GROUP "/cgroup.procs", pid));
 	memset(&v, 0, sizeof(v));
 	ht_rig_get(&v.r, NULL, piece);
 	if (ht_mr_missing(v.r.a->dev, HT_ODP))
@@ -172,6 +147,16 @@ static void larger_than_memory(const void *arg)
 	v.p = v.m.p;
 	v.len = len;
 	ht_mr_get(&v.mr, v.r.b->pd, v.p, len, HT_ODP, HT_ACCESS_ALL);
+}
+
+static void larger_than_memory(const void *arg)
+{
+	size_t len = 24 * HT_MIB, piece = 256 * HT_KIB;
+
+	need_swap();
+	ht_cgroup_enter();
+	ht_cgroup_max(14 * HT_MIB);
+	region_in_cgroup(len, piece);
 	for (size_t off = 0; off < len; off += piece)
 		iv_write(&v, off, piece, 1);
 	ht_check(present_pages(0, len) < len / HT_PAGE, "all 24 MiB are in 14 MiB of memory");
@@ -185,6 +170,37 @@ static void larger_than_memory(const void *arg)
 	}
 }
 
+/*
+ * 3 MiB of room for a prefetch of 6: what is brought in pushes out what was, and
+ * the call comes to its end all the same. Said to be done, the last of it is there.
+ */
+static void prefetch_tight(const void *arg)
+{
+	size_t len = 6 * HT_MIB, piece = 256 * HT_KIB;
+	struct ibv_sge sge;
+
+	need_swap();
+	ht_cgroup_enter();
+	region_in_cgroup(len, piece);
+	/* Once, so that all else that this needs is there already. */
+	iv_write(&v, 0, piece, 1);
+	ht_cgroup_max(ht_cgroup_current() + 3 * HT_MIB);
+	sge = (struct ibv_sge){ ht_iova(&v.mr, v.p), len, v.mr.mr->lkey };
+	for (uint64_t round = 1; round < 3; round++) {
+		for (size_t off = 0; off < len; off += piece)
+			iv_write(&v, off, piece, round);
+		ht_check(present_pages(0, len) < len / HT_PAGE, "all of it fits into memory");
+		ht_ok(ibv_advise_mr(v.r.b->pd, round & 1 ? IBV_ADVISE_MR_ADVICE_PREFETCH :
+				    IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
+				    IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1));
+		ht_check(present_pages(len - piece, piece) > piece / HT_PAGE / 2,
+			 "of the last %zu pages, %zu are there after a prefetch",
+			 piece / HT_PAGE, present_pages(len - piece, piece));
+		for (size_t off = 0; off < len; off += piece)
+			iv_read(&v, off, piece, round, "what was prefetched");
+	}
+}
+
 /* Pages are moved to make room; nobody may notice. */
 static void compaction(const void *arg)
 {
@@ -195,7 +211,7 @@ static void compaction(const void *arg)
 		ht_sys(madvise(v.p + i, HT_PAGE, MADV_DONTNEED));
 	iv_write(&v, 0, v.len, 2);
 	for (uint64_t round = 2; round < 5; round++) {
-		if (!put("/proc/sys/vm/compact_memory", "1"))
+		if (!ht_put("/proc/sys/vm/compact_memory", "1"))
 			ht_skip("this kernel does not compact on demand");
 		iv_read(&v, 0, v.len, round, "READ after compaction");
 		iv_write(&v, 0, v.len, round + 1);
@@ -215,6 +231,8 @@ static const struct ht_case cases[] = {
 	{ "swap-traffic/thp", "transfers beside MADV_PAGEOUT are right", swap_traffic, &thp },
 	{ "swap-traffic/tmpfs", "transfers beside MADV_PAGEOUT are right", swap_traffic, &tmpfs },
 	{ "swap-larger-than-memory", "a region may be larger than memory", larger_than_memory, NULL, 120 },
+	{ "prefetch-tight", "a prefetch of more than there is memory ends, and says what is true",
+	  prefetch_tight, NULL, 300 },
 	{ "compaction", "pages that are moved are followed", compaction },
 };
 

@@ -232,6 +232,23 @@ int ht_file(enum ht_mem_kind kind, size_t len, char *path, size_t path_len);
 /* Is the page at @p in memory and mapped? (/proc/self/pagemap) */
 bool ht_present(const void *p);
 
+/* Write @text into a file that is there. */
+bool ht_put(const char *path, const char *text);
+
+/* --- a memory cgroup for the rest of the case: cgroup.c -------------------- */
+
+/* Without a limit at first; the case is a skip where there is no such thing. */
+void ht_cgroup_enter(void);
+void ht_cgroup_max(size_t bytes);
+size_t ht_cgroup_current(void);
+/* A line of memory.stat, in bytes. */
+size_t ht_cgroup_stat(const char *name);
+
+/* --- states of memory that need a kernel module: mtest.c ------------------- */
+
+/* An MTEST_ command of tests/kernel/ktest/mtest.h; 0 or errno. */
+int ht_mtest(unsigned long cmd, const void *addr);
+
 /* --- devices, memory regions: dev.c --------------------------------------- */
 
 struct ht_dev {

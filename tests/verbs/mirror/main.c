@@ -37,5 +37,7 @@ int main(int argc, char **argv)
 	ht_init(argc, argv);
 	mirror_kept();
 	mirror_races();
+	mirror_edges();
+	mirror_memory();
 	return ht_run();
 }

@@ -32,5 +32,7 @@ void mirror_show(struct mirror_rig *m, int which);
 
 void mirror_kept(void);
 void mirror_races(void);
+void mirror_edges(void);
+void mirror_memory(void);
 
 #endif /* MIRROR_H */

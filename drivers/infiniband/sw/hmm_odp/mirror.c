@@ -67,23 +67,24 @@
 #include <linux/hmm.h>
 #include <linux/memcontrol.h>
 #include <linux/mmu_notifier.h>
-#include <linux/rculist.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include "chunk.h"
 #include "dev.h"
-#include "job.h"
+#include "mirrors.h"
 #include "trace.h"
+#include "vma.h"
 
 #define HODP_WINDOW_SHIFT 30
 #define HODP_WINDOW_SIZE ((unsigned long)SZ_1G)
 #define HODP_CHUNKS (1U << (HODP_WINDOW_SHIFT - HODP_CHUNK_SHIFT))
-/* Windows that are found without the xarray. */
-#define HODP_WINDOWS_NEAR 8
-
-/* How long a fault may lose against invalidations before the caller waits. */
-#define HODP_FAULT_TIMEOUT HZ
-#define HODP_FAULT_TRIES 64
+/*
+ * A fault that loses against invalidations for so long, or at the commit, tries
+ * half of its range: where memory is short, fewer pages stay for long enough.
+ */
+#define HODP_FAULT_TIMEOUT (HZ / 50 + 1)
+#define HODP_FAULT_TRIES 32
 /* Temporary arrays up to this many pages live on the stack. */
 #define HODP_FAULT_ONSTACK 16
 
@@ -102,37 +103,6 @@ struct hodp_window {
 	spinlock_t seq_lock; /* @ni's sequence */
 	struct hodp_chunk __rcu *chunk[HODP_CHUNKS];
 };
-
-/**
- * struct hodp_mirror - an address space as one device sees it
- * @shared: the device's (immutable)
- * @mm: address space, grabbed (immutable)
- * @refs: MRs and running faults
- * @link: in @shared->list, under its lock
- * @gate: its share of the places for jobs
- * @windows: address >> HODP_WINDOW_SHIFT -> window; looked up without a lock,
- *           because windows go only with the mirror
- * @near: windows seen lately, by the low bits of their index; likewise
- * @window_lock: serialises making a window
- * @dropped: entries that invalidations dropped
- */
-struct hodp_mirror {
-	struct hodp_mirrors *shared;
-	struct mm_struct *mm;
-	refcount_t refs;
-	struct list_head link;
-	struct xarray windows;
-	struct hodp_window *near[HODP_WINDOWS_NEAR];
-	struct mutex window_lock; /* making windows */
-	atomic64_t dropped;
-	struct hodp_gate gate;
-};
-
-static void hodp_mirror_count(struct hodp_mirror *m, enum hodp_counter which,
-			      u64 n)
-{
-	this_cpu_add(m->shared->counters->v[which], n);
-}
 
 /* ---- chunks ---- */
 
@@ -233,72 +203,7 @@ static const struct mmu_interval_notifier_ops hodp_mirror_ops = {
 	.invalidate = hodp_mirror_invalidate,
 };
 
-/* ---- mirrors and windows ---- */
-
-/* A mirror of the calling process, in nobody's list yet. */
-static struct hodp_mirror *hodp_mirror_new(struct hodp_mirrors *ms)
-{
-	struct hodp_mirror *m = kzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
-
-	if (!m)
-		return NULL;
-	if (hodp_gate_init(&m->gate)) {
-		kfree(m);
-		return NULL;
-	}
-	refcount_inc(&ms->refs);
-	m->shared = ms;
-	m->mm = current->mm;
-	mmgrab(m->mm);
-	refcount_set(&m->refs, 1);
-	xa_init(&m->windows);
-	mutex_init(&m->window_lock);
-	return m;
-}
-
-struct hodp_mirror *hodp_mirror_get(struct hodp_device *dev)
-{
-	struct hodp_mirrors *ms = dev->mirrors;
-	struct hodp_mirror *m;
-
-	mutex_lock(&ms->lock);
-	list_for_each_entry(m, &ms->list, link)
-		if (m->mm == current->mm && refcount_inc_not_zero(&m->refs))
-			goto out;
-	m = hodp_mirror_new(ms);
-	if (m)
-		list_add(&m->link, &ms->list);
-	else
-		m = ERR_PTR(-ENOMEM);
-out:
-	mutex_unlock(&ms->lock);
-	return m;
-}
-
-struct hodp_gate *hodp_mirror_gate(struct hodp_mirror *m)
-{
-	return &m->gate;
-}
-
-/*
- * The last task that leaves an address space finds no other owner for it.
- * (mm_users says nothing: each running fault is one of them.)
- */
-bool hodp_mirror_is_dead(const struct hodp_mirror *m)
-{
-	return !READ_ONCE(m->mm->owner);
-}
-
-bool hodp_mirror_is_current(const struct hodp_mirror *m)
-{
-	return m->mm == current->mm;
-}
-
-struct hodp_mirror *hodp_mirror_ref(struct hodp_mirror *m)
-{
-	refcount_inc(&m->refs);
-	return m;
-}
+/* ---- windows ---- */
 
 static void hodp_window_destroy(struct hodp_window *w)
 {
@@ -315,29 +220,13 @@ static void hodp_window_destroy(struct hodp_window *w)
 	kfree(w);
 }
 
-void hodp_mirror_put(struct hodp_mirror *m)
+void hodp_mirror_drop_windows(struct hodp_mirror *m)
 {
 	struct hodp_window *w;
 	unsigned long i;
 
-	might_sleep();
-	if (!refcount_dec_and_test(&m->refs))
-		return;
-	mutex_lock(&m->shared->lock);
-	list_del(&m->link);
-	mutex_unlock(&m->shared->lock);
 	xa_for_each(&m->windows, i, w)
 		hodp_window_destroy(w);
-	xa_destroy(&m->windows);
-	hodp_gate_exit(&m->gate);
-	mmdrop(m->mm);
-	hodp_mirrors_put(m->shared);
-	kfree(m);
-}
-
-u64 hodp_mirror_invalidated(const struct hodp_mirror *m)
-{
-	return atomic64_read(&m->dropped);
 }
 
 /* Find or make the window of @va.  Sleeps; the mm is alive (mmget). */
@@ -349,7 +238,7 @@ static struct hodp_window *hodp_window_make(struct hodp_mirror *m,
 	int ret;
 
 	if (w)
-		return w;
+		goto near;
 	mutex_lock(&m->window_lock);
 	w = xa_load(&m->windows, idx);
 	if (w)
@@ -371,6 +260,10 @@ static struct hodp_window *hodp_window_make(struct hodp_mirror *m,
 		goto err_remove;
 out:
 	mutex_unlock(&m->window_lock);
+near:
+	if (!IS_ERR(w) && READ_ONCE(m->near[idx % HODP_WINDOWS_NEAR]) != w)
+		/* Pairs with the dependency in hodp_window_find(): initialised. */
+		smp_store_release(&m->near[idx % HODP_WINDOWS_NEAR], w);
 	return w;
 
 err_remove:
@@ -419,7 +312,11 @@ static bool hodp_pfns_one_folio(const unsigned long *pfns, unsigned int n,
 	       page_folio(page) == page_folio(page + HODP_CHUNK_PAGES - 1);
 }
 
-/* Turn HMM's result into entries, in place.  -EFAULT: memory out of reach. */
+/*
+ * Turn HMM's result into entries, in place.  -EFAULT: memory out of reach;
+ * -EHWPOISON: a folio with a bad page.  What the kernel finds to be bad it unmaps,
+ * and a fault there fails; but it maps the bad page of a devdax mapping again.
+ */
 static int hodp_pfns_convert(unsigned long *pfns, unsigned int n)
 {
 	struct folio *seen = NULL;
@@ -433,10 +330,13 @@ static int hodp_pfns_convert(unsigned long *pfns, unsigned int n)
 			continue;
 		}
 		page = hmm_pfn_to_page(pfns[i]);
-		if (page_folio(page) != seen &&
-		    !hodp_folio_reachable(page_folio(page)))
-			return -EFAULT;
-		seen = page_folio(page);
+		if (page_folio(page) != seen) {
+			seen = page_folio(page);
+			if (!hodp_folio_reachable(seen))
+				return -EFAULT;
+			if (folio_contain_hwpoisoned_page(seen))
+				return -EHWPOISON;
+		}
 		pfns[i] = hodp_entry(page, pfns[i] & HMM_PFN_WRITE);
 	}
 	return 0;
@@ -459,12 +359,13 @@ static int hodp_chunk_take(struct hodp_chunk *c, unsigned long *pfns,
 	return 0;
 }
 
-/* Commit one chunk's share of a fault.  Return: 0, -EAGAIN (lost a race). */
-static int hodp_chunk_commit(struct hodp_window *w, unsigned long va,
-			     unsigned long *pfns, unsigned int n,
-			     unsigned long seq)
+/* Commit a fault, of one chunk.  Return: 0, -EBUSY (lost a race), errno. */
+static int hodp_chunk_commit(struct hodp_window *w,
+			     const struct hmm_range *range)
 {
+	unsigned long va = range->start, *pfns = range->hmm_pfns;
 	unsigned int idx = (va & (HODP_CHUNK_SIZE - 1)) >> PAGE_SHIFT;
+	unsigned int n = (range->end - va) >> PAGE_SHIFT;
 	bool huge = hodp_pfns_one_map(pfns);
 	unsigned long *table = NULL;
 	struct hodp_chunk *c;
@@ -490,7 +391,7 @@ static int hodp_chunk_commit(struct hodp_window *w, unsigned long va,
 		c = hodp_chunk_get(w, va);
 	}
 	if (!c) {
-		ret = -EAGAIN;
+		ret = -EBUSY;
 		goto out;
 	}
 	write_lock(&c->lock);
@@ -498,10 +399,10 @@ static int hodp_chunk_commit(struct hodp_window *w, unsigned long va,
 		WRITE_ONCE(c->table, table);
 		table = NULL;
 	}
-	if (c->dead || hodp_window_changed(w, seq))
-		ret = -EAGAIN;
+	if (c->dead || hodp_window_changed(w, range->notifier_seq))
+		ret = -EBUSY;
 	else if (!c->table && !huge)
-		ret = -EAGAIN;
+		ret = -EBUSY;
 	else
 		ret = hodp_chunk_take(c, pfns, n, idx);
 	write_unlock(&c->lock);
@@ -511,46 +412,126 @@ out:
 	return ret;
 }
 
-/* Commit a whole fault, chunk by chunk. */
-static int hodp_mirror_commit(struct hodp_window *w,
-			      const struct hmm_range *range)
+/*
+ * Hold HMM's result against the mappings: see vma.c.  A mapping that changed since
+ * HMM has looked is no matter, because pages go with it and the commit sees that;
+ * only munmap() takes the mapping before the pages, hence -EBUSY.
+ * Cuts @range before a shadow stack that was to be written.
+ * Return: 0, -EBUSY, -EPERM, -EINTR.
+ */
+static int hodp_pfns_judge(struct hmm_range *range)
 {
-	unsigned long va = range->start;
-	unsigned int done = 0;
-
-	while (va < range->end) {
-		unsigned long stop =
-			min((va | (HODP_CHUNK_SIZE - 1)) + 1, range->end);
-		unsigned int n = (stop - va) >> PAGE_SHIFT;
-		int ret;
-
-		ret = hodp_chunk_commit(w, va, range->hmm_pfns + done, n,
-					range->notifier_seq);
-		if (ret)
-			return ret;
-		done += n;
-		va = stop;
-	}
-	return 0;
-}
-
-static int hodp_mirror_fault_range(struct hodp_window *w,
-				   struct hmm_range *range)
-{
-	size_t bytes = (range->end - range->start) >> PAGE_SHIFT;
-	int tries = HODP_FAULT_TRIES;
+	bool write = range->default_flags & HMM_PFN_REQ_WRITE;
+	unsigned long *pfns = range->hmm_pfns;
+	struct mm_struct *mm = range->notifier->mm;
+	unsigned long at, stop;
 	int ret;
 
-	bytes *= sizeof(*range->hmm_pfns);
+	ret = mmap_read_lock_killable(mm);
+	if (ret)
+		return ret;
+	for (at = range->start; at < range->end; at = stop) {
+		enum hodp_vma_kind kind =
+			hodp_vma_at(mm, at, range->end, &stop);
+		unsigned int i, n = (stop - at) >> PAGE_SHIFT;
+
+		if (kind == HODP_VMA_HOLE && hodp_pfns_any(pfns, n)) {
+			ret = -EBUSY;
+			break;
+		}
+		if (kind == HODP_VMA_SHADOW && write) {
+			ret = at == range->start ? -EPERM : 0;
+			range->end = at;
+			break;
+		}
+		for (i = 0; kind == HODP_VMA_SHADOW && i < n; i++)
+			pfns[i] &= ~HMM_PFN_WRITE;
+		pfns += n;
+	}
+	mmap_read_unlock(mm);
+	return ret;
+}
+
+/*
+ * Bring in @range, of one chunk, or the beginning of it.
+ * Return: bytes from its start, or errno.
+ */
+static long hodp_mirror_fault_range(struct hodp_window *w,
+				    struct hmm_range *range)
+{
+	int tries = HODP_FAULT_TRIES;
+	unsigned long pages;
+	int ret;
+
 	do {
-		memset(range->hmm_pfns, 0, bytes);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		pages = (range->end - range->start) >> PAGE_SHIFT;
+		memset(range->hmm_pfns, 0, pages * sizeof(*range->hmm_pfns));
 		ret = hmm_range_fault_unlocked_timeout(range,
 						       HODP_FAULT_TIMEOUT);
-		if (ret)
-			return ret;
-		ret = hodp_mirror_commit(w, range);
-	} while (ret == -EAGAIN && --tries);
-	return ret == -EAGAIN ? -EBUSY : ret;
+		if (!ret)
+			ret = hodp_pfns_judge(range);
+		if (!ret)
+			ret = hodp_chunk_commit(w, range);
+		if (!ret)
+			return range->end - range->start;
+		range->end = range->start + ((pages + 1) / 2 << PAGE_SHIFT);
+	} while (ret == -EBUSY && --tries);
+	return ret;
+}
+
+/*
+ * Bring in [va, va + len), a chunk at a time: so much must be in memory at once.
+ * Return: bytes from @va, or errno.
+ */
+static long hodp_mirror_fault_chunks(struct hodp_window *w,
+				     struct hmm_range *range, u64 va, u64 len)
+{
+	u64 done = 0;
+
+	while (done < len) {
+		unsigned long at = va + done;
+		unsigned long stop = min((at | (HODP_CHUNK_SIZE - 1)) + 1,
+					 PAGE_ALIGN(va + len));
+		long ret;
+
+		range->start = at & PAGE_MASK;
+		range->end = stop;
+		ret = hodp_mirror_fault_range(w, range);
+		if (ret < 0)
+			return done ? (long)done : ret;
+		done = min(range->start + ret - va, len);
+		if (range->start + ret < stop)
+			break;
+	}
+	return done;
+}
+
+/*
+ * Before a window is made for @va: can anything be found there?
+ * Return: 0, errno, or, of a snapshot, how many of the @len bytes to skip.
+ */
+static long hodp_mirror_worth(struct hodp_mirror *m, u64 va, u64 len,
+			      unsigned long flags)
+{
+	unsigned long stop;
+	enum hodp_vma_kind kind;
+	int ret;
+
+	ret = mmap_read_lock_killable(m->mm);
+	if (ret)
+		return ret;
+	kind = hodp_vma_at(m->mm, va, va + len, &stop);
+	mmap_read_unlock(m->mm);
+	if (!(flags & HMM_PFN_REQ_FAULT))
+		return kind <= HODP_VMA_EMPTY ? (long)(stop - va) : 0;
+	if (kind <= HODP_VMA_REFUSED)
+		return -EFAULT;
+	if ((flags & HMM_PFN_REQ_WRITE) &&
+	    (kind == HODP_VMA_READONLY || kind == HODP_VMA_SHADOW))
+		return -EPERM;
+	return 0;
 }
 
 /*
@@ -561,38 +542,45 @@ static long hodp_mirror_bring_charged(struct hodp_mirror *m, u64 va, u64 len,
 				      unsigned long flags)
 {
 	unsigned long onstack[HODP_FAULT_ONSTACK];
-	struct hmm_range range = { .default_flags = flags };
+	struct hmm_range range = { .default_flags = flags,
+				   .hmm_pfns = onstack };
 	struct hodp_window *w;
 	unsigned long npages;
 	long ret;
 
 	if (va >= m->mm->task_size)
 		return -EFAULT;
+	len = min(len, m->mm->task_size - va);
+	if (!(flags & HMM_PFN_REQ_FAULT) ||
+	    !xa_load(&m->windows, va >> HODP_WINDOW_SHIFT)) {
+		ret = hodp_mirror_worth(m, va, len, flags);
+		if (ret)
+			return ret;
+	}
 	w = hodp_window_make(m, va);
 	if (IS_ERR(w))
 		return PTR_ERR(w);
 	len = min3(len, (u64)HODP_FAULT_MAX,
 		   (u64)(w->base + HODP_WINDOW_SIZE - va));
 	range.notifier = &w->ni;
-	range.start = va & PAGE_MASK;
-	range.end = PAGE_ALIGN(va + len);
-	npages = (range.end - range.start) >> PAGE_SHIFT;
-	range.hmm_pfns = onstack;
+	npages = min((PAGE_ALIGN(va + len) - (va & PAGE_MASK)) >> PAGE_SHIFT,
+		     HODP_CHUNK_PAGES);
 	if (npages > HODP_FAULT_ONSTACK) {
-		range.hmm_pfns = kvmalloc_array(npages, sizeof(*range.hmm_pfns),
-						GFP_KERNEL_ACCOUNT);
+		range.hmm_pfns = kmalloc_array(npages, sizeof(*range.hmm_pfns),
+					       GFP_KERNEL_ACCOUNT);
 		if (!range.hmm_pfns)
 			return -ENOMEM;
 	}
-	ret = hodp_mirror_fault_range(w, &range);
-	trace_hodp_fault(va, len, flags & HMM_PFN_REQ_WRITE, (int)ret);
-	if (!ret) {
-		ret = len;
+	ret = hodp_mirror_fault_chunks(w, &range, va, len);
+	trace_hodp_fault(va, len, flags & HMM_PFN_REQ_WRITE, (int)min(ret, 0L));
+	if (ret > 0) {
+		npages = (PAGE_ALIGN(va + ret) - (va & PAGE_MASK)) >>
+			 PAGE_SHIFT;
 		hodp_mirror_count(m, HODP_CNT_FAULTS, 1);
 		hodp_mirror_count(m, HODP_CNT_FAULT_PAGES, npages);
 	}
 	if (range.hmm_pfns != onstack)
-		kvfree(range.hmm_pfns);
+		kfree(range.hmm_pfns);
 	return ret;
 }
 
@@ -634,17 +622,11 @@ long hodp_mirror_snapshot(struct hodp_mirror *m, u64 va, u64 len)
 static struct hodp_window *hodp_window_find(struct hodp_mirror *m, u64 va)
 {
 	unsigned long idx = va >> HODP_WINDOW_SHIFT;
-	struct hodp_window **near = &m->near[idx % HODP_WINDOWS_NEAR];
-	struct hodp_window *w = READ_ONCE(*near);
+	struct hodp_window *w = READ_ONCE(m->near[idx % HODP_WINDOWS_NEAR]);
 
 	if (likely(w && w->base == idx << HODP_WINDOW_SHIFT))
 		return w;
-	w = xa_load(&m->windows, idx);
-	if (!w)
-		return NULL;
-	/* Pairs with the dependency on READ_ONCE() above: initialised. */
-	smp_store_release(near, w);
-	return w;
+	return xa_load(&m->windows, idx);
 }
 
 int hodp_mirror_view(struct hodp_mirror *m, u64 va, u64 len, bool write,

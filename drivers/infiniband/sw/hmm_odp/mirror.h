@@ -6,6 +6,7 @@
 #ifndef HODP_MIRROR_H
 #define HODP_MIRROR_H
 
+#include <linux/hashtable.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/refcount.h>
@@ -20,20 +21,22 @@ struct hodp_gate;
 
 /* The most that is copied under a chunk's lock: what an invalidation waits. */
 #define HODP_PIECE 16384
-/* The most that one fault brings in: bounds the temporary array. */
+/* The most that one fault brings in. */
 #define HODP_FAULT_MAX (4UL << 20)
+/* Hash buckets of a device's mirrors: 1 << this. */
+#define HODP_MIRRORS_BITS 8
 
 /**
  * struct hodp_mirrors - what the mirrors of a device share
  * @refs: the device, and each mirror
- * @lock: guards @list
- * @list: struct hodp_mirror of every mm with an on-demand MR here
+ * @lock: guards @by_mm; everybody's, so nothing sleeps under it
+ * @by_mm: struct hodp_mirror of every mm with an on-demand MR here
  * @counters: per CPU
  */
 struct hodp_mirrors {
 	refcount_t refs;
-	struct mutex lock; /* @list */
-	struct list_head list;
+	struct mutex lock; /* @by_mm */
+	DECLARE_HASHTABLE(by_mm, HODP_MIRRORS_BITS);
 	struct hodp_counters __percpu *counters;
 };
 
@@ -93,23 +96,35 @@ u64 hodp_mirror_invalidated(const struct hodp_mirror *m);
  * hodp_mirror_fault - bring pages in and commit them to the mirror
  * @m: mirror
  * @va: first byte
- * @len: bytes; it may do less (a window's end, HODP_FAULT_MAX), never nothing
+ * @len: bytes; it may do less, never nothing
  * @write: the pages must be writable
  *
+ * What it does at a time ends at a window's end, at HODP_FAULT_MAX, and where
+ * invalidations took away what the fault had found: the pages before that are
+ * there, and the caller goes on behind them.  A range that loses again and again
+ * is halved, down to one page.
+ *
  * Context: process, sleeps, holds no lock; the page fault may wait for swap,
- * a file system or a userfaultfd handler for as long as these take.
- * Return: bytes from @va that were committed, or
- *   -EFAULT  nothing mapped there, or not readable, or memory that the
- *            kernel's direct map does not reach, or it is poisoned, or the process is gone
- *   -EPERM   not writable
- *   -EBUSY, -ENOMEM, -EINTR: transient, try again later
+ * a file system or a userfaultfd handler for as long as these take, and ends
+ * early when the calling task is killed.
+ * Return: bytes from @va that were committed, or, where there are none,
+ *   -EFAULT     nothing mapped there, or not readable, or memory that the kernel's
+ *               direct map does not reach, or the process is gone
+ *   -EHWPOISON  the page is there, and bad (of most kinds the kernel has taken a
+ *               bad page away: -EFAULT)
+ *   -EPERM      not writable; a shadow stack is not, though HMM says that it is
+ *   -EBUSY      invalidations have won each race for a single page
+ *   -ENOMEM, -EINTR
+ * The last three are transient: try again later.
  */
 long hodp_mirror_fault(struct hodp_mirror *m, u64 va, u64 len, bool write);
 
 /**
  * hodp_mirror_snapshot - commit what is present, fault nothing
  *
- * Context and errors as hodp_mirror_fault(); absent pages are no error.
+ * Absent pages are no error.  Addresses that map nothing are skipped at once, the
+ * whole of @len if need be, and cost no memory.
+ * Context and errors as hodp_mirror_fault().
  */
 long hodp_mirror_snapshot(struct hodp_mirror *m, u64 va, u64 len);
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What the mirrors of a device share (layer 1): the list of them, and the
- * counters.  A mirror whose page fault still sleeps keeps it when the device is
+ * The mirrors of a device (layer 1): what they share, how each is found, and how
+ * long it lives.  mirror.c has what is in one.
+ *
+ * A mirror whose page fault still sleeps keeps what is shared when the device is
  * gone; the device needs no more than a reference.
  */
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
-#include "dev.h"
-#include "mirror.h"
+#include "mirrors.h"
 
 struct hodp_mirrors *hodp_mirrors_alloc(void)
 {
@@ -21,7 +23,7 @@ struct hodp_mirrors *hodp_mirrors_alloc(void)
 	}
 	refcount_set(&ms->refs, 1);
 	mutex_init(&ms->lock);
-	INIT_LIST_HEAD(&ms->list);
+	hash_init(ms->by_mm);
 	return ms;
 }
 
@@ -31,4 +33,115 @@ void hodp_mirrors_put(struct hodp_mirrors *ms)
 		return;
 	free_percpu(ms->counters);
 	kfree(ms);
+}
+
+/* A mirror of the calling process, in nobody's list yet. */
+static struct hodp_mirror *hodp_mirror_new(struct hodp_mirrors *ms)
+{
+	struct hodp_mirror *m = kzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
+
+	if (!m)
+		return NULL;
+	if (hodp_gate_init(&m->gate)) {
+		kfree(m);
+		return NULL;
+	}
+	refcount_inc(&ms->refs);
+	m->shared = ms;
+	m->mm = current->mm;
+	mmgrab(m->mm);
+	refcount_set(&m->refs, 1);
+	xa_init(&m->windows);
+	mutex_init(&m->window_lock);
+	return m;
+}
+
+/* One without windows, which nobody finds any more. */
+static void hodp_mirror_free(struct hodp_mirror *m)
+{
+	xa_destroy(&m->windows);
+	hodp_gate_exit(&m->gate);
+	mmdrop(m->mm);
+	hodp_mirrors_put(m->shared);
+	kfree(m);
+}
+
+/* The calling process's, with a reference, or NULL. */
+static struct hodp_mirror *hodp_mirror_find(struct hodp_mirrors *ms)
+{
+	struct hodp_mirror *m;
+
+	lockdep_assert_held(&ms->lock);
+	hash_for_each_possible(ms->by_mm, m, link, (unsigned long)current->mm)
+		if (m->mm == current->mm && refcount_inc_not_zero(&m->refs))
+			return m;
+	return NULL;
+}
+
+struct hodp_mirror *hodp_mirror_get(struct hodp_device *dev)
+{
+	struct hodp_mirrors *ms = dev->mirrors;
+	struct hodp_mirror *m, *new;
+
+	mutex_lock(&ms->lock);
+	m = hodp_mirror_find(ms);
+	mutex_unlock(&ms->lock);
+	if (m)
+		return m;
+
+	/* The lock is everybody's, and what is charged may wait for reclaim. */
+	new = hodp_mirror_new(ms);
+	if (!new)
+		return ERR_PTR(-ENOMEM);
+	mutex_lock(&ms->lock);
+	m = hodp_mirror_find(ms);
+	if (!m)
+		hash_add(ms->by_mm, &new->link, (unsigned long)new->mm);
+	mutex_unlock(&ms->lock);
+	if (!m)
+		return new;
+	hodp_mirror_free(new);
+	return m;
+}
+
+struct hodp_gate *hodp_mirror_gate(struct hodp_mirror *m)
+{
+	return &m->gate;
+}
+
+/*
+ * The last task that leaves an address space finds no other owner for it.
+ * (mm_users says nothing: each running fault is one of them.)
+ */
+bool hodp_mirror_is_dead(const struct hodp_mirror *m)
+{
+	return !READ_ONCE(m->mm->owner);
+}
+
+bool hodp_mirror_is_current(const struct hodp_mirror *m)
+{
+	return m->mm == current->mm;
+}
+
+struct hodp_mirror *hodp_mirror_ref(struct hodp_mirror *m)
+{
+	refcount_inc(&m->refs);
+	return m;
+}
+
+void hodp_mirror_put(struct hodp_mirror *m)
+{
+	might_sleep();
+	if (!refcount_dec_and_test(&m->refs))
+		return;
+	mutex_lock(&m->shared->lock);
+	hash_del(&m->link);
+	mutex_unlock(&m->shared->lock);
+	hodp_mirror_drop_windows(m);
+	hodp_mirror_free(m);
+}
+
+u64 hodp_mirror_invalidated(const struct hodp_mirror *m)
+{
+	return atomic64_read(&m->dropped);
 }

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * Mirrors as objects (layer 1): only mirror.c and mirrors.c include this.
+ */
+#ifndef HODP_MIRRORS_H
+#define HODP_MIRRORS_H
+
+#include <linux/xarray.h>
+#include "dev.h"
+#include "job.h"
+#include "mirror.h"
+
+/* Windows that are found without the xarray. */
+#define HODP_WINDOWS_NEAR 32
+
+struct hodp_window;
+
+/**
+ * struct hodp_mirror - an address space as one device sees it
+ * @shared: the device's (immutable)
+ * @mm: address space, grabbed (immutable)
+ * @refs: MRs and running faults
+ * @link: in @shared->by_mm, under its lock
+ * @gate: its share of the places for jobs
+ * @windows: address >> HODP_WINDOW_SHIFT -> window; looked up without a lock,
+ *           because windows go only with the mirror
+ * @near: the windows where pages were faulted lately, by the low bits of their
+ *        index; likewise.  Look-ups only read it: they share its cache lines
+ * @window_lock: serialises making a window
+ * @dropped: entries that invalidations dropped
+ */
+struct hodp_mirror {
+	struct hodp_mirrors *shared;
+	struct mm_struct *mm;
+	refcount_t refs;
+	struct hlist_node link;
+	struct xarray windows;
+	struct hodp_window *near[HODP_WINDOWS_NEAR];
+	struct mutex window_lock; /* making windows */
+	atomic64_t dropped;
+	struct hodp_gate gate;
+};
+
+static inline void hodp_mirror_count(struct hodp_mirror *m,
+				     enum hodp_counter which, u64 n)
+{
+	this_cpu_add(m->shared->counters->v[which], n);
+}
+
+/* Every window with its chunks; nobody uses the mirror any more.  Sleeps. */
+void hodp_mirror_drop_windows(struct hodp_mirror *m);
+
+#endif /* HODP_MIRRORS_H */

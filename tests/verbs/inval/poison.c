@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Memory that has gone bad, and memory that only looks writable. What the guest's
+ * hardware cannot do the test module does.
+ */
+#include <signal.h>
+#include <sys/mman.h>
+
+#include "inval.h"
+#include "mtest.h"
+
+#ifndef MADV_HWPOISON
+#define MADV_HWPOISON 100
+#endif
+
+static struct iv v;
+static volatile sig_atomic_t told;
+
+static void on_sigbus(int sig)
+{
+	told++;
+}
+
+static void mtest(unsigned long cmd, const void *p)
+{
+	int err = ht_mtest(cmd, p);
+
+	if (err == EOPNOTSUPP)
+		ht_skip("this kernel has no such state");
+	ht_ok(err);
+}
+
+/* FETCH_ADD on 8 bytes of the target. */
+static enum ibv_wc_status fetch_add(size_t off)
+{
+	struct ht_wr w = ht_rig_wr(&v.r, IBV_WR_ATOMIC_FETCH_AND_ADD, 0, 8, 0);
+	struct ibv_wc wc;
+
+	w.raddr = ht_iova(&v.mr, v.p + off);
+	w.rkey = v.mr.mr->rkey;
+	w.add = 1;
+	ht_post(v.r.a->qp, &w);
+	ht_next_wc(v.r.a->scq, &wc, "an atomic");
+	return wc.status;
+}
+
+/* Each use of page @k must end with @remote, or with @local as the sender's own. */
+static void all_fail(size_t k, enum ibv_wc_status remote, enum ibv_wc_status local)
+{
+	size_t off = k * HT_PAGE;
+
+	iv_status(&v, off + 8, 100, remote, remote);
+	ht_eq(fetch_add(off), remote);
+	ht_pair_reconnect(&v.r.pair);
+	for (int i = 0; i < 2; i++) {
+		ht_eq(ht_rdma_status(v.r.a, i ? IBV_WR_RDMA_WRITE : IBV_WR_RDMA_READ, &v.lmr,
+				     v.p + off, 100, &v.r.mr[1], v.r.p[1]), local);
+		ht_pair_reconnect(&v.r.pair);
+	}
+}
+
+/* The kernel finds a page bad while the device knows it, for reading and writing. */
+static void poisoned(const void *arg)
+{
+	static const size_t bad[] = { 0, 100, 511 };
+	const enum ht_mem_kind *kind = arg;
+
+	iv_get(&v, *kind, IV_LEN);
+	iv_fill(&v, 0, v.len, 1);
+	iv_write(&v, 0, v.len, 2);
+	signal(SIGBUS, on_sigbus);
+	for (size_t i = 0; i < HT_LEN(bad); i++) {
+		if (madvise(v.p + bad[i] * HT_PAGE, HT_PAGE, MADV_HWPOISON)) {
+			if (errno == EINVAL || errno == EPERM)
+				ht_skip("no MADV_HWPOISON: %s", strerror(errno));
+			ht_fail("MADV_HWPOISON: %s", strerror(errno));
+		}
+		all_fail(bad[i], IBV_WC_REM_ACCESS_ERR, IBV_WC_LOC_PROT_ERR);
+		/* A long one ends as well. */
+		iv_status(&v, 0, v.len, IBV_WC_REM_ACCESS_ERR, IBV_WC_REM_ACCESS_ERR);
+	}
+	iv_read(&v, HT_PAGE, 99 * HT_PAGE, 2, "between bad pages");
+	iv_read(&v, 512 * HT_PAGE, v.len - 512 * HT_PAGE, 2, "behind bad pages");
+	iv_write(&v, 101 * HT_PAGE, 410 * HT_PAGE, 3);
+	iv_check(&v, 101 * HT_PAGE, 410 * HT_PAGE, 3, "WRITE between bad pages");
+	ht_note("%d signals", told);
+}
+
+/* A page of a file on disk is dropped when it is clean, and read again. */
+static void poisoned_file(const void *arg)
+{
+	iv_get(&v, HT_FILE, IV_LEN);
+	iv_fill(&v, 0, v.len, 1);
+	iv_write(&v, 0, v.len, 2);
+	ht_sys(fsync(v.m.fd));
+	iv_read(&v, 0, v.len, 2, "before");
+	signal(SIGBUS, on_sigbus);
+	if (madvise(v.p + 100 * HT_PAGE, HT_PAGE, MADV_HWPOISON))
+		ht_skip("no MADV_HWPOISON: %s", strerror(errno));
+	iv_read(&v, 0, v.len, 2, "a clean page that was bad comes from the disk");
+	iv_write(&v, 99 * HT_PAGE, 3 * HT_PAGE, 3);
+	iv_check(&v, 99 * HT_PAGE, 3 * HT_PAGE, 3, "WRITE over it");
+}
+
+/* The kernel knows that the page is bad, and maps it. */
+static void flagged(const void *arg)
+{
+	const enum ht_mem_kind *kind = arg;
+
+	iv_get(&v, *kind, IV_LEN);
+	iv_fill(&v, 0, v.len, 1);
+	mtest(MTEST_FLAG, v.p + 100 * HT_PAGE);
+	all_fail(100, IBV_WC_REM_OP_ERR, IBV_WC_LOC_QP_OP_ERR);
+	mtest(MTEST_UNFLAG, v.p + 100 * HT_PAGE);
+	iv_check(&v, 0, v.len, 1, "memory that could not be used");
+	iv_write(&v, 0, v.len, 2);
+	iv_check(&v, 0, v.len, 2, "WRITE when the page is good again");
+}
+
+/* The first to notice is the copy itself: a machine check, in the source. */
+static void machine_check(const void *arg)
+{
+	size_t off = 100 * HT_PAGE;
+
+	iv_get(&v, HT_ANON, IV_LEN);
+	iv_fill(&v, 0, v.len, 1);
+	iv_write(&v, 0, v.len, 2);
+	iv_read(&v, 0, v.len, 2, "before");
+	mtest(MTEST_CHECK, v.p + off);
+	/* As much as one word, a part of a page, and pages around it. */
+	for (int i = 0; i < 4; i++) {
+		static const size_t lens[] = { 4, 8, 100, 2 * HT_PAGE };
+		size_t from = lens[i] > HT_PAGE ? off - HT_PAGE : off;
+
+		ht_eq(ht_rdma_status(v.r.a, IBV_WR_RDMA_READ, &v.r.mr[0], v.r.p[0], lens[i],
+				     &v.mr, v.p + from), IBV_WC_REM_OP_ERR);
+		ht_pair_reconnect(&v.r.pair);
+		ht_eq(ht_rdma_status(v.r.a, IBV_WR_RDMA_WRITE, &v.lmr, v.p + from, lens[i],
+				     &v.r.mr[1], v.r.p[1]), IBV_WC_LOC_QP_OP_ERR);
+		ht_pair_reconnect(&v.r.pair);
+	}
+	ht_eq(fetch_add(off), IBV_WC_REM_OP_ERR);
+	ht_pair_reconnect(&v.r.pair);
+	/* A store raises none; and the machine lives. */
+	iv_write(&v, off, HT_PAGE, 3);
+	ht_ok(ht_mtest(MTEST_CHECK, NULL));
+	iv_check(&v, 0, off, 2, "before the page");
+	iv_check(&v, off, HT_PAGE, 3, "WRITE over the page");
+	iv_read(&v, off, HT_PAGE, 3, "READ of the page when it is good again");
+}
+
+/*
+ * A shadow stack: its pages are writable for HMM, and only the CPU's call and
+ * return may write them. The mark is the mapping's alone, so that an ordinary CPU
+ * will do; the pages were written before.
+ */
+static void shadow_stack(const void *arg)
+{
+	size_t at = 100 * HT_PAGE, end = 116 * HT_PAGE;
+	struct ibv_sge sge;
+
+	iv_get(&v, HT_ANON, IV_LEN);
+	iv_fill(&v, 0, v.len, 1);
+	/* A mapping of its own: other rights, then the same again. */
+	ht_sys(madvise(v.p + at, end - at, MADV_DONTDUMP));
+	mtest(MTEST_SHADOW, v.p + at);
+	/* Known to the device by a READ, by a prefetch, by neither. */
+	for (int i = 0; i < 3; i++) {
+		sge = (struct ibv_sge){ ht_iova(&v.mr, v.p), v.len, v.mr.mr->lkey };
+		if (i == 0)
+			iv_read(&v, 0, v.len, 1, "READ");
+		if (i == 1)
+			ht_ok(ibv_advise_mr(v.r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT,
+					    IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1));
+		iv_status(&v, at + 8, 8, IBV_WC_REM_ACCESS_ERR, IBV_WC_SUCCESS);
+		iv_status(&v, end - HT_PAGE, HT_PAGE, IBV_WC_REM_ACCESS_ERR, IBV_WC_SUCCESS);
+		ht_eq(fetch_add(at), IBV_WC_REM_ACCESS_ERR);
+		ht_pair_reconnect(&v.r.pair);
+		/* Across its beginning: some of what is before may be written. */
+		ht_eq(ht_rdma_status(v.r.a, IBV_WR_RDMA_WRITE, &v.r.mr[0], v.r.p[0], v.len, &v.mr,
+				     v.p), IBV_WC_REM_ACCESS_ERR);
+		ht_pair_reconnect(&v.r.pair);
+		iv_check(&v, at, end - at, 1, "a shadow stack");
+		iv_fill(&v, 0, at, 1);
+		iv_write(&v, end, HT_PAGE, 1);
+		iv_check(&v, end, v.len - end, 1, "behind a shadow stack");
+		ht_sys(madvise(v.p + at, end - at, MADV_COLD));
+	}
+	ht_ok(ht_mtest(MTEST_PLAIN, v.p + at));
+}
+
+static const enum ht_mem_kind anon = HT_ANON, thp = HT_THP, tmpfs = HT_TMPFS;
+
+static const struct ht_case cases[] = {
+	{ "poison/anon", "a page that went bad is a clean error in every use", poisoned, &anon },
+	{ "poison/thp", "a page that went bad is a clean error in every use", poisoned, &thp },
+	{ "poison/tmpfs", "a page that went bad is a clean error in every use", poisoned, &tmpfs },
+	{ "poison-file", "a clean page of a file that went bad is read again", poisoned_file },
+	{ "poison-flagged/anon", "a bad page that is mapped is refused", flagged, &anon },
+	{ "poison-flagged/thp", "a bad page that is mapped is refused", flagged, &thp },
+	{ "poison-machine-check", "a machine check in a copy ends the operation", machine_check },
+	{ "shadow-stack", "a shadow stack can be read and never written", shadow_stack },
+};
+
+void inval_poison(void)
+{
+	ht_add_all(cases, HT_LEN(cases));
+}
