@@ -51,7 +51,8 @@ class Report:
                             ("ibv_rc_pingpong (100 messages; it does not look at them)", self.pingpong),
                             ("Latency (ib_write_lat, typical)", self.latency),
                             ("Bandwidth (ib_write_bw, average)", self.bandwidth),
-                            ("A DAX file", self.dax), ("Bytes", self.bytes)):
+                            ("A DAX file", self.dax), ("Bytes", self.bytes),
+                            ("Open MPI 5 over UCX, 2 ranks", self.mpi)):
             rows = []
             fill(rows)
             self.sections.append({"title": title, "rows": rows})
@@ -159,6 +160,20 @@ class Report:
         self.add(rows, "the README's first program", {
             r["device"]: cell("ok" if r["right"] else "wrong", "the line is in the file" if r["right"] else
                               "success, but another line in the file") for r in self.raw.get("first", [])})
+
+    def mpi(self, rows):
+        cells = {}
+        for r in self.raw.get("mpi", []):
+            words = f", {r['words']}" if r["words"] else ""
+            if r.get("crashed"):
+                cells[r["device"]] = cell("wrong", "the guest's kernel crashed")
+            elif r["complete"] and r["right"] and not r["not_right"] and not r["status"]:
+                cells[r["device"]] = cell("ok", f"{r['right']} of {r['right']} right, 0 wrong bytes")
+            elif r["wrong_bytes"] or not r["hung"]:
+                cells[r["device"]] = cell("wrong", f"{r['wrong_bytes']:,} wrong bytes{words}")
+            else:
+                cells[r["device"]] = cell("unsupported", f"it hangs{words}")
+        self.add(rows, "MPI_Put under ODP, window compared", cells)
 
     # --- verdict --------------------------------------------------------------
 
