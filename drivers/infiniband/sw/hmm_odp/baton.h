@@ -10,8 +10,8 @@
  * the holder last began to look.  There is no count, so nothing can wrap.
  *
  * Guarantee: what a thread stored before a take, successful or not, is seen by
- * a look for work that begins later: its own, or the holder's next one.  Proof
- * in tests/litmus/baton.litmus.  Price: one atomic operation to take an idle
+ * a look for work that begins later: its own, or the holder's next one
+ * (tests/litmus/baton.litmus).  Price: one atomic operation to take an idle
  * baton and one to drop it.  Duty of the holder: look for work after the take
  * and after each failed drop.
  */
