@@ -98,7 +98,7 @@ struct hodp_device {
 	u32 next_mr;
 	u32 next_ah;
 	u32 mr_rounds;
-	siphash_key_t key_secret;
+	hsiphash_key_t key_secret;
 	struct mutex mcast_lock; /* see above */
 	struct list_head mcasts;
 	struct hodp_mirrors *mirrors;

@@ -3,8 +3,9 @@
  * Memory regions: the only translation from IOVA to memory.
  *
  * A key is (index << 8 | variant).  The index finds the region in
- * hodp_device.mrs, the whole key must match.  Indexes are given out in turn,
- * from a random one on.  An index's variant is random, and another one each time
+ * hodp_device.mrs, the whole key must match.  Indexes are given out in turn, and
+ * from 1 on: the higher they are, the deeper is the table that each operation
+ * looks its keys up in.  An index's variant is random, and another one each time
  * that the numbers have gone round; so who has one key can guess no other, and
  * a stale key does not hit the next region of its index.  (A kernel consumer
  * chooses the variants of a REG_MR region by itself.)
@@ -41,11 +42,6 @@
 	(IB_ACCESS_LOCAL_WRITE | HODP_ACCESS_REMOTE | IB_ACCESS_ON_DEMAND | \
 	 IB_ACCESS_HUGETLB | IB_ACCESS_OPTIONAL)
 
-/* The first index of a device is up to here: a higher one makes each look-up of
- * a key dearer, by a level of the table.
- */
-#define HODP_MR_START SZ_256K
-
 static bool hodp_mr_is_implicit(u64 start, u64 length, u64 iova)
 {
 	return !start && !iova && length == U64_MAX;
@@ -56,7 +52,6 @@ static bool hodp_mr_is_implicit(u64 start, u64 length, u64 iova)
 void hodp_mr_init_keys(struct hodp_device *dev)
 {
 	get_random_bytes(&dev->key_secret, sizeof(dev->key_secret));
-	dev->next_mr = get_random_u32_inclusive(1, HODP_MR_START);
 }
 
 /* Of @index, when the numbers have gone round @rounds times: the step is odd,
@@ -64,7 +59,7 @@ void hodp_mr_init_keys(struct hodp_device *dev)
  */
 static u8 hodp_mr_variant(const struct hodp_device *dev, u32 index, u32 rounds)
 {
-	u64 hash = siphash_1u32(index, &dev->key_secret);
+	u32 hash = hsiphash_1u32(index, &dev->key_secret);
 
 	return (u8)hash + rounds * ((u8)(hash >> 8) | 1);
 }
@@ -78,7 +73,7 @@ static int hodp_mr_number(struct hodp_device *dev, struct hodp_mr *mr)
 	xa_lock_irq(&dev->mrs);
 	ret = __xa_alloc_cyclic(&dev->mrs, &index, NULL,
 				XA_LIMIT(1, HODP_MAX_MR), &dev->next_mr,
-				GFP_KERNEL);
+				GFP_KERNEL_ACCOUNT);
 	if (ret == 1)
 		dev->mr_rounds++;
 	rounds = dev->mr_rounds;

@@ -133,7 +133,7 @@ int hodp_mr_fast_reg(struct hodp_device *dev, struct ib_pd *pd, u32 lkey,
 int hodp_mr_invalidate(struct hodp_device *dev, struct ib_pd *pd, u32 key,
 		       bool remote);
 
-/* Before the first region of a device: where its keys begin, at random. */
+/* Before the first region of a device: what its keys are made of. */
 void hodp_mr_init_keys(struct hodp_device *dev);
 
 struct hodp_span;
