@@ -323,7 +323,7 @@ static void hodp_user_watch(struct work_struct *work)
 
 /* ---- users ---- */
 
-static kuid_t hodp_user_current_uid(void)
+static kuid_t hodp_user_uid(void)
 {
 	const struct user_namespace *ns;
 	kuid_t uid = current_uid();
@@ -383,7 +383,7 @@ static struct hodp_user *hodp_user_new(kuid_t uid)
 
 struct hodp_user *hodp_user_get(void)
 {
-	kuid_t uid = hodp_user_current_uid();
+	kuid_t uid = hodp_user_uid();
 	struct hodp_user *user;
 
 	mutex_lock(&hodp_users_lock);
@@ -412,11 +412,6 @@ void hodp_user_put(struct hodp_user *user)
 struct workqueue_struct *hodp_user_wq(struct hodp_user *user)
 {
 	return user->wq;
-}
-
-kuid_t hodp_user_uid(const struct hodp_user *user)
-{
-	return user->uid;
 }
 
 int hodp_gate_init(struct hodp_gate *gate)

@@ -15,7 +15,6 @@
 
 #include <linux/list.h>
 #include <linux/types.h>
-#include <linux/uidgid.h>
 #include <linux/workqueue.h>
 
 struct task_struct;
@@ -52,8 +51,6 @@ struct hodp_user *hodp_user_get(void);
 void hodp_user_put(struct hodp_user *user);
 /* Whatever works for the user works there: it takes nobody else's workers. */
 struct workqueue_struct *hodp_user_wq(struct hodp_user *user);
-/* The account: for limits that are kept elsewhere. */
-kuid_t hodp_user_uid(const struct hodp_user *user);
 
 /* For the calling process.  Context: process, sleeps.  Return: 0, -ENOMEM. */
 int hodp_gate_init(struct hodp_gate *gate);

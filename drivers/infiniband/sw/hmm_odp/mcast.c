@@ -9,8 +9,8 @@
  *
  * Groups and places in a group are few, and whoever opens the device can ask for
  * them.  So a user can be in a quarter of the groups only, and have a quarter of
- * a group's members: three others find room whatever he does.  A user is who
- * made the QP (job.c has the account); a kernel consumer is nobody and has what
+ * a group's members: three others find room whatever he does.  A user is the
+ * one who joins, by his real user ID; a kernel consumer is nobody and has what
  * there is.  The device reports what one user can have.
  *
  * The core takes a process's QP out of its groups before it destroys it, and

@@ -9,6 +9,7 @@
  *
  * A kernel consumer comes with a NULL udata, or with NULL attributes.
  */
+#include <linux/cred.h>
 #include <rdma/ib_mad.h>
 #include <rdma/ib_user_ioctl_verbs.h>
 #include <rdma/uverbs_ioctl.h>
@@ -19,7 +20,6 @@
 #include "device.h"
 #include "doorbell.h"
 #include "engine.h"
-#include "job.h"
 #include "mcast.h"
 #include "mr.h"
 #include "prefetch.h"
@@ -439,11 +439,9 @@ static int hodp_verbs_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 static int hodp_verbs_attach_mcast(struct ib_qp *ibqp, union ib_gid *gid,
 				   u16 lid)
 {
-	const struct hodp_user *user = to_hodp_qp(ibqp)->user;
-
 	return hodp_mcast_attach(to_hodp_device(ibqp->device), gid,
 				 ibqp->qp_num,
-				 user ? hodp_user_uid(user) : INVALID_UID);
+				 ibqp->uobject ? current_uid() : INVALID_UID);
 }
 
 static int hodp_verbs_detach_mcast(struct ib_qp *ibqp, union ib_gid *gid,
