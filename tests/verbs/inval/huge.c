@@ -159,7 +159,8 @@ static void by_pages(const void *arg)
 			ht_wait_until(counter("page_invalidations") != before,
 				      "an invalidation");
 			/* Others of the page may be among them; alone it is one. */
-			ht_true(counter("page_invalidations") - before >= HT_HUGE / HT_PAGE);
+			ht_true(counter("page_invalidations") - before >=
+				(long)(HT_HUGE / HT_PAGE));
 		}
 		iv_read_value(&v, off, HT_PAGE, 0, "the page that went");
 		iv_write(&v, off, HT_PAGE, 3);
