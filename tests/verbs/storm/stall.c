@@ -211,6 +211,7 @@ static void stall_datagrams(const void *arg)
 	struct ibv_ah_attr attr;
 	static struct ht_rig r;
 	struct ibv_ah *ah;
+	struct ibv_sge sge;
 	struct ht_mr bad;
 	struct ibv_wc wc;
 
@@ -221,6 +222,10 @@ static void stall_datagrams(const void *arg)
 	ht_ah_attr(&attr, r.a, &r.b->dev->gid);
 	ah = ibv_create_ah(r.a->pd, &attr);
 	ht_true(ah);
+	/* The last one would be delivered at once, were it not for the state. */
+	sge = (struct ibv_sge){ ht_iova(&r.mr[1], r.p[1]), r.len, r.mr[1].mr->lkey };
+	ht_ok(ibv_advise_mr(r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
+			    IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1));
 	ht_recv(r.b, 0, &bad, q + 8, LEN + 40);
 	bad.mr->lkey ^= 0xffff00;
 	ht_recv(r.b, 1, &bad, q, LEN + 40);
