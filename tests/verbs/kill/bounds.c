@@ -218,19 +218,33 @@ static void bounds_share(const void *arg)
 	end(&pid, 1);
 }
 
+static int references(void)
+{
+	FILE *f = fopen("/sys/module/hmm_odp/refcnt", "r");
+	int n = -1;
+
+	ht_true(f && fscanf(f, "%d", &n) == 1);
+	fclose(f);
+	return n;
+}
+
 /* Queue pairs that come, wait for a place, and go. */
 static void passing(void *arg)
 {
 	static struct herd h;
 	struct ht_side s;
+	int held;
 
 	herd_open(&h, PLACES, USER);
 	herd_stick(&h, SHARE + 10);
+	held = references();
 	for (long i = 0; i < ht_count(200); i++) {
 		one(&h, &s);
 		ask(&h, &s, i % PLACES);
 		ht_side_put(&s);
 	}
+	/* At once, though no place has become free. */
+	ht_wait_until(references() <= held, "faults that had no place to go");
 	/* The places of those that go are others'. */
 	for (size_t i = 0; i < h.num; i++)
 		ht_side_put(&h.each[i]);
@@ -244,16 +258,6 @@ static void passing(void *arg)
 	ht_ok(ibv_dealloc_pd(h.s.pd));
 	atomic_fetch_add(&board->ready, 1);
 	ht_wait_until(atomic_load(&board->flag), "the word to go");
-}
-
-static int references(void)
-{
-	FILE *f = fopen("/sys/module/hmm_odp/refcnt", "r");
-	int n = -1;
-
-	ht_true(f && fscanf(f, "%d", &n) == 1);
-	fclose(f);
-	return n;
 }
 
 /* What waits is cancelled with its queue pair: nothing is held for it. */
