@@ -76,6 +76,7 @@ struct hodp_counters {
  * @next_qpn, @next_mr, @next_ah: cyclic allocation; under the xarray's lock
  * @mr_rounds: how often @next_mr began anew; likewise
  * @key_secret: what the low bytes of memory keys are made of (immutable)
+ * @key_hash: the bits for the indexes of @key_group; under the lock of @mrs
  * @mcast_lock: guards @mcasts; sleeps, as whoever needs it may
  * @mcasts: multicast groups, see mcast.c
  * @mirrors: what the mirrors share, and may outlive the device with
@@ -98,7 +99,9 @@ struct hodp_device {
 	u32 next_mr;
 	u32 next_ah;
 	u32 mr_rounds;
-	hsiphash_key_t key_secret;
+	u32 key_group;
+	u64 key_hash;
+	siphash_key_t key_secret;
 	struct mutex mcast_lock; /* see above */
 	struct list_head mcasts;
 	struct hodp_mirrors *mirrors;

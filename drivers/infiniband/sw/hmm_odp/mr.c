@@ -38,6 +38,9 @@
 	(IB_ACCESS_REMOTE_WRITE | IB_ACCESS_REMOTE_READ | \
 	 IB_ACCESS_REMOTE_ATOMIC)
 
+/* Indexes that take their variants, of 16 bits each, from one hash. */
+#define HODP_KEYS_PER_HASH 4
+
 #define HODP_ACCESS_SUPPORTED                                               \
 	(IB_ACCESS_LOCAL_WRITE | HODP_ACCESS_REMOTE | IB_ACCESS_ON_DEMAND | \
 	 IB_ACCESS_HUGETLB | IB_ACCESS_OPTIONAL)
@@ -52,22 +55,31 @@ static bool hodp_mr_is_implicit(u64 start, u64 length, u64 iova)
 void hodp_mr_init_keys(struct hodp_device *dev)
 {
 	get_random_bytes(&dev->key_secret, sizeof(dev->key_secret));
+	dev->key_group = U32_MAX;
 }
 
-/* Of @index, when the numbers have gone round @rounds times: the step is odd,
- * and hence never back to the last variant.
+/*
+ * The variant of @index after the numbers have gone round @rounds times.  The step
+ * between rounds is odd, so two rounds in a row never give the same variant.  One
+ * hash has the random bits of four indexes, which are given out in turn.
+ * The lock of @dev->mrs is held.
  */
-static u8 hodp_mr_variant(const struct hodp_device *dev, u32 index, u32 rounds)
+static u8 hodp_mr_variant(struct hodp_device *dev, u32 index, u32 rounds)
 {
-	u32 hash = hsiphash_1u32(index, &dev->key_secret);
+	u16 bits;
 
-	return (u8)hash + rounds * ((u8)(hash >> 8) | 1);
+	if (dev->key_group != index / HODP_KEYS_PER_HASH) {
+		dev->key_group = index / HODP_KEYS_PER_HASH;
+		dev->key_hash = siphash_1u32(dev->key_group, &dev->key_secret);
+	}
+	bits = dev->key_hash >> (index % HODP_KEYS_PER_HASH * 16);
+	return (u8)bits + rounds * ((bits >> 8) | 1);
 }
 
 /* Reserve an index and make its key; nobody finds the region yet. */
 static int hodp_mr_number(struct hodp_device *dev, struct hodp_mr *mr)
 {
-	u32 index, rounds;
+	u32 index;
 	int ret;
 
 	xa_lock_irq(&dev->mrs);
@@ -76,11 +88,12 @@ static int hodp_mr_number(struct hodp_device *dev, struct hodp_mr *mr)
 				GFP_KERNEL_ACCOUNT);
 	if (ret == 1)
 		dev->mr_rounds++;
-	rounds = dev->mr_rounds;
+	if (ret >= 0)
+		mr->key = index << 8 |
+			  hodp_mr_variant(dev, index, dev->mr_rounds);
 	xa_unlock_irq(&dev->mrs);
 	if (ret < 0)
 		return ret == -EBUSY ? -ENOMEM : ret;
-	mr->key = index << 8 | hodp_mr_variant(dev, index, rounds);
 	return 0;
 }
 
