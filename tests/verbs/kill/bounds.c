@@ -117,8 +117,8 @@ static void herd_stick(struct herd *h, size_t num)
 	}
 }
 
-/* A fault that is answered: bytes from a cold page to a cold page. */
-static void herd_go(struct herd *h, size_t page)
+/* A fault that is answered: bytes from page @page to the next one, which is cold. */
+static void go_begin(struct herd *h, struct ht_side *s, size_t page)
 {
 	uint8_t *from = h->p + page * HT_PAGE, *to = from + HT_PAGE;
 	struct ht_wr w = {
@@ -126,15 +126,41 @@ static void herd_go(struct herd *h, size_t page)
 		.addr = ht_iova(&h->good, from), .lkey = h->good.mr->lkey,
 		.raddr = ht_iova(&h->good, to), .rkey = h->good.mr->rkey,
 	};
-	struct ht_side s;
 
 	ht_fill(from, HT_PAGE, 970, page);
 	ht_sys(madvise(to, HT_PAGE, MADV_DONTNEED));
-	one(h, &s);
-	ht_do(&s, &w);
+	one(h, s);
+	ht_post(s->qp, &w);
+}
+
+static void go_end(struct herd *h, struct ht_side *s, size_t page)
+{
+	uint8_t *to = h->p + (page + 1) * HT_PAGE;
+	struct ibv_wc wc;
+
+	ht_want_wc(s->scq, &wc, 0x60, IBV_WC_SUCCESS);
 	ht_check_fill(to, 1000, 970, page, "bytes through a fault");
 	ht_check_value(to + 1000, HT_PAGE - 1000, 0, "the bytes behind");
-	ht_side_put(&s);
+	ht_side_put(s);
+}
+
+static void herd_go(struct herd *h, size_t page)
+{
+	struct ht_side s;
+
+	go_begin(h, &s, page);
+	go_end(h, &s, page);
+}
+
+/* There is no place for another fault until the newest stuck one goes. */
+static void herd_full(struct herd *h, size_t page)
+{
+	struct ht_side s;
+
+	go_begin(h, &s, page);
+	ht_no_wc(s.scq, 500);
+	ht_side_put(&h->each[--h->num]);
+	go_end(h, &s, page);
 }
 
 static void stay(void)
@@ -216,6 +242,55 @@ static void bounds_share(const void *arg)
 	ht_wait_until(atomic_load(&board->ready) == 1, "a process to be stuck");
 	ht_join(ht_fork(modest, &user));
 	end(&pid, 1);
+}
+
+/* @board->flag says how many are to be stuck. */
+static void some(void *arg)
+{
+	static struct herd h;
+
+	herd_open(&h, PLACES, USER);
+	herd_stick(&h, atomic_load(&board->flag));
+	stay();
+}
+
+static void last_of_share(void *arg)
+{
+	static struct herd h;
+
+	herd_open(&h, PLACES, USER);
+	herd_stick(&h, SHARE - 1);
+	herd_go(&h, 0);
+	herd_stick(&h, 1);
+	herd_full(&h, 2);
+}
+
+static void last_of_user(void *arg)
+{
+	static struct herd h;
+
+	herd_open(&h, 8, USER);
+	herd_stick(&h, 1);
+	herd_go(&h, 0);
+	herd_stick(&h, 1);
+	herd_full(&h, 2);
+}
+
+/* The last place of a process and of a user is had, and it is the last. */
+static void bounds_edges(const void *arg)
+{
+	int stuck[] = { SHARE, PLACES - SHARE - 2 };
+	pid_t pid[HT_LEN(stuck)];
+
+	ledger_open();
+	ht_join(ht_fork(last_of_share, NULL));
+	for (size_t i = 0; i < HT_LEN(stuck); i++) {
+		atomic_store(&board->flag, stuck[i]);
+		pid[i] = ht_fork(some, NULL);
+		ht_wait_until(atomic_load(&board->ready) == (int)i + 1, "a process to be stuck");
+	}
+	ht_join(ht_fork(last_of_user, NULL));
+	end(pid, HT_LEN(pid));
 }
 
 static int references(void)
@@ -477,6 +552,7 @@ static const struct ht_case cases[] = {
 	  bounds_user, NULL, 180 },
 	{ "bounds-share", "a process leaves places to its user's other processes", bounds_share,
 	  NULL, 90 },
+	{ "bounds-edges", "the last place is had, and it is the last", bounds_edges, NULL, 90 },
 	{ "bounds-cancel", "a fault that waits for a place goes with its queue pair", bounds_cancel,
 	  NULL, 90 },
 	{ "bounds-prefetch", "prefetches that never end are bounded and go with their region",
