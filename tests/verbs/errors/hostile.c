@@ -372,6 +372,9 @@ static void hostile_doorbell(const void *arg)
 	ht_check(ioctl(bell, HODP_IOCTL_RING_SEND, 1UL << 32 | p.s[0].qp->qp_num) == -1,
 		 "a QPN of 33 bits");
 	ht_ok(ioctl(bell, HODP_IOCTL_RING_SEND, p.s[0].qp->qp_num));
+	ht_check(ioctl(bell, HODP_IOCTL_RING_SEND ^ 0x80, p.s[0].qp->qp_num) == -1 &&
+		 errno == ENOTTY, "a command that there is not: %s", strerror(errno));
+	/* Nothing of that holds the QP. */
 	ht_side_put(&p.s[0]);
 	ht_check(ioctl(bell, HODP_IOCTL_RING_SEND, p.s[1].qp->qp_num - 1) == -1,
 		 "a QP that was destroyed");

@@ -14,5 +14,6 @@ int main(int argc, char **argv)
 	rules_srq();
 	rules_answer();
 	rules_charge();
+	rules_faults();
 	return ht_run();
 }

@@ -61,5 +61,6 @@ void rules_retry(void);
 void rules_srq(void);
 void rules_answer(void);
 void rules_charge(void);
+void rules_faults(void);
 
 #endif /* RULES_H */
