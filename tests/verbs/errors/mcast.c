@@ -3,6 +3,10 @@
  * Multicast: who is in a group gets every datagram to it, who is not gets none;
  * and one user cannot take all groups, or all places of a group.
  */
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/prctl.h>
+
 #include "errors.h"
 
 #define LEN	(4 * HT_PAGE)
@@ -132,6 +136,48 @@ static void other_user(void *arg)
 	ht_check_fill(buf[1] + GRH, 100, 430, 7, "a datagram to a crowded group");
 }
 
+/* Become OTHER; what is forked stays root, and maps the namespace when it is asked. */
+static void become_other(int *ask, int *answer)
+{
+	static const char map[] = "0 100000 10\n";
+	int a[2], b[2];
+	char path[40], c;
+
+	ht_true(!pipe(a) && !pipe(b));
+	snprintf(path, sizeof(path), "/proc/%d/uid_map", getpid());
+	if (!fork()) {
+		int fd = read(a[0], &c, 1) == 1 ? open(path, O_WRONLY) : -1;
+
+		_exit(write(fd, map, strlen(map)) < 0 || write(b[1], &c, 1) != 1);
+	}
+	close(b[1]);
+	*ask = a[1];
+	*answer = b[0];
+	ht_sys(setresuid(OTHER, OTHER, OTHER));
+	ht_sys(prctl(PR_SET_DUMPABLE, 1));
+}
+
+/* A user namespace, and in it a user whom nobody has seen, make nobody another. */
+static void mcast_namespace(const void *arg)
+{
+	int groups, ask, answer;
+	char c = 0;
+
+	setup();
+	if (!p.s[0].dev->is_hodp)
+		ht_skip("this device's limits are not per user");
+	groups = p.s[0].dev->attr.orig_attr.max_mcast_grp;
+	become_other(&ask, &answer);
+	for (int i = 1; i < groups; i++)
+		ht_ok(attach(&p.s[0], i));
+	ht_sys(unshare(CLONE_NEWUSER));
+	ht_true(write(ask, &c, 1) == 1);
+	ht_check(read(answer, &c, 1) == 1, "the namespace has no users");
+	ht_sys(setresuid(5, 5, 5));
+	ht_ok(attach(&p.s[0], groups));
+	ht_errno(attach(&p.s[0], groups + 1), ENOMEM);
+}
+
 static void mcast_limits(const void *arg)
 {
 	struct ht_conf conf = { .type = IBV_QPT_UD };
@@ -166,8 +212,9 @@ static void mcast_limits(const void *arg)
 }
 
 static const struct ht_case cases[] = {
-	{ "mcast-members", "a datagram to a group reaches its members and nobody else",
+	{ "mcast-groups", "a datagram to a group reaches its members and nobody else",
 	  mcast_members },
+	{ "mcast-namespace", "a user has no more groups in a user namespace", mcast_namespace },
 	{ "mcast-limits", "one user cannot take all groups, nor all places in one", mcast_limits },
 };
 

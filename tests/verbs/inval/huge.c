@@ -107,21 +107,6 @@ static void part_moves(const void *arg)
 	ht_check_fill(to, 16 * HT_PAGE, 2, 40 * HT_PAGE, "what moved");
 }
 
-/* A counter of the device's port. */
-static long counter(const char *name)
-{
-	char path[200];
-	long n = -1;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/sys/class/infiniband/%s/ports/1/hw_counters/%s",
-		 ibv_get_device_name(v.r.b->dev->ctx->device), name);
-	f = fopen(path, "r");
-	ht_check(f && fscanf(f, "%ld", &n) == 1, "%s: %s", path, strerror(errno));
-	fclose(f);
-	return n;
-}
-
 /*
  * A huge page that is mapped page by page is one entry of the device, but its pages
  * go one at a time, and the event names no more than the one. The first page, one in
@@ -131,7 +116,7 @@ static void by_pages(const void *arg)
 {
 	static const size_t gone[] = { 100, 512, 1535 };
 	struct ibv_sge sge;
-	long before;
+	uint64_t before;
 
 	iv_get(&v, HT_THP, 2 * IV_LEN);
 	iv_fill(&v, 0, v.len, 1);
@@ -151,15 +136,15 @@ static void by_pages(const void *arg)
 	for (size_t i = 0; i < HT_LEN(gone); i++) {
 		size_t off = gone[i] * HT_PAGE, chunk = off / HT_HUGE * HT_HUGE;
 
-		before = v.r.b->dev->is_hodp ? counter("page_invalidations") : 0;
+		before = v.r.b->dev->is_hodp ? ht_counter(v.r.b->dev, "page_invalidations") : 0;
 		ht_sys(madvise(v.p + off, HT_PAGE, MADV_DONTNEED));
 		/* Else the case shows nothing: it was one entry.  The port's
 		 * counters are read anew only after a while. */
 		if (v.r.b->dev->is_hodp) {
-			ht_wait_until(counter("page_invalidations") != before,
+			ht_wait_until(ht_counter(v.r.b->dev, "page_invalidations") != before,
 				      "an invalidation");
 			/* Others of the page may be among them; alone it is one. */
-			ht_true(counter("page_invalidations") - before >=
+			ht_true(ht_counter(v.r.b->dev, "page_invalidations") - before >=
 				(long)(HT_HUGE / HT_PAGE));
 		}
 		iv_read_value(&v, off, HT_PAGE, 0, "the page that went");

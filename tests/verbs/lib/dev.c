@@ -177,3 +177,19 @@ void ht_mr_put(struct ht_mr *m)
 	ht_ok(ibv_dereg_mr(m->mr));
 	m->mr = NULL;
 }
+
+uint64_t ht_counter(const struct ht_dev *d, const char *name)
+{
+	char path[200];
+	uint64_t v = 0;
+	FILE *f;
+
+	/* The core keeps what it has read for ten milliseconds. */
+	ht_sleep_ms(20);
+	snprintf(path, sizeof(path), "/sys/class/infiniband/%s/ports/1/hw_counters/%s",
+		 ibv_get_device_name(d->ctx->device), name);
+	f = fopen(path, "r");
+	ht_check(f && fscanf(f, "%" SCNu64, &v) == 1, "%s: %s", path, strerror(errno));
+	fclose(f);
+	return v;
+}

@@ -262,6 +262,8 @@ struct ht_dev {
 
 void ht_open(struct ht_dev *d, const char *name);
 void ht_close(struct ht_dev *d);
+/* One of the hw_counters of the device's port, as it is now. */
+uint64_t ht_counter(const struct ht_dev *d, const char *name);
 /* Skip when @cond is false; on an hmm_odp device that is a failure. */
 void ht_require(const struct ht_dev *d, bool cond, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

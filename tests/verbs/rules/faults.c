@@ -49,8 +49,8 @@ static void faults_rest(const void *arg)
 	ht_mem_get(&warm, HT_ANON, way->len, 0);
 	ht_fill(warm.p, way->len, 7, 0);
 	ht_mr_get(&wmr, r.a->pd, warm.p, way->len, HT_PINNED, HT_ACCESS_ALL);
-	faults = counter("page_faults");
-	pages = counter("page_faults_pages");
+	faults = ht_counter(r.a->dev, "page_faults");
+	pages = ht_counter(r.a->dev, "page_faults_pages");
 	if (way->op == IBV_WR_SEND) {
 		struct ht_wr w = {
 			.id = 2, .op = IBV_WR_SEND, .len = len,
@@ -65,8 +65,8 @@ static void faults_rest(const void *arg)
 	} else {
 		ht_rdma(r.a, way->op, &wmr, warm.p, len, &mr, cold + lead);
 	}
-	faults = counter("page_faults") - faults;
-	pages = counter("page_faults_pages") - pages;
+	faults = ht_counter(r.a->dev, "page_faults") - faults;
+	pages = ht_counter(r.a->dev, "page_faults_pages") - pages;
 	if (way->op == IBV_WR_RDMA_READ) {
 		ht_check_value(warm.p, len, 0, "what was read");
 	} else {

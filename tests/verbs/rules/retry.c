@@ -22,7 +22,7 @@ static void retry_rnr(const void *arg)
 		struct ht_wr w;
 
 		ht_rig_get(&r, &conf, LEN);
-		before = counter("rnr_naks");
+		before = ht_counter(r.a->dev, "rnr_naks");
 		/* The first operation uses none of the second one's tries. */
 		ht_recv(r.b, 1, &r.mr[1], r.p[1], 64);
 		for (int k = 0; k < 2; k++) {
@@ -32,7 +32,7 @@ static void retry_rnr(const void *arg)
 		}
 		ht_want_wc(r.a->scq, &wc, 0, IBV_WC_SUCCESS);
 		ht_want_wc(r.a->scq, &wc, 1, IBV_WC_RNR_RETRY_EXC_ERR);
-		ht_eq(counter("rnr_naks") - before, n + 1);
+		ht_eq(ht_counter(r.a->dev, "rnr_naks") - before, n + 1);
 		ht_rig_put(&r);
 	}
 }
@@ -54,7 +54,7 @@ static void retry_rnr_each(const void *arg)
 	ht_pair_create(&p);
 	ht_pair_connect(&p);
 	for (long i = 0; i < n; i++) {
-		uint64_t before = counter("rnr_naks");
+		uint64_t before = ht_counter(r.a->dev, "rnr_naks");
 
 		w.id = i;
 		ht_post(p.s[0].qp, &w);
@@ -63,12 +63,12 @@ static void retry_rnr_each(const void *arg)
 		ht_next_wc(p.s[0].scq, &wc, "of a SEND that met RNR");
 		if (wc.status == IBV_WC_RNR_RETRY_EXC_ERR) {
 			/* A slow machine: then it has had its tries. */
-			ht_eq(counter("rnr_naks") - before, 3);
+			ht_eq(ht_counter(r.a->dev, "rnr_naks") - before, 3);
 			ht_pair_reconnect(&p);
 			continue;
 		}
 		ht_eq(wc.status, IBV_WC_SUCCESS);
-		waited += counter("rnr_naks") - before;
+		waited += ht_counter(r.a->dev, "rnr_naks") - before;
 		ht_want_wc(p.s[1].rcq, &wc, i, IBV_WC_SUCCESS);
 	}
 	ht_check(waited > 3, "%ld waits are too few to tell", waited);
@@ -89,9 +89,9 @@ static void retry_timeout(const void *arg)
 		ht_fill(r.p[1], LEN, 450, 0);
 		w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, 0, 64, 0);
 		ht_ok(ht_to(r.b, IBV_QPS_RESET));
-		before = counter("transport_retries");
+		before = ht_counter(r.a->dev, "transport_retries");
 		ht_do_status(r.a, &w, IBV_WC_RETRY_EXC_ERR);
-		ht_eq(counter("transport_retries") - before, n + 1);
+		ht_eq(ht_counter(r.a->dev, "transport_retries") - before, n + 1);
 		ht_eq(ht_state(r.a), IBV_QPS_ERR);
 		ht_check_fill(r.p[1], LEN, 450, 0, "memory of a peer that does not listen");
 		ht_rig_put(&r);

@@ -176,19 +176,3 @@ void raw_post(struct raw_pair *p, const struct hodp_send_wqe *wqe, const void *t
 	__atomic_store_n(&p->sq.hdr->prod, at + 1, __ATOMIC_RELEASE);
 	ht_ok(raw_ring_send(p->r.a->qp->qp_num));
 }
-
-uint64_t counter(const char *name)
-{
-	char path[200];
-	uint64_t v = 0;
-	FILE *f;
-
-	/* The core keeps what it has read for ten milliseconds. */
-	ht_sleep_ms(20);
-	snprintf(path, sizeof(path), "/sys/class/infiniband/%s/ports/1/hw_counters/%s",
-		 ht_opt.dev, name);
-	f = fopen(path, "r");
-	ht_check(f && fscanf(f, "%" SCNu64, &v) == 1, "%s: %s", path, strerror(errno));
-	fclose(f);
-	return v;
-}

@@ -49,9 +49,6 @@ void raw_post(struct raw_pair *p, const struct hodp_send_wqe *wqe, const void *t
 struct hodp_send_wqe raw_write(const struct raw_pair *p, uint64_t id);
 struct hodp_sge raw_sge(const struct raw_pair *p, size_t off, uint32_t len);
 
-/* One of /sys/class/infiniband/DEV/ports/1/hw_counters, as it is now. */
-uint64_t counter(const char *name);
-
 void rules_raw(void);
 void rules_cq(void);
 void rules_ud(void);

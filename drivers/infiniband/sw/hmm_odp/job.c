@@ -323,7 +323,7 @@ static void hodp_user_watch(struct work_struct *work)
 
 /* ---- users ---- */
 
-static kuid_t hodp_user_uid(void)
+kuid_t hodp_user_uid(void)
 {
 	const struct user_namespace *ns;
 	kuid_t uid = current_uid();

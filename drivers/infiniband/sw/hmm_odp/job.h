@@ -15,6 +15,7 @@
 
 #include <linux/list.h>
 #include <linux/types.h>
+#include <linux/uidgid.h>
 #include <linux/workqueue.h>
 
 struct task_struct;
@@ -43,6 +44,8 @@ struct hodp_gate {
 	} lane[HODP_JOB_KINDS];
 };
 
+/* The account that the calling process counts for; job.c has the rule. */
+kuid_t hodp_user_uid(void);
 /* The calling process's user, with a reference, or NULL: no memory.  Context:
  * process, sleeps.
  */

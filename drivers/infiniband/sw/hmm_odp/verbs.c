@@ -20,6 +20,7 @@
 #include "device.h"
 #include "doorbell.h"
 #include "engine.h"
+#include "job.h"
 #include "mcast.h"
 #include "mr.h"
 #include "prefetch.h"
@@ -441,7 +442,7 @@ static int hodp_verbs_attach_mcast(struct ib_qp *ibqp, union ib_gid *gid,
 {
 	return hodp_mcast_attach(to_hodp_device(ibqp->device), gid,
 				 ibqp->qp_num,
-				 ibqp->uobject ? current_uid() : INVALID_UID);
+				 ibqp->uobject ? hodp_user_uid() : INVALID_UID);
 }
 
 static int hodp_verbs_detach_mcast(struct ib_qp *ibqp, union ib_gid *gid,
