@@ -54,7 +54,7 @@ static void retry_rnr_each(const void *arg)
 	ht_pair_create(&p);
 	ht_pair_connect(&p);
 	for (long i = 0; i < n; i++) {
-		uint64_t before = ht_counter(r.a->dev, "rnr_naks");
+		uint64_t before = ht_counter(p.s[0].dev, "rnr_naks");
 
 		w.id = i;
 		ht_post(p.s[0].qp, &w);
@@ -63,12 +63,12 @@ static void retry_rnr_each(const void *arg)
 		ht_next_wc(p.s[0].scq, &wc, "of a SEND that met RNR");
 		if (wc.status == IBV_WC_RNR_RETRY_EXC_ERR) {
 			/* A slow machine: then it has had its tries. */
-			ht_eq(ht_counter(r.a->dev, "rnr_naks") - before, 3);
+			ht_eq(ht_counter(p.s[0].dev, "rnr_naks") - before, 3);
 			ht_pair_reconnect(&p);
 			continue;
 		}
 		ht_eq(wc.status, IBV_WC_SUCCESS);
-		waited += ht_counter(r.a->dev, "rnr_naks") - before;
+		waited += ht_counter(p.s[0].dev, "rnr_naks") - before;
 		ht_want_wc(p.s[1].rcq, &wc, i, IBV_WC_SUCCESS);
 	}
 	ht_check(waited > 3, "%ld waits are too few to tell", waited);
