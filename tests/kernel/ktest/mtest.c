@@ -56,16 +56,22 @@ static long mark(unsigned long addr, bool shadow)
 	return vma ? 0 : -EFAULT;
 }
 
-/* As the kernel does it: a large folio says that one of its pages is bad. */
+/*
+ * As the kernel does it: a large folio says that one of its pages is bad; where
+ * the folio is hugetlb's or a device's, its first page alone has the flag.
+ */
 static void flag(struct page *page, bool on)
 {
 	struct folio *folio = page_folio(page);
+	bool whole = folio_test_hugetlb(folio) || folio_is_zone_device(folio);
 
+	if (whole)
+		page = folio_page(folio, 0);
 	if (on)
 		SetPageHWPoison(page);
 	else
 		ClearPageHWPoison(page);
-	if (!folio_test_large(folio) || folio_test_hugetlb(folio))
+	if (!folio_test_large(folio) || whole)
 		return;
 	if (on)
 		folio_set_has_hwpoisoned(folio);

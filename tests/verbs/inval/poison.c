@@ -189,7 +189,8 @@ static void shadow_stack(const void *arg)
 	ht_ok(ht_mtest(MTEST_PLAIN, v.p + at));
 }
 
-static const enum ht_mem_kind anon = HT_ANON, thp = HT_THP, tmpfs = HT_TMPFS;
+static const enum ht_mem_kind anon = HT_ANON, thp = HT_THP, tmpfs = HT_TMPFS,
+			      hugetlb = HT_HUGETLB, devdax = HT_DEVDAX, dax = HT_DAX_EXT4;
 
 static const struct ht_case cases[] = {
 	{ "poison/anon", "a page that went bad is a clean error in every use", poisoned, &anon },
@@ -198,6 +199,9 @@ static const struct ht_case cases[] = {
 	{ "poison-file", "a clean page of a file that went bad is read again", poisoned_file },
 	{ "poison-flagged/anon", "a bad page that is mapped is refused", flagged, &anon },
 	{ "poison-flagged/thp", "a bad page that is mapped is refused", flagged, &thp },
+	{ "poison-flagged/hugetlb", "a bad page that is mapped is refused", flagged, &hugetlb },
+	{ "poison-flagged/devdax", "a bad page that is mapped is refused", flagged, &devdax },
+	{ "poison-flagged/dax-ext4", "a bad page that is mapped is refused", flagged, &dax },
 	{ "poison-machine-check", "a machine check in a copy ends the operation", machine_check },
 	{ "shadow-stack", "a shadow stack can be read and never written", shadow_stack },
 };
