@@ -368,6 +368,57 @@ static void raw_srq_index(const void *arg)
 	}
 }
 
+/* SQE to RTS: what lies in the ring is flushed, though nobody has rung for it. */
+static void raw_sqe(const void *arg)
+{
+	enum { BEFORE = 20, AFTER = 20, BYTES = 100 };
+	struct ht_conf conf = { .type = IBV_QPT_UD, .sge = SGES };
+	struct hodp_send_wqe wqe;
+	struct ibv_ah_attr attr;
+	struct hodp_sge sge;
+	struct ibv_wc wc;
+	struct ht_wr w;
+
+	raw_pair_get(&p, &conf, LEN);
+	ht_fill(p.r.p[0], LEN, 400, 0);
+	for (int n = 0; n <= AFTER; n++)
+		ht_recv(p.r.b, n, &p.r.mr[1], p.r.p[1] + n * 200, 40 + BYTES);
+	ht_ah_attr(&attr, p.r.a, &p.r.b->dev->gid);
+	w = (struct ht_wr){
+		.id = 1, .op = IBV_WR_SEND, .len = BYTES, .lkey = p.r.mr[0].mr->lkey,
+		.addr = ht_iova(&p.r.mr[0], p.r.p[0]), .qpn = p.r.b->qp->qp_num,
+		.qkey = 0x11111111, .ah = ibv_create_ah(p.r.a->pd, &attr),
+	};
+	ht_true(w.ah != NULL);
+	/* The library's entry is the pattern of ours. */
+	ht_do(p.r.a, &w);
+	ht_want_wc(p.r.b->rcq, &wc, 0, IBV_WC_SUCCESS);
+	memcpy(&wqe, raw_at(&p.sq, p.sq.hdr->prod - 1), sizeof(wqe));
+	w.lkey ^= 0xffff00;
+	ht_do_status(p.r.a, &w, IBV_WC_LOC_PROT_ERR);
+	ht_eq(ht_state(p.r.a), IBV_QPS_SQE);
+	for (int n = 0; n < BEFORE; n++) {
+		wqe.wr_id = n;
+		sge = raw_sge(&p, n, BYTES);
+		raw_put(&p, &wqe, &sge, sizeof(sge));
+	}
+	ht_ok(ht_to(p.r.a, IBV_QPS_RTS));
+	for (int n = 0; n < AFTER; n++) {
+		wqe.wr_id = BEFORE + n;
+		sge = raw_sge(&p, BEFORE + n, BYTES);
+		raw_post(&p, &wqe, &sge, sizeof(sge));
+	}
+	for (int n = 0; n < BEFORE; n++)
+		ht_want_wc(p.r.a->scq, &wc, n, IBV_WC_WR_FLUSH_ERR);
+	for (int n = 0; n < AFTER; n++) {
+		ht_want_wc(p.r.a->scq, &wc, BEFORE + n, IBV_WC_SUCCESS);
+		ht_want_wc(p.r.b->rcq, &wc, n + 1, IBV_WC_SUCCESS);
+		ht_check_fill(p.r.p[1] + (n + 1) * 200 + 40, BYTES, 400, BEFORE + n,
+			      "a datagram after SQE");
+	}
+	ht_no_wc(p.r.b->rcq, 20);
+}
+
 static const struct ht_case cases[] = {
 	{ "raw-sges", "the kernel counts a request's pieces itself", raw_sges },
 	{ "raw-inline", "the kernel measures inline data itself", raw_inline },
@@ -379,6 +430,7 @@ static const struct ht_case cases[] = {
 	  raw_cq_index },
 	{ "raw-recv-sges", "the kernel counts a receive's pieces itself", raw_recv_sges },
 	{ "raw-flip", "what was checked of an entry is what is used", raw_flip },
+	{ "raw-sqe", "SQE to RTS flushes what lies in the ring, rung for or not", raw_sqe },
 	{ "raw-srq-index", "a lying SRQ dies with one event", raw_srq_index },
 };
 

@@ -166,13 +166,18 @@ struct hodp_send_wqe raw_write(const struct raw_pair *p, uint64_t id)
 	};
 }
 
-void raw_post(struct raw_pair *p, const struct hodp_send_wqe *wqe, const void *tail,
-	      size_t len)
+void raw_put(struct raw_pair *p, const struct hodp_send_wqe *wqe, const void *tail, size_t len)
 {
 	uint32_t at = p->sq.hdr->prod;
 
 	memcpy(raw_at(&p->sq, at), wqe, sizeof(*wqe));
 	memcpy(raw_at(&p->sq, at) + sizeof(*wqe), tail, len);
 	__atomic_store_n(&p->sq.hdr->prod, at + 1, __ATOMIC_RELEASE);
+}
+
+void raw_post(struct raw_pair *p, const struct hodp_send_wqe *wqe, const void *tail,
+	      size_t len)
+{
+	raw_put(p, wqe, tail, len);
 	ht_ok(raw_ring_send(p->r.a->qp->qp_num));
 }

@@ -42,7 +42,9 @@ struct raw_pair {
 };
 
 void raw_pair_get(struct raw_pair *p, const struct ht_conf *conf, size_t len);
-/* Put an entry and @len bytes behind it where the next one belongs, and ring. */
+/* Put an entry and @len bytes behind it where the next one belongs. */
+void raw_put(struct raw_pair *p, const struct hodp_send_wqe *wqe, const void *tail, size_t len);
+/* The same, and ring. */
 void raw_post(struct raw_pair *p, const struct hodp_send_wqe *wqe, const void *tail,
 	      size_t len);
 /* A WRITE of one piece, signalled. */
