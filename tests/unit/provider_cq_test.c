@@ -260,7 +260,7 @@ static void cq_attrs(void)
 	rig_down(&r);
 }
 
-const struct test_case cq_cases[] = {
+const struct unit_case cq_cases[] = {
 	{ "a completion carries all its fields", poll_fields },
 	{ "polling keeps order and gives back what it took, also at 2^32",
 	  poll_order },

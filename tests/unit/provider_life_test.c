@@ -315,7 +315,7 @@ static void domains(void)
 	rig_down(&r);
 }
 
-const struct test_case life_cases[] = {
+const struct unit_case life_cases[] = {
 	{ "the device is known by hca_type alone", match },
 	{ "a context that the kernel refuses leaves nothing", no_context },
 	{ "a ring that contradicts itself is not mapped, and the object goes",

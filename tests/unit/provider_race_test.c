@@ -251,7 +251,7 @@ static void race_two_posters(void)
 	rig_down(&rig);
 }
 
-const struct test_case race_cases[] = {
+const struct unit_case race_cases[] = {
 	{ "a consumer on another CPU sees whole entries in order", race_send },
 	{ "so does a poller, by either interface", race_poll },
 	{ "a kernel that goes to sleep never misses a receive", race_doorbell },

@@ -12,8 +12,6 @@
 
 #include "provider_test.h"
 
-bool test_failed;
-
 struct rig rig_up(enum ibv_qp_type type)
 {
 	return rig_up_sized(type, RIG_ENTRIES);
@@ -498,7 +496,7 @@ static void recv_bell(void)
 	rig_down(&r);
 }
 
-static const struct test_case post_cases[] = {
+static const struct unit_case post_cases[] = {
 	{ "a list of sends is one store of prod and one doorbell", post_list },
 	{ "entries before a bad one are posted, it and what follows are not",
 	  post_bad_middle },
@@ -520,30 +518,11 @@ static const struct test_case post_cases[] = {
 	{ "receives ring only if the kernel asks", recv_bell },
 };
 
-static unsigned int ran, failures;
-
-static void run(const struct test_case *cases, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		test_failed = false;
-		cases[i].fn();
-		printf("%sok %u - %s\n", test_failed ? "not " : "", ++ran,
-		       cases[i].intent);
-		failures += test_failed;
-	}
-}
-
 int main(void)
 {
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	printf("TAP version 13\n1..%zu\n",
-	       ARRAY_LEN(post_cases) + num_cq_cases + num_life_cases +
-		       num_race_cases);
-	run(post_cases, ARRAY_LEN(post_cases));
-	run(cq_cases, num_cq_cases);
-	run(life_cases, num_life_cases);
-	run(race_cases, num_race_cases);
-	return failures ? 1 : 0;
+	unit_cases(post_cases, ARRAY_LEN(post_cases));
+	unit_cases(cq_cases, num_cq_cases);
+	unit_cases(life_cases, num_life_cases);
+	unit_cases(race_cases, num_race_cases);
+	return unit_end();
 }

@@ -3,29 +3,10 @@
 #ifndef PROVIDER_TEST_H
 #define PROVIDER_TEST_H
 
-#include <stdio.h>
-
 #include "provider_fake.h"
+#include "unit.h"
 
-/* The case that runs has failed; it goes on, to show what else is wrong. */
-extern bool test_failed;
-
-#define CHECK(cond)                                                         \
-	do {                                                                \
-		if (!(cond)) {                                              \
-			printf("# %s:%d: %s\n", __FILE__, __LINE__, #cond); \
-			test_failed = true;                                 \
-		}                                                           \
-	} while (0)
-
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-
-struct test_case {
-	const char *intent;
-	void (*fn)(void);
-};
-
-extern const struct test_case cq_cases[], life_cases[], race_cases[];
+extern const struct unit_case cq_cases[], life_cases[], race_cases[];
 extern const size_t num_cq_cases, num_life_cases, num_race_cases;
 
 /* Entries of the rings in a rig. */

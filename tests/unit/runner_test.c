@@ -4,22 +4,12 @@
  * its budget, whatever others ask meanwhile, and what is left is done.
  */
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "runner.c"
+#include "unit.h"
 
 #define BUDGET 16
-
-static bool failed;
-
-#define CHECK(cond)                                                         \
-	do {                                                                \
-		if (!(cond)) {                                              \
-			printf("# %s:%d: %s\n", __FILE__, __LINE__, #cond); \
-			failed = true;                                      \
-		}                                                           \
-	} while (0)
 
 static struct hodp_runner r;
 static long work; /* steps that are left */
@@ -157,27 +147,17 @@ static void test_yield(void)
 	CHECK(idle());
 }
 
+static const struct unit_case cases[] = {
+	{ "what fits the budget is done at once", test_little },
+	{ "what does not, a work item goes on with, as the owner", test_much },
+	{ "being asked without end uses the budget up", test_asked },
+	{ "a kick is done by the work item", test_kick },
+	{ "what was asked for while it was owned is done afterwards", test_own },
+	{ "who waits to own it gets it after one budget", test_yield },
+};
+
 int main(void)
 {
-	static const struct {
-		const char *intent;
-		void (*fn)(void);
-	} cases[] = {
-		{ "what fits the budget is done at once", test_little },
-		{ "what does not, a work item goes on with, as the owner", test_much },
-		{ "being asked without end uses the budget up", test_asked },
-		{ "a kick is done by the work item", test_kick },
-		{ "what was asked for while it was owned is done afterwards", test_own },
-		{ "who waits to own it gets it after one budget", test_yield },
-	};
-	bool any = false;
-
-	printf("1..%zu\n", ARRAY_SIZE(cases));
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		failed = false;
-		cases[i].fn();
-		printf("%sok %zu - %s\n", failed ? "not " : "", i + 1, cases[i].intent);
-		any |= failed;
-	}
-	return any;
+	unit_cases(cases, ARRAY_SIZE(cases));
+	return unit_end();
 }

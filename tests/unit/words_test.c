@@ -7,7 +7,6 @@
  */
 #include <pthread.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,19 +14,10 @@
 #include "baton.h"
 #include "opcode.h"
 #include "ring.h"
+#include "unit.h"
 
 #define ENTRIES 8
 #define STRIDE 64
-
-static bool failed;
-
-#define CHECK(cond)                                                         \
-	do {                                                                \
-		if (!(cond)) {                                              \
-			printf("# %s:%d: %s\n", __FILE__, __LINE__, #cond); \
-			failed = true;                                      \
-		}                                                           \
-	} while (0)
 
 struct rings {
 	struct hodp_ring_hdr hdr;
@@ -171,7 +161,7 @@ static void check_row(u32 opcode, const struct hodp_opcode *row)
 	if (__builtin_popcount(row->flags & kinds) != 1 || !row->qps ||
 	    !!row->remote_access != remote || !!row->recv_wc != receives) {
 		printf("# opcode %u (%s) contradicts itself\n", opcode, row->name);
-		failed = true;
+		unit_failed = true;
 	}
 }
 
@@ -209,7 +199,7 @@ static void test_baton_held(void)
 	for (int i = 0; i < 1000000; i++)
 		if (hodp_baton_take(&b) || hodp_baton_try(&b)) {
 			printf("# a second holder after %d takes\n", i + 1);
-			failed = true;
+			unit_failed = true;
 			return;
 		}
 	CHECK(!hodp_baton_drop(&b)); /* asked for: look again, once */
@@ -270,28 +260,18 @@ static void test_baton_threads(void)
 	CHECK(hodp_baton_try(&shop.baton));
 }
 
+static const struct unit_case cases[] = {
+	{ "a ring goes on across 2^32", test_wrap },
+	{ "a full ring has no room until an entry is released", test_full },
+	{ "an impossible index is -EPROTO, an entry stays inside", test_hostile },
+	{ "two threads hand over every byte in order", test_threads },
+	{ "a baton that is held has one holder, whoever asks", test_baton_held },
+	{ "threads that share a baton lose no request", test_baton_threads },
+	{ "each opcode's row is consistent, unknown ones have none", test_opcodes },
+};
+
 int main(void)
 {
-	static const struct {
-		const char *intent;
-		void (*fn)(void);
-	} cases[] = {
-		{ "a ring goes on across 2^32", test_wrap },
-		{ "a full ring has no room until an entry is released", test_full },
-		{ "an impossible index is -EPROTO, an entry stays inside", test_hostile },
-		{ "two threads hand over every byte in order", test_threads },
-		{ "a baton that is held has one holder, whoever asks", test_baton_held },
-		{ "threads that share a baton lose no request", test_baton_threads },
-		{ "each opcode's row is consistent, unknown ones have none", test_opcodes },
-	};
-	bool any = false;
-
-	printf("1..%zu\n", ARRAY_SIZE(cases));
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		failed = false;
-		cases[i].fn();
-		printf("%sok %zu - %s\n", failed ? "not " : "", i + 1, cases[i].intent);
-		any |= failed;
-	}
-	return any;
+	unit_cases(cases, ARRAY_SIZE(cases));
+	return unit_end();
 }

@@ -138,11 +138,11 @@ build_unit_test()
 	local t=$top/tests/unit bin=$out/provider_ring_test
 
 	headers
-	up_to_date "$bin" "$t"/provider_* && return
+	up_to_date "$bin" "$t"/provider_* "$t"/unit.* && return
 	(cd "$here" && gcc "${cflags[@]}" -O1 -fno-omit-frame-pointer \
 		-fsanitize=address,undefined -fno-sanitize-recover=undefined \
 		-include "$inc/config.h" -isystem "$inc" -I "$here" -Wl,--wrap=write,--wrap=ioctl,--wrap=mmap,--wrap=munmap \
-		-o "$bin.tmp" "${sources[@]}" "$t"/provider_*.c -lpthread)
+		-o "$bin.tmp" "${sources[@]}" "$t"/provider_*.c "$t"/unit.c -lpthread)
 	mv "$bin.tmp" "$bin"
 }
 

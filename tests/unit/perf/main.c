@@ -15,8 +15,6 @@
 
 #include "unit.h"
 
-bool unit_failed;
-
 static char dir[60];
 
 static size_t read_back(FILE *f, char *to, size_t room)
@@ -117,31 +115,12 @@ void unit_dir_end(void)
 		abort();
 }
 
-static const struct {
-	const struct unit_case *cases;
-	const size_t *num;
-} groups[] = {
-	{ figure_cases, &num_figure_cases },
-	{ option_cases, &num_option_cases },
-	{ mem_cases, &num_mem_cases },
-	{ report_cases, &num_report_cases },
-	{ wire_cases, &num_wire_cases },
-};
-
 int main(void)
 {
-	int n = 0, failures = 0;
-
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	for (size_t g = 0; g < ARRAY_LEN(groups); g++) {
-		for (size_t i = 0; i < *groups[g].num; i++) {
-			unit_failed = false;
-			groups[g].cases[i].fn();
-			printf("%s %d - %s\n", unit_failed ? "not ok" : "ok",
-			       ++n, groups[g].cases[i].intent);
-			failures += unit_failed;
-		}
-	}
-	printf("1..%d\n", n);
-	return failures != 0;
+	unit_cases(figure_cases, num_figure_cases);
+	unit_cases(option_cases, num_option_cases);
+	unit_cases(mem_cases, num_mem_cases);
+	unit_cases(report_cases, num_report_cases);
+	unit_cases(wire_cases, num_wire_cases);
+	return unit_end();
 }

@@ -1,30 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /* Cases of the instruments' unit test, and what they stand on. */
-#ifndef UNIT_H
-#define UNIT_H
+#ifndef PERF_UNIT_H
+#define PERF_UNIT_H
 
-#include <stdbool.h>
-#include <stdio.h>
-
+#include "../unit.h"
 #include "perf.h"
-
-/* The case that runs has failed; it goes on, to show what else is wrong. */
-extern bool unit_failed;
-
-#define CHECK(cond)                                                         \
-	do {                                                                \
-		if (!(cond)) {                                              \
-			printf("# %s:%d: %s\n", __FILE__, __LINE__, #cond); \
-			unit_failed = true;                                 \
-		}                                                           \
-	} while (0)
-
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-
-struct unit_case {
-	const char *intent;
-	void (*fn)(void);
-};
 
 extern const struct unit_case figure_cases[], option_cases[], report_cases[],
 	mem_cases[], wire_cases[];
@@ -51,4 +31,4 @@ const char *unit_dir(void);
 bool unit_only(const char *file);
 void unit_dir_end(void);
 
-#endif /* UNIT_H */
+#endif /* PERF_UNIT_H */
