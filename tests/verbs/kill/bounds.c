@@ -6,13 +6,10 @@
  */
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/userfaultfd.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "kill.h"
 
@@ -60,19 +57,11 @@ static uint8_t *map(size_t len)
 /* The caller is @uid afterwards. */
 static void herd_open(struct herd *h, size_t pages, uid_t uid)
 {
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	int ufd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-
-	ht_check(ufd >= 0, "userfaultfd: %s", strerror(errno));
 	memset(h, 0, sizeof(*h));
 	h->len = pages * HT_PAGE;
 	h->p = map(h->len);
 	h->q = map(h->len);
-	ht_sys(ioctl(ufd, UFFDIO_API, &api));
-	reg.range.start = (uintptr_t)h->q;
-	reg.range.len = h->len;
-	ht_sys(ioctl(ufd, UFFDIO_REGISTER, &reg));
+	ht_uffd_missing(h->q, h->len);
 	become(uid);
 	ht_open(&h->dev, ht_opt.dev);
 	h->s.dev = &h->dev;

@@ -12,11 +12,7 @@
  * how it ended.
  */
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <signal.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 
 #include "kill.h"
 
@@ -43,18 +39,10 @@ static void ready(const char *path)
 
 static void sit_and_wait(void)
 {
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
 	struct ht_wr w;
-	int ufd;
 
 	ht_rig_get(&stuck, NULL, LEN);
-	ufd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	ht_check(ufd >= 0, "userfaultfd: %s", strerror(errno));
-	ht_sys(ioctl(ufd, UFFDIO_API, &api));
-	reg.range.start = (uintptr_t)stuck.p[1];
-	reg.range.len = LEN;
-	ht_sys(ioctl(ufd, UFFDIO_REGISTER, &reg));
+	ht_uffd_missing(stuck.p[1], LEN);
 	for (int i = 0; i < 4; i++) {
 		w = ht_rig_wr(&stuck, IBV_WR_RDMA_WRITE, 0, 5000, i * HT_PAGE);
 		ht_post(stuck.a->qp, &w);

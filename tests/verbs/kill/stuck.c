@@ -4,11 +4,7 @@
  * userfaultfd that nobody reads. The descriptor is the victim's own, or another
  * process holds it and outlives the victim.
  */
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <signal.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -25,21 +21,6 @@ struct trap {
 
 static const struct trap *t;
 
-static int hopeless(uint8_t *p, size_t len)
-{
-	struct uffdio_register reg = {
-		.range = { (uintptr_t)p, len }, .mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	struct uffdio_api api = { .api = UFFD_API };
-	int ufd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-
-	ht_check(ufd >= 0, "userfaultfd: %s", strerror(errno));
-	ht_sys(ioctl(ufd, UFFDIO_API, &api));
-	ht_sys(madvise(p, len, MADV_NOHUGEPAGE));
-	ht_sys(ioctl(ufd, UFFDIO_REGISTER, &reg));
-	return ufd;
-}
-
 /* Its memory does not come, neither for the peer nor for itself. */
 static void owner(void *arg)
 {
@@ -48,7 +29,7 @@ static void owner(void *arg)
 	int ufd;
 
 	end_open(&e);
-	ufd = hopeless(e.p, END_LEN);
+	ufd = ht_uffd_missing(e.p, END_LEN);
 	/* The case opens it through /proc and keeps it. */
 	atomic_store(&board->flag, ufd);
 	end_connect(&e);

@@ -223,6 +223,8 @@ void ht_mem_get(struct ht_mem *m, enum ht_mem_kind kind, size_t len,
 void ht_mem_put(struct ht_mem *m);
 /* Take the pages of [off, off + len) out of the page tables. */
 void ht_mem_cold(struct ht_mem *m, size_t off, size_t len);
+/* userfaultfd: pages of [p, p + len) that are missing are the caller's to deliver. */
+int ht_uffd_missing(void *p, size_t len);
 /* NULL, or why there can be no memory of this kind. */
 const char *ht_mem_missing(enum ht_mem_kind kind);
 /* An address range of @len that starts @before bytes below a multiple. */

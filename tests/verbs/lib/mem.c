@@ -12,8 +12,11 @@
  *   HODP_DEVDAX     a device such as /dev/dax1.0
  */
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "hodp_test.h"
 
@@ -223,4 +226,19 @@ bool ht_present(const void *p)
 	ht_eq(pread(fd, &entry, 8, (uintptr_t)p / HT_PAGE * 8), 8);
 	close(fd);
 	return entry >> 63;
+}
+
+int ht_uffd_missing(void *p, size_t len)
+{
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)p, len }, .mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_api api = { .api = UFFD_API };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	ht_check(fd >= 0, "userfaultfd: %s", strerror(errno));
+	ht_sys(ioctl(fd, UFFDIO_API, &api));
+	ht_sys(madvise(p, len, MADV_NOHUGEPAGE));
+	ht_sys(ioctl(fd, UFFDIO_REGISTER, &reg));
+	return fd;
 }

@@ -1,30 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* A receive that was taken from a shared queue, when its QP fails. */
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 
 #include "rules.h"
 
 #define LEN	(4 * HT_PAGE)
-
-/* Its pages do not come. */
-static int hopeless(uint8_t *p, size_t len)
-{
-	struct uffdio_register reg = {
-		.range = { (uintptr_t)p, len }, .mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	struct uffdio_api api = { .api = UFFD_API };
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-
-	ht_check(fd >= 0, "userfaultfd: %s", strerror(errno));
-	ht_sys(ioctl(fd, UFFDIO_API, &api));
-	ht_sys(madvise(p, len, MADV_NOHUGEPAGE));
-	ht_sys(ioctl(fd, UFFDIO_REGISTER, &reg));
-	return fd;
-}
 
 /*
  * A message waits for a page of its receive. ERR ends it: the receive, which is
@@ -51,7 +30,7 @@ static void srq_taken(const void *arg)
 	ht_mem_get(&late, HT_ANON, LEN, 0);
 	ht_mr_get(&mr, p.s[0].pd, mem.p, LEN, HT_ODP, HT_ACCESS_ALL);
 	ht_mr_get(&late_mr, p.s[1].pd, late.p, LEN, HT_ODP, HT_ACCESS_ALL);
-	ufd = hopeless(late.p, LEN);
+	ufd = ht_uffd_missing(late.p, LEN);
 	sge = (struct ibv_sge){ ht_iova(&late_mr, late.p), LEN, late_mr.mr->lkey };
 	for (int i = 0; i < 2; i++)
 		ht_ok(ht_recv_try(NULL, p.conf.srq[1], 80 + i, &sge, 1));

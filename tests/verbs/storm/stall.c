@@ -9,7 +9,6 @@
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 
 #include "storm.h"
 
@@ -29,20 +28,12 @@ static int ufd;
 /* @pages pages that nobody delivers. */
 static uint8_t *hopeless(size_t pages)
 {
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
 	uint8_t *p;
 
-	ufd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	ht_check(ufd >= 0, "userfaultfd: %s", strerror(errno));
-	ht_sys(ioctl(ufd, UFFDIO_API, &api));
 	p = mmap(NULL, pages * HT_PAGE, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ht_true(p != MAP_FAILED);
-	ht_sys(madvise(p, pages * HT_PAGE, MADV_NOHUGEPAGE));
-	reg.range.start = (uintptr_t)p;
-	reg.range.len = pages * HT_PAGE;
-	ht_sys(ioctl(ufd, UFFDIO_REGISTER, &reg));
+	ufd = ht_uffd_missing(p, pages * HT_PAGE);
 	return p;
 }
 
