@@ -161,6 +161,35 @@ private_apt()
 		-o Acquire::Languages=none "$@"
 }
 
+# fetch_source APT PACKAGE VERSION PATTERN: files of a source package whose names
+# match (an extended regular expression), into APT, a directory of
+# private_apt_init. Not "apt-get source": a mirror may lack the .dsc although it
+# has the tarballs. The sums come from the signed index either way.
+fetch_source()
+{
+	local uri file sum
+
+	private_apt "$1" apt-get update
+	private_apt "$1" apt-get --print-uris --only-source source "$2=$3" |
+		grep "^'" > "$1/uris"
+	while read -r uri file _ sum; do
+		[[ $file =~ $4 ]] || continue
+		case $sum in
+		SHA256:* | SHA512:*) ;;
+		*) die "the archive gives no SHA256 for $file: use another mirror" ;;
+		esac
+		uri=${uri#\'}
+		/usr/lib/apt/apt-helper -o APT::Sandbox::User=root \
+			download-file "${uri%\'}" "$1/$file" "$sum"
+	done < "$1/uris"
+}
+
+# The version of a package in the guest root.
+guest_version()
+{
+	sed -n "/^Package: $1\$/,/^\$/s/^Version: //p" "$HODP_ROOT/var/lib/dpkg/status"
+}
+
 # The kernel release inside the guest root. Exactly one is installed.
 guest_release()
 {
