@@ -31,10 +31,12 @@ static bool step(struct hodp_runner *runner, int *budget)
 	return false;
 }
 
+static const struct hodp_runner_ops ops = { .step = step };
+
 static void begin(long steps)
 {
 	hodp_runner_start();
-	hodp_runner_init(&r, step);
+	hodp_runner_init(&r, &ops);
 	r.work.pending = false;
 	r.handoff = false;
 	r.wanted = false;

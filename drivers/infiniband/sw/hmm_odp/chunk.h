@@ -11,7 +11,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
-#include "mirror.h"
+#include "view.h"
 
 #define HODP_CHUNK_SHIFT 21
 #define HODP_CHUNK_SIZE ((unsigned long)SZ_2M)

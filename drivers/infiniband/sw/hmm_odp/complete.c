@@ -39,10 +39,10 @@ void hodp_complete_send(struct hodp_qp *qp, enum ib_wc_status status)
 
 	hodp_op_unbind(op);
 	op->active = false;
-	hodp_ring_release(&qp->sq.ring);
+	hodp_ring_release(&qp->sq.q.ring);
 	if (likely(status == IB_WC_SUCCESS)) {
 		hodp_count(hodp_qp_dev(qp), HODP_CNT_BYTES, op->total);
-		if (qp->sq_sig_all || (op->wqe.send_flags & IB_SEND_SIGNALED))
+		if (qp->sq.sig_all || (op->wqe.send_flags & IB_SEND_SIGNALED))
 			hodp_complete_send_cqe(qp, op, status);
 		return;
 	}
@@ -82,7 +82,7 @@ void hodp_complete_flush_send(struct hodp_qp *qp, u32 *left)
 	qp->stall = HODP_RUN;
 	/* Entries that are not valid are flushed like the others. */
 	while (*left && !READ_ONCE(qp->dying) &&
-	       (qp->op.active || hodp_op_fetch(&qp->op, qp) != 0)) {
+	       (qp->op.active || hodp_op_fetch(&qp->op, &qp->sq) != 0)) {
 		if (!qp->op.active)
 			break; /* the ring's index is corrupt */
 		hodp_complete_send(qp, IB_WC_WR_FLUSH_ERR);

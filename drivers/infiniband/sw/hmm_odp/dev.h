@@ -6,10 +6,12 @@
 #ifndef HODP_DEV_H
 #define HODP_DEV_H
 
+#include <linux/hashtable.h>
 #include <linux/idr.h>
 #include <linux/mutex.h>
 #include <linux/netdevice.h>
 #include <linux/percpu.h>
+#include <linux/refcount.h>
 #include <linux/siphash.h>
 #include <linux/sizes.h>
 #include <linux/xarray.h>
@@ -17,8 +19,6 @@
 #include <rdma/ib_verbs.h>
 
 /* The limits are counts, where SZ_ says nothing of bytes. */
-struct hodp_mirrors;
-
 #define HODP_PORT 1
 #define HODP_GID_TABLE_LEN 1024
 #define HODP_MAX_SGE 32
@@ -64,6 +64,23 @@ enum hodp_counter {
 
 struct hodp_counters {
 	u64 v[HODP_CNT_MAX];
+};
+
+/* Hash buckets of a device's mirrors: 1 << this. */
+#define HODP_MIRRORS_BITS 8
+
+/**
+ * struct hodp_mirrors - what the mirrors of a device share
+ * @refs: the device, and each mirror
+ * @lock: guards @by_mm; everybody's, so nothing sleeps under it
+ * @by_mm: struct hodp_mirror of every mm with an on-demand MR here
+ * @counters: per CPU
+ */
+struct hodp_mirrors {
+	refcount_t refs;
+	struct mutex lock; /* @by_mm */
+	DECLARE_HASHTABLE(by_mm, HODP_MIRRORS_BITS);
+	struct hodp_counters __percpu *counters;
 };
 
 /**

@@ -36,7 +36,6 @@
 #include "device.h"
 #include "mirror.h"
 #include "mr.h"
-#include "verbs.h"
 
 static DEFINE_MUTEX(hodp_devices_lock);
 static LIST_HEAD(hodp_devices);
@@ -126,8 +125,6 @@ static void hodp_device_init(struct hodp_device *dev,
 	INIT_LIST_HEAD(&dev->mcasts);
 	INIT_LIST_HEAD(&dev->link);
 
-	ib_set_device_ops(ibdev, &hodp_ops);
-	ibdev->driver_def = hodp_uapi;
 	ibdev->node_type = RDMA_NODE_IB_CA;
 	ibdev->phys_port_cnt = 1;
 	ibdev->num_comp_vectors = num_possible_cpus();
@@ -140,7 +137,9 @@ static void hodp_device_init(struct hodp_device *dev,
 	ib_mark_name_assigned_by_user(ibdev);
 }
 
-int hodp_device_add(const char *name, struct net_device *ndev)
+int hodp_device_add(const char *name, struct net_device *ndev,
+		    const struct ib_device_ops *ops,
+		    const struct uapi_definition *uapi)
 {
 	struct hodp_device *dev;
 	int ret;
@@ -152,6 +151,8 @@ int hodp_device_add(const char *name, struct net_device *ndev)
 	if (!dev)
 		return -ENOMEM;
 	hodp_device_init(dev, ndev);
+	ib_set_device_ops(&dev->ibdev, ops);
+	dev->ibdev.driver_def = uapi;
 
 	dev->mirrors = hodp_mirrors_alloc();
 	if (!dev->mirrors) {

@@ -14,16 +14,22 @@
  */
 #define HODP_VENDOR_ID 0x02484d
 
+struct ib_device_ops;
+struct uapi_definition;
+
 /**
  * hodp_device_add - make a device on a netdev and register it
  * @name: of the new device
  * @ndev: an Ethernet or loopback netdev; the caller holds a reference
+ * @ops, @uapi: its verbs
  *
  * Context: process, without RTNL.
  * Return: 0, -EINVAL (not such a netdev), -EEXIST (has a device already),
  * -ENOMEM, or what the core says of the name.
  */
-int hodp_device_add(const char *name, struct net_device *ndev);
+int hodp_device_add(const char *name, struct net_device *ndev,
+		    const struct ib_device_ops *ops,
+		    const struct uapi_definition *uapi);
 
 /**
  * hodp_device_remove_all - unregister every device and wait for the end

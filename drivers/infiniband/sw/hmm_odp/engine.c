@@ -149,7 +149,7 @@ static void hodp_engine_local_op(struct hodp_qp *qp)
 /* Take the next operation.  Return: false: there is none to execute. */
 static bool hodp_engine_fetch(struct hodp_qp *qp)
 {
-	int ret = hodp_op_fetch(&qp->op, qp);
+	int ret = hodp_op_fetch(&qp->op, &qp->sq);
 
 	if (!ret)
 		return false;
@@ -223,7 +223,7 @@ static bool hodp_engine_may_send(struct hodp_qp *qp, bool *more)
 		return false;
 	case IB_QPS_ERR:
 	case IB_QPS_SQE:
-		left = qp->sq.ring.mask + 1;
+		left = qp->sq.q.ring.mask + 1;
 		hodp_complete_flush_send(qp, &left);
 		*more = !left;
 		return false;
@@ -232,7 +232,7 @@ static bool hodp_engine_may_send(struct hodp_qp *qp, bool *more)
 	}
 }
 
-/* hodp_runner.step of the requester.  A step: an operation or a piece. */
+/* hodp_runner_ops.step of the requester.  A step: an operation or a piece. */
 static bool hodp_engine_requester(struct hodp_runner *r, int *budget)
 {
 	struct hodp_qp *qp = container_of(r, struct hodp_qp, req);
@@ -266,7 +266,7 @@ static void hodp_engine_timer(struct work_struct *work)
 
 /* ---- the receiver ---- */
 
-/* hodp_runner.step of the receiver.  A step: a datagram. */
+/* hodp_runner_ops.step of the receiver.  A step: a datagram. */
 static bool hodp_engine_receiver(struct hodp_runner *r, int *budget)
 {
 	struct hodp_qp *qp = container_of(r, struct hodp_qp, rx);
@@ -280,11 +280,43 @@ static bool hodp_engine_receiver(struct hodp_runner *r, int *budget)
 
 /* ---- verbs ---- */
 
+static bool hodp_engine_hold_req(struct hodp_runner *r)
+{
+	return hodp_qp_hold(container_of(r, struct hodp_qp, req));
+}
+
+static void hodp_engine_put_req(struct hodp_runner *r)
+{
+	hodp_qp_put(container_of(r, struct hodp_qp, req));
+}
+
+static bool hodp_engine_hold_rx(struct hodp_runner *r)
+{
+	return hodp_qp_hold(container_of(r, struct hodp_qp, rx));
+}
+
+static void hodp_engine_put_rx(struct hodp_runner *r)
+{
+	hodp_qp_put(container_of(r, struct hodp_qp, rx));
+}
+
+static const struct hodp_runner_ops hodp_engine_req_ops = {
+	.step = hodp_engine_requester,
+	.hold = hodp_engine_hold_req,
+	.put = hodp_engine_put_req,
+};
+
+static const struct hodp_runner_ops hodp_engine_rx_ops = {
+	.step = hodp_engine_receiver,
+	.hold = hodp_engine_hold_rx,
+	.put = hodp_engine_put_rx,
+};
+
 void hodp_engine_attach(struct hodp_qp *qp)
 {
 	qp->transport = &hodp_local_transport;
-	hodp_runner_init(&qp->req, hodp_engine_requester);
-	hodp_runner_init(&qp->rx, hodp_engine_receiver);
+	hodp_runner_init(&qp->req, &hodp_engine_req_ops);
+	hodp_runner_init(&qp->rx, &hodp_engine_rx_ops);
 	INIT_DELAYED_WORK(&qp->timer, hodp_engine_timer);
 }
 
@@ -292,11 +324,11 @@ void hodp_engine_attach(struct hodp_qp *qp)
 static int hodp_engine_enqueue(struct hodp_qp *qp, const struct ib_send_wr *wr,
 			       const struct ib_send_wr **bad)
 {
-	struct hodp_ring *ring = &qp->sq.ring;
+	struct hodp_ring *ring = &qp->sq.q.ring;
 	unsigned long flags;
 	int ret = 0;
 
-	spin_lock_irqsave(&qp->sq_lock, flags);
+	spin_lock_irqsave(&qp->sq.lock, flags);
 	for (; wr; wr = wr->next) {
 		u32 prod = ring->hdr->prod;
 
@@ -304,7 +336,7 @@ static int hodp_engine_enqueue(struct hodp_qp *qp, const struct ib_send_wr *wr,
 		if (prod - smp_load_acquire(&ring->hdr->cons) > ring->mask)
 			ret = -ENOMEM;
 		else
-			ret = hodp_op_from_wr(qp, wr, hodp_ring_at(ring, prod));
+			ret = hodp_op_from_wr(&qp->sq, wr, hodp_ring_at(ring, prod));
 		if (ret) {
 			*bad = wr;
 			break;
@@ -312,7 +344,7 @@ static int hodp_engine_enqueue(struct hodp_qp *qp, const struct ib_send_wr *wr,
 		/* Pairs with the acquire in hodp_ring_pending(). */
 		smp_store_release(&ring->hdr->prod, prod + 1);
 	}
-	spin_unlock_irqrestore(&qp->sq_lock, flags);
+	spin_unlock_irqrestore(&qp->sq.lock, flags);
 	return ret;
 }
 
@@ -331,7 +363,7 @@ int hodp_engine_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
 		hodp_engine_ring_send(qp);
 		return 0;
 	}
-	if (hodp_queue_is_user(&qp->sq) || READ_ONCE(qp->state) < IB_QPS_RTS) {
+	if (hodp_queue_is_user(&qp->sq.q) || READ_ONCE(qp->state) < IB_QPS_RTS) {
 		*bad = wr;
 		return -EINVAL;
 	}

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Page faults of queue pairs.
+ * Page faults of runners.
  *
  * A fault can last as long as the slowest thing behind it: a disk, a file
  * system, a userfaultfd handler that never answers.  So it is an object of its
- * own, a job (job.h) that holds the mirror and nothing else: the QP that waits
- * for it, its regions and its peer can be destroyed meanwhile, and no other QP
- * notices.
+ * own, a job (job.h) that holds the mirror and nothing else: what waits for it,
+ * its regions and its peer can be destroyed meanwhile, and nobody else notices.
  *
  * Lifetime: one reference for the runner that waits, one for the job.  @runner
- * is cleared under @lock when the QP forgets the fault; while it is set under
- * @lock the QP is alive, so the job can take a reference to it there.
+ * is cleared under @lock when it forgets the fault; while it is set under @lock
+ * what it is part of is alive, so the job can take a reference to that there.
  *
  * A fault in flight holds the module, and no device: a link can be deleted, and
  * the module says that it is in use, while somebody's handler sleeps.
@@ -29,7 +28,6 @@
  * @refs: see above
  * @lock: guards @runner; the user's lock (job.c) nests inside
  * @runner: who waits, or NULL
- * @qp: whose runner; alive while @runner is set
  * @mirror: held until the job is done (immutable)
  * @va, @len, @write: what (immutable)
  * @err: result; stored before @done
@@ -40,7 +38,6 @@ struct hodp_fault {
 	refcount_t refs;
 	spinlock_t lock; /* @runner */
 	struct hodp_runner *runner;
-	struct hodp_qp *qp;
 	struct hodp_mirror *mirror;
 	u64 va;
 	u64 len;
@@ -60,17 +57,8 @@ static void hodp_fault_put(struct hodp_fault *f)
 		kfree(f);
 }
 
-static void hodp_fault_count(struct hodp_fault *f, enum hodp_counter which)
-{
-	spin_lock(&f->lock);
-	if (f->runner)
-		hodp_count(hodp_qp_dev(f->qp), which, 1);
-	spin_unlock(&f->lock);
-}
-
 static void hodp_fault_tell(struct hodp_fault *f, long ret)
 {
-	struct hodp_qp *qp = NULL;
 	struct hodp_runner *r;
 
 	spin_lock(&f->lock);
@@ -78,13 +66,13 @@ static void hodp_fault_tell(struct hodp_fault *f, long ret)
 	/* Pairs with the acquire in hodp_fault_finish(). */
 	smp_store_release(&f->done, true);
 	r = f->runner;
-	if (r && hodp_qp_hold(f->qp))
-		qp = f->qp;
+	if (r && !r->ops->hold(r))
+		r = NULL;
 	spin_unlock(&f->lock);
-	if (!qp)
+	if (!r)
 		return;
 	hodp_runner_run(r, HODP_WORK_STEPS);
-	hodp_qp_put(qp);
+	r->ops->put(r);
 }
 
 /* hodp_job.run */
@@ -95,11 +83,9 @@ static long hodp_fault_run(struct hodp_job *job)
 
 	if (ret >= 0)
 		return ret;
-	if (ret == -EBUSY || ret == -ENOMEM || ret == -EINTR) {
-		hodp_fault_count(f, HODP_CNT_FAULT_RETRIES);
-		return -EAGAIN;
-	}
-	hodp_fault_count(f, HODP_CNT_FAULT_ERRORS);
+	if (ret == -EBUSY || ret == -ENOMEM || ret == -EINTR)
+		ret = -EAGAIN;
+	hodp_mirror_count_failure(f->mirror, ret == -EAGAIN);
 	return ret;
 }
 
@@ -119,19 +105,18 @@ static bool hodp_fault_gone(const struct hodp_job *job)
 	return hodp_mirror_is_dead(to_hodp_fault(job)->mirror);
 }
 
-int hodp_fault_begin(struct hodp_qp *qp, struct hodp_runner *r,
+int hodp_fault_begin(struct hodp_runner *r, struct mem_cgroup *memcg,
 		     const struct hodp_miss *miss)
 {
 	struct hodp_fault *f;
 	int ret;
 
-	f = hodp_charge_zalloc(qp->memcg, sizeof(*f), GFP_KERNEL);
+	f = hodp_charge_zalloc(memcg, sizeof(*f), GFP_KERNEL);
 	if (!f)
 		return -ENOMEM;
 	refcount_set(&f->refs, 2);
 	spin_lock_init(&f->lock);
 	f->runner = r;
-	f->qp = qp;
 	f->mirror = hodp_mirror_ref(miss->mr->mirror);
 	f->va = miss->va;
 	f->len = miss->len;

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Page faults of queue pairs (layer 2): model in fault.c. */
+/* Page faults of runners (layer 1): model in fault.c. */
 #ifndef HODP_FAULT_H
 #define HODP_FAULT_H
 
-#include "qp.h"
+#include "runner.h"
+#include "span.h"
+
+struct mem_cgroup;
 
 /**
  * hodp_fault_begin - bring in what an operation missed
- * @qp: whose runner waits
- * @r: runner that the caller owns; it has no fault
+ * @r: runner that waits: the caller owns it, and it has no fault
+ * @memcg: who pays, or NULL: a kernel consumer's
  * @miss: what; its span still holds the region
  *
  * When it is done, @r is run again, from the fault's own work item.
  * Context: process.  Return: 0, -ENOMEM.
  */
-int hodp_fault_begin(struct hodp_qp *qp, struct hodp_runner *r,
+int hodp_fault_begin(struct hodp_runner *r, struct mem_cgroup *memcg,
 		     const struct hodp_miss *miss);
 
 /**

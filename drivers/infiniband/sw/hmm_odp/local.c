@@ -41,7 +41,7 @@ static enum hodp_verdict hodp_local_miss(struct hodp_qp *qp,
 	bool incoming = op->row->flags & (HODP_OP_READ | HODP_OP_ATOMIC);
 
 	op->fault_local = miss->source != incoming;
-	return hodp_fault_begin(qp, &qp->req, miss) ? HODP_V_PAUSE :
+	return hodp_fault_begin(&qp->req, qp->memcg, miss) ? HODP_V_PAUSE :
 						      HODP_V_FAULT;
 }
 
@@ -289,7 +289,7 @@ static enum hodp_verdict hodp_local_send(struct hodp_qp *qp,
 		return hodp_local_finish(qp, IB_WC_LOC_QP_OP_ERR);
 	/* Gathering is always from the requester's side. */
 	op->fault_local = true;
-	return hodp_fault_begin(qp, &qp->req, &miss) ? HODP_V_PAUSE :
+	return hodp_fault_begin(&qp->req, qp->memcg, &miss) ? HODP_V_PAUSE :
 						       HODP_V_FAULT;
 }
 
@@ -335,7 +335,7 @@ static enum hodp_verdict hodp_local_execute(struct hodp_qp *qp)
 		return hodp_local_finish(qp, op->fault_err == -EHWPOISON ?
 						     IB_WC_LOC_QP_OP_ERR :
 						     IB_WC_LOC_PROT_ERR);
-	if (!op->bound && unlikely(hodp_op_bind(op, qp)))
+	if (!op->bound && unlikely(hodp_op_bind(op, qp->ibqp.pd)))
 		return hodp_local_finish(qp, IB_WC_LOC_PROT_ERR);
 	verdict = hodp_qp_is_ud(qp) ? hodp_local_ud(qp) : hodp_local_rc(qp);
 	/* Dereg waits for spans: none is kept while nothing is copied. */

@@ -13,6 +13,7 @@
 #include <rdma/rdma_netlink.h>
 #include "device.h"
 #include "engine.h"
+#include "verbs.h"
 
 MODULE_DESCRIPTION("Soft RoCEv2 device with on-demand paging through HMM");
 MODULE_AUTHOR("The hmm_odp authors");
@@ -20,10 +21,15 @@ MODULE_LICENSE("Dual BSD/GPL");
 MODULE_VERSION(HODP_VERSION);
 MODULE_ALIAS_RDMA_LINK("hmm_odp");
 
+static int hodp_newlink(const char *name, struct net_device *ndev)
+{
+	return hodp_device_add(name, ndev, &hodp_ops, hodp_uapi);
+}
+
 /* `rdma link delete` needs nothing of us: the core unregisters the device. */
 static struct rdma_link_ops hodp_link_ops = {
 	.type = "hmm_odp",
-	.newlink = hodp_device_add,
+	.newlink = hodp_newlink,
 };
 
 static int hodp_netdev_event(struct notifier_block *nb, unsigned long event,

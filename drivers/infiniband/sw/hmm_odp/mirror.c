@@ -72,7 +72,8 @@
 #include <linux/slab.h>
 #include "chunk.h"
 #include "dev.h"
-#include "mirrors.h"
+#include "mirror.h"
+#include "mirror_priv.h"
 #include "trace.h"
 #include "vma.h"
 

@@ -6,40 +6,16 @@
 #ifndef HODP_MIRROR_H
 #define HODP_MIRROR_H
 
-#include <linux/hashtable.h>
-#include <linux/mutex.h>
-#include <linux/percpu.h>
-#include <linux/refcount.h>
-#include <linux/spinlock.h>
 #include <linux/types.h>
+#include "view.h"
 
 struct hodp_device;
 struct hodp_mirror;
-struct hodp_chunk;
-struct hodp_counters;
+struct hodp_mirrors;
 struct hodp_gate;
 
-/* The most that is copied under a chunk's lock: what an invalidation waits. */
-#define HODP_PIECE 16384
 /* The most that one fault brings in. */
 #define HODP_FAULT_MAX (4UL << 20)
-/* Hash buckets of a device's mirrors: 1 << this. */
-#define HODP_MIRRORS_BITS 8
-
-/**
- * struct hodp_mirrors - what the mirrors of a device share
- * @refs: the device, and each mirror
- * @lock: guards @by_mm; everybody's, so nothing sleeps under it
- * @by_mm: struct hodp_mirror of every mm with an on-demand MR here
- * @counters: per CPU
- */
-struct hodp_mirrors {
-	refcount_t refs;
-	struct mutex lock; /* @by_mm */
-	DECLARE_HASHTABLE(by_mm, HODP_MIRRORS_BITS);
-	struct hodp_counters __percpu *counters;
-};
-
 /* A device's, with one reference; NULL: no memory. */
 struct hodp_mirrors *hodp_mirrors_alloc(void);
 void hodp_mirrors_put(struct hodp_mirrors *ms);
@@ -54,24 +30,6 @@ bool hodp_mirror_is_dead(const struct hodp_mirror *m);
 
 /* Is this the calling process's? */
 bool hodp_mirror_is_current(const struct hodp_mirror *m);
-
-/**
- * struct hodp_view - a look at mirrored memory, holding a chunk's read lock
- * @chunk: whose lock is held; NULL once released
- * @va: user address of the byte behind @kaddr
- * @slot: where the entry behind @kaddr lies
- * @kaddr: kernel address of the byte asked for
- * @len: bytes that are contiguous from there, at most HODP_PIECE
- * @owner: this view took the lock (a second view of one chunk does not)
- */
-struct hodp_view {
-	struct hodp_chunk *chunk;
-	unsigned long va;
-	unsigned long *slot;
-	void *kaddr;
-	unsigned int len;
-	bool owner;
-};
 
 /**
  * hodp_mirror_get - the calling process's mirror on a device
@@ -91,6 +49,9 @@ void hodp_mirror_put(struct hodp_mirror *m);
 
 /* Entries that invalidations dropped so far, in the whole mirror. */
 u64 hodp_mirror_invalidated(const struct hodp_mirror *m);
+
+/* Count a page fault that failed: for good, or to be tried @again. */
+void hodp_mirror_count_failure(struct hodp_mirror *m, bool again);
 
 /**
  * hodp_mirror_fault - bring pages in and commit them to the mirror
@@ -144,19 +105,5 @@ long hodp_mirror_snapshot(struct hodp_mirror *m, u64 va, u64 len);
  */
 int hodp_mirror_view(struct hodp_mirror *m, u64 va, u64 len, bool write,
 		     const struct hodp_view *other, struct hodp_view *v);
-
-/**
- * hodp_mirror_view_next - go on to the bytes right behind the view
- * @len: bytes wanted from there
- *
- * The same lock stays held.  Return: false at the chunk's end or where the
- * next page is not there; the view is unchanged then.
- */
-bool hodp_mirror_view_next(struct hodp_view *v, u64 len, bool write);
-
-/* Before leaving a page that was written: mark its folio dirty, once. */
-void hodp_mirror_wrote(struct hodp_view *v);
-
-void hodp_mirror_unview(struct hodp_view *v);
 
 #endif /* HODP_MIRROR_H */

@@ -32,7 +32,6 @@
 #include <rdma/ib_verbs.h>
 #include "job.h"
 #include "mr.h"
-#include "span.h"
 
 #define HODP_ACCESS_REMOTE                                \
 	(IB_ACCESS_REMOTE_WRITE | IB_ACCESS_REMOTE_READ | \
@@ -130,61 +129,6 @@ void hodp_mr_put(struct hodp_mr *mr)
 {
 	if (refcount_dec_and_test(&mr->refs))
 		complete(&mr->gone);
-}
-
-/* A reference to the region whose key has the bits @mask of @key, or NULL. */
-static struct hodp_mr *hodp_mr_get(struct hodp_device *dev, u32 key, u32 mask)
-{
-	struct hodp_mr *mr;
-
-	rcu_read_lock();
-	mr = xa_load(&dev->mrs, key >> 8);
-	if (mr && (((READ_ONCE(mr->key) ^ key) & mask) ||
-		   !refcount_inc_not_zero(&mr->refs)))
-		mr = NULL;
-	rcu_read_unlock();
-	return mr;
-}
-
-/* The region that has exactly this key. */
-static struct hodp_mr *hodp_mr_find(struct hodp_device *dev, u32 key)
-{
-	return hodp_mr_get(dev, key, ~0U);
-}
-
-int hodp_mr_span(struct hodp_device *dev, const struct ib_pd *pd, u32 key,
-		 u64 addr, u64 len, int access, struct hodp_span *span)
-{
-	struct hodp_mr *mr = hodp_mr_find(dev, key);
-	int ret;
-
-	if (unlikely(!mr))
-		return -EINVAL;
-	/* Pairs with the release in hodp_mr_fast_reg(): the fields below are of
-	 * this generation, or of a later one, which makes the span stale.
-	 */
-	span->gen = smp_load_acquire(&mr->gen);
-	/* Pairs with the release in hodp_mr_fast_reg(): the fields below. */
-	if (unlikely(!smp_load_acquire(&mr->valid) ||
-		     READ_ONCE(mr->key) != key))
-		ret = -EINVAL;
-	else if (unlikely(READ_ONCE(mr->ibmr.pd) != pd))
-		ret = -EXDEV;
-	else if (unlikely((READ_ONCE(mr->access) & access) != access))
-		ret = -EACCES;
-	else if (unlikely(addr < mr->iova || len > mr->length ||
-			  addr - mr->iova > mr->length - len))
-		ret = -ERANGE;
-	else
-		ret = 0;
-	if (unlikely(ret)) {
-		hodp_mr_put(mr);
-		return ret;
-	}
-	span->mr = mr;
-	span->va = addr - mr->iova + mr->va;
-	span->len = len;
-	return 0;
 }
 
 /* ---- user memory ---- */
@@ -486,9 +430,9 @@ int hodp_mr_fast_reg(struct hodp_device *dev, struct ib_pd *pd, u32 lkey,
 	if (!ret) {
 		mr->access = access;
 		WRITE_ONCE(mr->key, key);
-		/* Pairs with the acquire in hodp_mr_span(). */
+		/* Pairs with the acquire in hodp_span_get(). */
 		smp_store_release(&mr->gen, mr->gen + 1);
-		/* Pairs with the acquire in hodp_mr_span(). */
+		/* Pairs with the acquire in hodp_span_get(). */
 		smp_store_release(&mr->valid, true);
 	}
 	write_unlock(&mr->use);

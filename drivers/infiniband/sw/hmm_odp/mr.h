@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Memory regions (layer 1): from a key to a checked span; model in mr.c. */
+/* Memory regions (layer 1): model in mr.c. */
 #ifndef HODP_MR_H
 #define HODP_MR_H
 
@@ -136,24 +136,26 @@ int hodp_mr_invalidate(struct hodp_device *dev, struct ib_pd *pd, u32 key,
 /* Before the first region of a device: what its keys are made of. */
 void hodp_mr_init_keys(struct hodp_device *dev);
 
-struct hodp_span;
+/* A reference to the region whose key has the bits @mask of @key, or NULL. */
+static inline struct hodp_mr *hodp_mr_get(struct hodp_device *dev, u32 key,
+					  u32 mask)
+{
+	struct hodp_mr *mr;
 
-/**
- * hodp_mr_span - the one way from (key, address, length) to memory
- * @dev: device
- * @pd: the QP's protection domain
- * @key: lkey or rkey
- * @addr: IOVA of the first byte
- * @len: bytes, at least 1
- * @access: flags that the region must have; 0 for a local read
- * @span: gets a reference, see hodp_span_put()
- *
- * Context: process or softirq.
- * Return: 0, -EINVAL (no such key), -EXDEV (other PD), -ERANGE (outside),
- * -EACCES (flag missing).
- */
-int hodp_mr_span(struct hodp_device *dev, const struct ib_pd *pd, u32 key,
-		 u64 addr, u64 len, int access, struct hodp_span *span);
+	rcu_read_lock();
+	mr = xa_load(&dev->mrs, key >> 8);
+	if (mr && (((READ_ONCE(mr->key) ^ key) & mask) ||
+		   !refcount_inc_not_zero(&mr->refs)))
+		mr = NULL;
+	rcu_read_unlock();
+	return mr;
+}
+
+/* The region that has exactly this key. */
+static inline struct hodp_mr *hodp_mr_find(struct hodp_device *dev, u32 key)
+{
+	return hodp_mr_get(dev, key, ~0U);
+}
 
 void hodp_mr_put(struct hodp_mr *mr);
 

@@ -10,16 +10,15 @@
 #include <linux/string.h>
 #include "ah.h"
 #include "op.h"
-#include "qp.h"
 
 #define HODP_SEND_FLAGS \
 	(IB_SEND_FENCE | IB_SEND_SIGNALED | IB_SEND_SOLICITED | IB_SEND_INLINE)
 
-static int hodp_op_copy_inline(struct hodp_op *op, const struct hodp_qp *qp,
+static int hodp_op_copy_inline(struct hodp_op *op, const struct hodp_sq *sq,
 			       const void *tail)
 {
 	if (!(op->row->flags & HODP_OP_INLINE) || op->wqe.num_sge ||
-	    op->wqe.inline_len > qp->max_inline)
+	    op->wqe.inline_len > sq->max_inline)
 		return -EINVAL;
 	memcpy(op->data, tail, op->wqe.inline_len);
 	barrier();
@@ -27,12 +26,12 @@ static int hodp_op_copy_inline(struct hodp_op *op, const struct hodp_qp *qp,
 	return 0;
 }
 
-static int hodp_op_copy_sges(struct hodp_op *op, const struct hodp_qp *qp,
+static int hodp_op_copy_sges(struct hodp_op *op, const struct hodp_sq *sq,
 			     const void *tail)
 {
 	u32 i;
 
-	if (op->wqe.num_sge > qp->max_send_sge || op->wqe.inline_len)
+	if (op->wqe.num_sge > sq->max_sge || op->wqe.inline_len)
 		return -EINVAL;
 	memcpy(op->sge, tail, op->wqe.num_sge * sizeof(op->sge[0]));
 	barrier();
@@ -50,7 +49,7 @@ static int hodp_op_check_length(const struct hodp_op *op)
 }
 
 /* What means nothing for this opcode: zero, or the entry is not valid. */
-static u64 hodp_op_reserved(const struct hodp_op *op, const struct hodp_qp *qp)
+static u64 hodp_op_reserved(const struct hodp_op *op, const struct hodp_sq *sq)
 {
 	const struct hodp_send_wqe *wqe = &op->wqe;
 	u64 rest = wqe->reserved;
@@ -62,7 +61,7 @@ static u64 hodp_op_reserved(const struct hodp_op *op, const struct hodp_qp *qp)
 	rest |= wqe->raw[2] | wqe->raw[3];
 	if (op->row->flags & (HODP_OP_WRITE | HODP_OP_READ))
 		return rest | wqe->rdma.reserved;
-	if (hodp_qp_is_ud(qp))
+	if (sq->qps == HODP_QPS_UD)
 		return rest | wqe->ud.reserved;
 	if (op->row->flags & HODP_OP_KERNEL)
 		return rest | wqe->reg.reserved;
@@ -70,19 +69,18 @@ static u64 hodp_op_reserved(const struct hodp_op *op, const struct hodp_qp *qp)
 }
 
 /* Everything about the copied header that needs no memory. */
-static int hodp_op_decode(struct hodp_op *op, const struct hodp_qp *qp,
+static int hodp_op_decode(struct hodp_op *op, const struct hodp_sq *sq,
 			  const void *tail)
 {
-	u8 qps = hodp_qp_is_ud(qp) ? HODP_QPS_UD : HODP_QPS_RC;
 	int ret;
 
 	op->row = hodp_opcode_row(op->wqe.opcode);
-	if (!op->row || !(op->row->qps & qps) ||
+	if (!op->row || !(op->row->qps & sq->qps) ||
 	    (op->wqe.send_flags & ~HODP_SEND_FLAGS))
 		return -EINVAL;
-	if ((op->row->flags & HODP_OP_KERNEL) && hodp_queue_is_user(&qp->sq))
+	if ((op->row->flags & HODP_OP_KERNEL) && hodp_queue_is_user(&sq->q))
 		return -EINVAL;
-	if (unlikely(hodp_op_reserved(op, qp)))
+	if (unlikely(hodp_op_reserved(op, sq)))
 		return -EINVAL;
 	if (op->row->flags & HODP_OP_LOCAL)
 		return op->wqe.num_sge || op->wqe.inline_len ||
@@ -90,15 +88,15 @@ static int hodp_op_decode(struct hodp_op *op, const struct hodp_qp *qp,
 			       -EINVAL :
 			       0;
 	if (op->wqe.send_flags & IB_SEND_INLINE)
-		ret = hodp_op_copy_inline(op, qp, tail);
+		ret = hodp_op_copy_inline(op, sq, tail);
 	else
-		ret = hodp_op_copy_sges(op, qp, tail);
+		ret = hodp_op_copy_sges(op, sq, tail);
 	return ret ?: hodp_op_check_length(op);
 }
 
-int hodp_op_fetch(struct hodp_op *op, struct hodp_qp *qp)
+int hodp_op_fetch(struct hodp_op *op, struct hodp_sq *sq)
 {
-	struct hodp_ring *ring = &qp->sq.ring;
+	struct hodp_ring *ring = &sq->q.ring;
 	const struct hodp_send_wqe *slot;
 	int ret = hodp_ring_pending(ring);
 
@@ -112,15 +110,15 @@ int hodp_op_fetch(struct hodp_op *op, struct hodp_qp *qp)
 	op->done = 0;
 	op->total = 0;
 	op->fault_err = 0;
-	ret = hodp_op_decode(op, qp, slot + 1);
-	/* Its place is free when it is complete: a queue holds max_send_wr. */
+	ret = hodp_op_decode(op, sq, slot + 1);
+	/* Its place is free when it is complete: a queue holds max_wr. */
 	hodp_ring_advance(ring);
 	return ret ?: 1;
 }
 
-int hodp_op_bind(struct hodp_op *op, struct hodp_qp *qp)
+int hodp_op_bind(struct hodp_op *op, const struct ib_pd *pd)
 {
-	struct hodp_device *dev = hodp_qp_dev(qp);
+	struct hodp_device *dev = to_hodp_device(pd->device);
 	struct hodp_sgl *sgl = &op->sgl;
 	int access = 0;
 	u32 i;
@@ -142,7 +140,7 @@ int hodp_op_bind(struct hodp_op *op, struct hodp_qp *qp)
 
 		if (!sge->length)
 			continue;
-		ret = hodp_mr_span(dev, qp->ibqp.pd, sge->lkey, sge->addr,
+		ret = hodp_span_get(dev, pd, sge->lkey, sge->addr,
 				   sge->length, access, &sgl->span[sgl->num]);
 		if (ret) {
 			hodp_sgl_put(sgl);
@@ -165,14 +163,14 @@ void hodp_op_unbind(struct hodp_op *op)
 
 /* ---- encoding for kernel consumers ---- */
 
-static int hodp_op_encode_data(const struct hodp_qp *qp,
+static int hodp_op_encode_data(const struct hodp_sq *sq,
 			       const struct ib_send_wr *wr,
 			       struct hodp_send_wqe *wqe)
 {
 	struct hodp_sge *sge = (struct hodp_sge *)(wqe + 1);
 	int i;
 
-	if (wr->num_sge < 0 || wr->num_sge > qp->max_send_sge)
+	if (wr->num_sge < 0 || wr->num_sge > sq->max_sge)
 		return -EINVAL;
 	if (wr->send_flags & IB_SEND_INLINE) {
 		u8 *data = (u8 *)(wqe + 1);
@@ -180,7 +178,7 @@ static int hodp_op_encode_data(const struct hodp_qp *qp,
 		for (i = 0; i < wr->num_sge; i++) {
 			const struct ib_sge *s = &wr->sg_list[i];
 
-			if (s->length > qp->max_inline - wqe->inline_len)
+			if (s->length > sq->max_inline - wqe->inline_len)
 				return -EMSGSIZE;
 			memcpy(data + wqe->inline_len,
 			       (void *)(unsigned long)s->addr, s->length);
@@ -216,7 +214,7 @@ static void hodp_op_encode_target(const struct ib_send_wr *wr,
 	}
 }
 
-int hodp_op_from_wr(const struct hodp_qp *qp, const struct ib_send_wr *wr,
+int hodp_op_from_wr(const struct hodp_sq *sq, const struct ib_send_wr *wr,
 		    void *slot)
 {
 	const struct hodp_opcode *row = hodp_opcode_row(wr->opcode);
@@ -230,7 +228,7 @@ int hodp_op_from_wr(const struct hodp_qp *qp, const struct ib_send_wr *wr,
 	wqe->send_flags = wr->send_flags;
 	if (row->flags & (HODP_OP_IMM | HODP_OP_INV))
 		wqe->imm_inv = (__force u32)wr->ex.imm_data;
-	if (hodp_qp_is_ud(qp)) {
+	if (sq->qps == HODP_QPS_UD) {
 		wqe->ud.ahn = to_hodp_ah(ud_wr(wr)->ah)->ahn;
 		wqe->ud.dest_qpn = ud_wr(wr)->remote_qpn;
 		wqe->ud.qkey = ud_wr(wr)->remote_qkey;
@@ -239,5 +237,5 @@ int hodp_op_from_wr(const struct hodp_qp *qp, const struct ib_send_wr *wr,
 	}
 	if (row->flags & HODP_OP_LOCAL)
 		return 0;
-	return hodp_op_encode_data(qp, wr, wqe);
+	return hodp_op_encode_data(sq, wr, wqe);
 }

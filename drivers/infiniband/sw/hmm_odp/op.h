@@ -7,7 +7,24 @@
 #include "queue.h"
 #include "span.h"
 
-struct hodp_qp;
+/**
+ * struct hodp_sq - a send queue
+ * @lock: kernel consumers' posting; irq-safe, because they post from any context
+ * @q: the ring
+ * @qps: the opcodes that it takes, HODP_QPS_* (immutable)
+ * @sig_all: every request is signalled (immutable)
+ * @max_wr: entries, granted (immutable)
+ * @max_sge, @max_inline: per entry, granted (immutable)
+ */
+struct hodp_sq {
+	spinlock_t lock; /* see above */
+	struct hodp_queue q;
+	u8 qps;
+	bool sig_all;
+	u32 max_wr;
+	u32 max_sge;
+	u32 max_inline;
+};
 
 /**
  * struct hodp_op - the operation that a QP's requester is executing
@@ -49,30 +66,32 @@ struct hodp_op {
 /**
  * hodp_op_fetch - take the oldest entry of a send queue
  * @op: not active
- * @qp: whose send queue
+ * @sq: send queue, whose runner the caller owns
  *
  * Return: 1: @op is active and valid; 0: the queue is empty; -EPROTO: the
  * ring's index is corrupt; -EINVAL: @op is active but the entry is not valid
  * (complete it with IB_WC_LOC_QP_OP_ERR); -EMSGSIZE: likewise, too long
  * (IB_WC_LOC_LEN_ERR).
  */
-int hodp_op_fetch(struct hodp_op *op, struct hodp_qp *qp);
+int hodp_op_fetch(struct hodp_op *op, struct hodp_sq *sq);
 
 /**
  * hodp_op_bind - check the local keys and take references
+ * @op: active
+ * @pd: the queue pair's
  *
- * Return: 0, or hodp_mr_span()'s errors (IB_WC_LOC_PROT_ERR).
+ * Return: 0, or hodp_span_get()'s errors (IB_WC_LOC_PROT_ERR).
  */
-int hodp_op_bind(struct hodp_op *op, struct hodp_qp *qp);
+int hodp_op_bind(struct hodp_op *op, const struct ib_pd *pd);
 void hodp_op_unbind(struct hodp_op *op);
 
 /**
  * hodp_op_from_wr - encode a kernel consumer's request as an entry
- * @slot: ring memory, of the QP's stride
+ * @slot: ring memory, of the queue's stride
  *
  * Return: 0, -EINVAL (opcode, flags, SGEs), -EMSGSIZE (inline too long).
  */
-int hodp_op_from_wr(const struct hodp_qp *qp, const struct ib_send_wr *wr,
+int hodp_op_from_wr(const struct hodp_sq *sq, const struct ib_send_wr *wr,
 		    void *slot);
 
 #endif /* HODP_OP_H */

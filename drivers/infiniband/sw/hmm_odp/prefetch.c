@@ -100,7 +100,7 @@ static bool hodp_prefetch_job_gone(const struct hodp_job *job)
 static int hodp_prefetch_check(struct ib_pd *pd, const struct ib_sge *sge,
 			       bool write, struct hodp_span *span)
 {
-	int ret = hodp_mr_span(to_hodp_device(pd->device), pd, sge->lkey,
+	int ret = hodp_span_get(to_hodp_device(pd->device), pd, sge->lkey,
 			       sge->addr, sge->length,
 			       write ? IB_ACCESS_LOCAL_WRITE : 0, span);
 

@@ -17,7 +17,7 @@
  * dying, make unfindable, own both runners for good, wait for references.  A
  * page fault holds no reference while it sleeps.
  *
- * Lock order: modify_lock -> qp->lock; in_lock -> rq.lock; rx_lock; sq_lock.  cq->lock is
+ * Lock order: modify_lock -> qp->lock; in_lock -> rq.lock; rx_lock; sq.lock.  cq->lock is
  * taken with none of them held.  Chunk locks (mirror.c) nest inside nothing
  * of a QP.
  */
@@ -246,7 +246,7 @@ int hodp_inbound_bind(struct hodp_qp *qp, struct hodp_inbound *in, u64 total)
 
 		if (!len)
 			continue;
-		ret = hodp_mr_span(dev, pd, sge->lkey, sge->addr, len,
+		ret = hodp_span_get(dev, pd, sge->lkey, sge->addr, len,
 				   IB_ACCESS_LOCAL_WRITE, &sgl->span[sgl->num]);
 		if (ret) {
 			hodp_sgl_put(sgl);
@@ -304,7 +304,7 @@ static void hodp_qp_init_fields(struct hodp_qp *qp,
 	init_completion(&qp->gone);
 	mutex_init(&qp->modify_lock);
 	spin_lock_init(&qp->lock);
-	spin_lock_init(&qp->sq_lock);
+	spin_lock_init(&qp->sq.lock);
 	spin_lock_init(&qp->in_lock);
 	spin_lock_init(&qp->rx_lock);
 	INIT_LIST_HEAD(&qp->rx_list);
@@ -313,7 +313,8 @@ static void hodp_qp_init_fields(struct hodp_qp *qp,
 	qp->state = IB_QPS_RESET;
 	qp->attr.qp_state = IB_QPS_RESET;
 	qp->attr.port_num = HODP_PORT;
-	qp->sq_sig_all = init->sq_sig_type == IB_SIGNAL_ALL_WR;
+	qp->sq.qps = init->qp_type == IB_QPT_RC ? HODP_QPS_RC : HODP_QPS_UD;
+	qp->sq.sig_all = init->sq_sig_type == IB_SIGNAL_ALL_WR;
 	qp->send_cq = to_hodp_cq(init->send_cq);
 	qp->recv_cq = to_hodp_cq(init->recv_cq);
 	qp->srq = init->srq ? to_hodp_srq(init->srq) : NULL;
@@ -329,19 +330,19 @@ static int hodp_qp_init_queues(struct hodp_qp *qp, struct ib_qp_cap *cap,
 	u32 stride = ALIGN(sizeof(struct hodp_send_wqe) + tail, 64);
 	int ret;
 
-	ret = hodp_queue_alloc(&qp->sq, max(cap->max_send_wr, 1U), stride,
+	ret = hodp_queue_alloc(&qp->sq.q, max(cap->max_send_wr, 1U), stride,
 			       uctx);
 	if (ret)
 		return ret;
 	/* All of an entry's room can hold SGEs or inline data. */
 	tail = stride - sizeof(struct hodp_send_wqe);
-	qp->max_send_wr = qp->sq.ring.mask + 1;
-	qp->max_send_sge =
+	qp->sq.max_wr = qp->sq.q.ring.mask + 1;
+	qp->sq.max_sge =
 		min_t(u32, tail / sizeof(struct hodp_sge), HODP_MAX_SGE);
-	qp->max_inline = min_t(u32, tail, HODP_MAX_INLINE);
-	cap->max_send_wr = qp->max_send_wr;
-	cap->max_send_sge = qp->max_send_sge;
-	cap->max_inline_data = qp->max_inline;
+	qp->sq.max_inline = min_t(u32, tail, HODP_MAX_INLINE);
+	cap->max_send_wr = qp->sq.max_wr;
+	cap->max_send_sge = qp->sq.max_sge;
+	cap->max_inline_data = qp->sq.max_inline;
 	if (qp->srq) {
 		cap->max_recv_wr = 0;
 		cap->max_recv_sge = 0;
@@ -350,7 +351,7 @@ static int hodp_qp_init_queues(struct hodp_qp *qp, struct ib_qp_cap *cap,
 	ret = hodp_rq_init(&qp->rq, max(cap->max_recv_wr, 1U),
 			   cap->max_recv_sge, uctx);
 	if (ret) {
-		hodp_queue_free(&qp->sq);
+		hodp_queue_free(&qp->sq.q);
 		return ret;
 	}
 	qp->max_recv_wr = qp->rq.q.ring.mask + 1;
@@ -435,7 +436,7 @@ int hodp_qp_init(struct hodp_qp *qp, struct ib_qp_init_attr *init,
 err_user:
 	hodp_qp_put_user(qp);
 err_queues:
-	hodp_queue_free(&qp->sq);
+	hodp_queue_free(&qp->sq.q);
 	hodp_rq_destroy(&qp->rq);
 	return ret;
 }
@@ -490,11 +491,11 @@ void hodp_qp_destroy(struct hodp_qp *qp)
 	hodp_runner_cancel(&qp->req);
 	hodp_runner_cancel(&qp->rx);
 	hodp_qp_abandon(qp);
-	if (!hodp_queue_is_user(&qp->sq)) {
+	if (!hodp_queue_is_user(&qp->sq.q)) {
 		hodp_cq_forget_qp(qp->send_cq, &qp->ibqp);
 		hodp_cq_forget_qp(qp->recv_cq, &qp->ibqp);
 	}
-	hodp_queue_free(&qp->sq);
+	hodp_queue_free(&qp->sq.q);
 	hodp_rq_destroy(&qp->rq);
 	hodp_qp_put_user(qp);
 	kfree_rcu(qp->handle, rcu);

@@ -96,11 +96,8 @@ struct hodp_qp_handle {
  * @user: who made it, held; NULL: a kernel consumer's (immutable)
  * @memcg: who pays for what is allocated for the QP, held; NULL likewise
  * @transport: set when the QP is made (immutable)
- * @sq_lock: kernel consumers' posting; irq-safe
  * @sq: send queue, consumed by the @req runner
- * @sq_sig_all: every send is signalled (immutable)
- * @max_inline, @max_send_sge: granted (immutable)
- * @max_send_wr, @max_recv_wr: granted (immutable)
+ * @max_recv_wr: granted (immutable)
  * @rq: receive queue, unless @srq
  * @srq: shared receive queue, or NULL (immutable)
  * @send_cq, @recv_cq: (immutable)
@@ -146,12 +143,7 @@ struct hodp_qp {
 	struct mem_cgroup *memcg;
 	const struct hodp_transport *transport;
 
-	spinlock_t sq_lock; /* kernel posting */
-	struct hodp_queue sq;
-	bool sq_sig_all;
-	u32 max_inline;
-	u32 max_send_sge;
-	u32 max_send_wr;
+	struct hodp_sq sq;
 	u32 max_recv_wr;
 	struct hodp_rq rq;
 	struct hodp_srq *srq;
@@ -199,7 +191,7 @@ static inline struct hodp_device *hodp_qp_dev(const struct hodp_qp *qp)
 
 static inline bool hodp_qp_is_ud(const struct hodp_qp *qp)
 {
-	return qp->ibqp.qp_type != IB_QPT_RC;
+	return qp->sq.qps == HODP_QPS_UD;
 }
 
 /**
@@ -301,7 +293,7 @@ int hodp_qp_take_recv(struct hodp_qp *qp, struct hodp_inbound *in);
  *
  * Only the first @total bytes of the request's entries count: consumers post
  * entries that end behind their region, as long as no message gets there.
- * Return: as hodp_mr_span().
+ * Return: as hodp_span_get().
  */
 int hodp_inbound_bind(struct hodp_qp *qp, struct hodp_inbound *in, u64 total);
 void hodp_inbound_unbind(struct hodp_inbound *in);

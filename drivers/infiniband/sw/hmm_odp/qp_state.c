@@ -124,12 +124,12 @@ static void hodp_qp_reset(struct hodp_qp *qp)
 	hodp_qp_wait_inbound(qp);
 	hodp_qp_abandon(qp);
 	hodp_qp_reincarnate(qp);
-	hodp_queue_reset(&qp->sq);
+	hodp_queue_reset(&qp->sq.q);
 	if (!qp->srq) {
 		hodp_queue_reset(&qp->rq.q);
 		hodp_rq_want_doorbell(&qp->rq, false);
 	}
-	if (!hodp_queue_is_user(&qp->sq)) {
+	if (!hodp_queue_is_user(&qp->sq.q)) {
 		hodp_cq_forget_qp(qp->send_cq, &qp->ibqp);
 		hodp_cq_forget_qp(qp->recv_cq, &qp->ibqp);
 	}
@@ -184,7 +184,7 @@ static int hodp_qp_transit(struct hodp_qp *qp, const struct ib_qp_attr *attr,
 	if (from != to)
 		trace_hodp_qp_state(qp->ibqp.qp_num, from, to);
 	if (from == IB_QPS_SQE && to == IB_QPS_RTS)
-		qp->flush_left = max(hodp_ring_pending(&qp->sq.ring), 0);
+		qp->flush_left = max(hodp_ring_pending(&qp->sq.q.ring), 0);
 	/* Pairs with the acquire in hodp_qp_receives(): @attr. */
 	smp_store_release(&qp->state, to);
 out:
@@ -226,9 +226,9 @@ void hodp_qp_query(struct hodp_qp *qp, struct ib_qp_attr *attr,
 	attr->cur_qp_state = qp->state;
 	attr->sq_draining = qp->state == IB_QPS_SQD && !qp->drained;
 	spin_unlock(&qp->lock);
-	cap->max_send_wr = qp->max_send_wr;
-	cap->max_send_sge = qp->max_send_sge;
-	cap->max_inline_data = qp->max_inline;
+	cap->max_send_wr = qp->sq.max_wr;
+	cap->max_send_sge = qp->sq.max_sge;
+	cap->max_inline_data = qp->sq.max_inline;
 	cap->max_recv_wr = qp->max_recv_wr;
 	cap->max_recv_sge = qp->srq ? 0 : qp->rq.max_sge;
 
@@ -238,7 +238,7 @@ void hodp_qp_query(struct hodp_qp *qp, struct ib_qp_attr *attr,
 	init->recv_cq = qp->ibqp.recv_cq;
 	init->srq = qp->ibqp.srq;
 	init->cap = *cap;
-	init->sq_sig_type = qp->sq_sig_all ? IB_SIGNAL_ALL_WR :
+	init->sq_sig_type = qp->sq.sig_all ? IB_SIGNAL_ALL_WR :
 					     IB_SIGNAL_REQ_WR;
 	init->qp_type = qp->ibqp.qp_type;
 	init->port_num = HODP_PORT;

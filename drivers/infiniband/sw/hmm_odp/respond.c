@@ -113,7 +113,7 @@ static int hodp_respond_bind_remote(struct hodp_qp *qp,
 	int ret;
 
 	sgl->num = 0;
-	ret = hodp_mr_span(hodp_qp_dev(qp), qp->ibqp.pd, req->rkey, req->addr,
+	ret = hodp_span_get(hodp_qp_dev(qp), qp->ibqp.pd, req->rkey, req->addr,
 			   req->total, req->row->remote_access, &sgl->span[0]);
 	if (ret)
 		return ret;
@@ -419,7 +419,7 @@ static bool hodp_dgram_deliver(struct hodp_qp *qp)
 	ret = hodp_dgram_copy(qp, &miss);
 	if (ret == -EAGAIN) {
 		/* Out of memory: the timer comes back to it. */
-		if (hodp_fault_begin(qp, &qp->rx, &miss))
+		if (hodp_fault_begin(&qp->rx, qp->memcg, &miss))
 			hodp_qp_wake_later(qp, HZ / 100 + 1);
 		hodp_inbound_unbind(&qp->rx_in);
 		return false;

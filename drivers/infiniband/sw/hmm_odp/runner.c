@@ -54,7 +54,7 @@ static void hodp_runner_yield(struct hodp_runner *r)
 static void hodp_runner_loop(struct hodp_runner *r, int budget)
 {
 	do {
-		if (!r->step(r, &budget) && --budget >= 0)
+		if (!r->ops->step(r, &budget) && --budget >= 0)
 			continue;
 		if (READ_ONCE(r->wanted))
 			hodp_runner_yield(r);
@@ -111,14 +111,13 @@ void hodp_runner_cancel(struct hodp_runner *r)
 	cancel_work_sync(&r->work);
 }
 
-void hodp_runner_init(struct hodp_runner *r,
-		      bool (*step)(struct hodp_runner *r, int *budget))
+void hodp_runner_init(struct hodp_runner *r, const struct hodp_runner_ops *ops)
 {
 	hodp_baton_init(&r->baton);
 	init_waitqueue_head(&r->drain);
 	INIT_WORK(&r->work, hodp_runner_work);
 	r->wq = hodp_runner_wq;
-	r->step = step;
+	r->ops = ops;
 }
 
 void hodp_runner_set_wq(struct hodp_runner *r, struct workqueue_struct *wq)

@@ -15,9 +15,24 @@
 #include "baton.h"
 
 struct hodp_fault;
+struct hodp_runner;
 
 /* What a work item does before it lets others have the worker, in steps. */
 #define HODP_WORK_STEPS 1024
+
+/**
+ * struct hodp_runner_ops - what a runner is part of
+ * @step: does a bounded piece of work and takes its steps off *@budget.
+ *        Return: true: there is more, but the budget is used up.  Called by the
+ *        owner.  Context: process.
+ * @hold: take a reference to the object; false: it is dying.  Context: any
+ * @put: the other half
+ */
+struct hodp_runner_ops {
+	bool (*step)(struct hodp_runner *r, int *budget);
+	bool (*hold)(struct hodp_runner *r);
+	void (*put)(struct hodp_runner *r);
+};
 
 /**
  * struct hodp_runner - one serialised activity
@@ -28,9 +43,7 @@ struct hodp_fault;
  * @wq: where work items of it run: its user's, so that nobody else's runners
  *      wait when those of a user sleep for memory
  * @work: asks for a run, or goes on with one
- * @step: does a bounded piece of work and takes its steps off *@budget.
- *        Return: true: there is more, but the budget is used up.  Called by the
- *        owner.  Context: process.
+ * @ops: whose it is (immutable)
  * @fault: the page fault that the activity waits for, or NULL; the owner's
  */
 struct hodp_runner {
@@ -40,12 +53,11 @@ struct hodp_runner {
 	wait_queue_head_t drain;
 	struct workqueue_struct *wq;
 	struct work_struct work;
-	bool (*step)(struct hodp_runner *r, int *budget);
+	const struct hodp_runner_ops *ops;
 	struct hodp_fault *fault;
 };
 
-void hodp_runner_init(struct hodp_runner *r,
-		      bool (*step)(struct hodp_runner *r, int *budget));
+void hodp_runner_init(struct hodp_runner *r, const struct hodp_runner_ops *ops);
 
 /* Before it runs: where.  The default is for kernel consumers, whom memory
  * reclaim may wait for.

@@ -43,6 +43,41 @@ struct hodp_look {
 	bool shares;
 };
 
+int hodp_span_get(struct hodp_device *dev, const struct ib_pd *pd, u32 key,
+		  u64 addr, u64 len, int access, struct hodp_span *span)
+{
+	struct hodp_mr *mr = hodp_mr_find(dev, key);
+	int ret;
+
+	if (unlikely(!mr))
+		return -EINVAL;
+	/* Pairs with the release in hodp_mr_fast_reg(): the fields below are of
+	 * this generation, or of a later one, which makes the span stale.
+	 */
+	span->gen = smp_load_acquire(&mr->gen);
+	/* Pairs with the release in hodp_mr_fast_reg(): the fields below. */
+	if (unlikely(!smp_load_acquire(&mr->valid) ||
+		     READ_ONCE(mr->key) != key))
+		ret = -EINVAL;
+	else if (unlikely(READ_ONCE(mr->ibmr.pd) != pd))
+		ret = -EXDEV;
+	else if (unlikely((READ_ONCE(mr->access) & access) != access))
+		ret = -EACCES;
+	else if (unlikely(addr < mr->iova || len > mr->length ||
+			  addr - mr->iova > mr->length - len))
+		ret = -ERANGE;
+	else
+		ret = 0;
+	if (unlikely(ret)) {
+		hodp_mr_put(mr);
+		return ret;
+	}
+	span->mr = mr;
+	span->va = addr - mr->iova + mr->va;
+	span->len = len;
+	return 0;
+}
+
 void hodp_span_kernel(struct hodp_span *span, void *addr, u64 len)
 {
 	span->gen = 0;

@@ -53,6 +53,22 @@ struct hodp_miss {
 	bool source;
 };
 
+/**
+ * hodp_span_get - the one way from (key, address, length) to memory
+ * @dev: device
+ * @pd: the QP's protection domain
+ * @key: lkey or rkey
+ * @addr: IOVA of the first byte
+ * @len: bytes, at least 1
+ * @access: flags that the region must have; 0 for a local read
+ * @span: gets a reference, see hodp_span_put()
+ *
+ * Context: process or softirq.
+ * Return: 0, -EINVAL (no such key), -EXDEV (other PD), -ERANGE (outside),
+ * -EACCES (flag missing).
+ */
+int hodp_span_get(struct hodp_device *dev, const struct ib_pd *pd, u32 key,
+		  u64 addr, u64 len, int access, struct hodp_span *span);
 void hodp_span_kernel(struct hodp_span *span, void *addr, u64 len);
 void hodp_span_put(struct hodp_span *span);
 

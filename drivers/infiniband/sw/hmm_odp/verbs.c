@@ -386,9 +386,9 @@ static int hodp_verbs_create_qp(struct ib_qp *ibqp,
 	if (ret || !udata)
 		return ret;
 
-	hodp_queue_info(&qp->sq, &resp.sq);
+	hodp_queue_info(&qp->sq.q, &resp.sq);
 	hodp_queue_info(&qp->rq.q, &resp.rq);
-	resp.max_inline = qp->max_inline;
+	resp.max_inline = qp->sq.max_inline;
 	ret = hodp_doorbell_add(hodp_verbs_doorbell(udata), qp);
 	if (ret)
 		goto err_qp;

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/*
- * Mirrors as objects (layer 1): only mirror.c and mirrors.c include this.
- */
-#ifndef HODP_MIRRORS_H
-#define HODP_MIRRORS_H
+/* A mirror as an object (layer 1): only mirror.c and registry.c include this. */
+#ifndef HODP_MIRROR_PRIV_H
+#define HODP_MIRROR_PRIV_H
 
 #include <linux/xarray.h>
 #include "dev.h"
 #include "job.h"
-#include "mirror.h"
 
 /* Windows that are found without the xarray. */
 #define HODP_WINDOWS_NEAR 32
@@ -50,4 +47,4 @@ static inline void hodp_mirror_count(struct hodp_mirror *m,
 /* Every window with its chunks; nobody uses the mirror any more.  Sleeps. */
 void hodp_mirror_drop_windows(struct hodp_mirror *m);
 
-#endif /* HODP_MIRRORS_H */
+#endif /* HODP_MIRROR_PRIV_H */

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * The mirrors of a device (layer 1): what they share, how each is found, and how
- * long it lives.  mirror.c has what is in one.
+ * The registry of a device's mirrors (layer 1): what they share, how each is found,
+ * and how long it lives.  mirror.c has what is in one.
  *
  * A mirror whose page fault still sleeps keeps what is shared when the device is
  * gone; the device needs no more than a reference.
  */
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
-#include "mirrors.h"
+#include "mirror.h"
+#include "mirror_priv.h"
 
 struct hodp_mirrors *hodp_mirrors_alloc(void)
 {
@@ -139,6 +140,12 @@ void hodp_mirror_put(struct hodp_mirror *m)
 	mutex_unlock(&m->shared->lock);
 	hodp_mirror_drop_windows(m);
 	hodp_mirror_free(m);
+}
+
+void hodp_mirror_count_failure(struct hodp_mirror *m, bool again)
+{
+	hodp_mirror_count(m, again ? HODP_CNT_FAULT_RETRIES :
+				     HODP_CNT_FAULT_ERRORS, 1);
 }
 
 u64 hodp_mirror_invalidated(const struct hodp_mirror *m)
