@@ -332,7 +332,7 @@ static int hodp_engine_enqueue(struct hodp_qp *qp, const struct ib_send_wr *wr,
 	for (; wr; wr = wr->next) {
 		u32 prod = ring->hdr->prod;
 
-		/* Pairs with the release in hodp_ring_consume(). */
+		/* Pairs with the release in hodp_ring_release(). */
 		if (prod - smp_load_acquire(&ring->hdr->cons) > ring->mask)
 			ret = -ENOMEM;
 		else

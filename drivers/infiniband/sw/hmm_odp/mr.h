@@ -44,7 +44,8 @@ enum hodp_mr_kind {
  * @use: REG_MR regions: held for read during a copy, for write while @valid
  *         changes; so LOCAL_INV waits for one bounded copy at most
  * @gen: counts such changes: a span of an earlier one is stale
- * @table: TABLE: kernel address of each page of 1 << @page_shift bytes
+ * @page_shift: TABLE: a page has 1 << this bytes
+ * @table: TABLE: kernel address of each page
  * @table_len: entries in use; @table_max: allocated
  * @next: REG_MR regions: what map_mr_sg() collects, as long as @table.  It
  *         means nothing until REG_MR makes it @table: a consumer may map before

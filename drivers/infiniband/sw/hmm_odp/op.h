@@ -37,7 +37,8 @@ struct hodp_sq {
  * @wqe: trusted copy of the entry's header
  * @total: payload bytes
  * @done: payload bytes that were moved
- * @begun: the atomic was done; its result is in @atomic_old
+ * @begun: the atomic was done
+ * @atomic_old: its result
  * @rnr_timer: the responder's, of the last RNR reply
  * @fault_err, @fault_local: how the last page fault for it ended, and whether
  *         that was on the requester's side

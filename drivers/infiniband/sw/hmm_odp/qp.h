@@ -112,7 +112,7 @@ struct hodp_qp_handle {
  * @in: owned by whoever set @in_busy, else by the flush under @in_lock
  * @rnr_waiter: the connected peer waits for a receive request; racy hint
  * @rx_lock: guards @rx_list, @rx_len
- * @rx_list: datagrams not delivered yet
+ * @rx_list, @rx_len: datagrams not delivered yet, and how many
  * @rx_cur: datagram being delivered; owned by @rx
  * @rx_in: where to; owned by @rx
  * @drain, @draining: somebody waits for @in_busy to end

@@ -27,8 +27,8 @@ static bool hodp_runner_leave(struct hodp_runner *r)
 {
 	if (!hodp_baton_drop(&r->baton))
 		return false;
-	/* The drop is a full barrier: it pairs with the one in
-	 * prepare_to_wait() of hodp_runner_own().
+	/* The drop is a full barrier and pairs with prepare_to_wait(), where
+	 * somebody waits to own the runner.
 	 */
 	if (unlikely(READ_ONCE(r->wanted)))
 		wake_up_all(&r->drain);
