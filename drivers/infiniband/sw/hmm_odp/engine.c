@@ -44,11 +44,23 @@ static const u32 hodp_rnr_usecs[32] = {
 
 /* ---- stalls ---- */
 
+static void hodp_engine_stall(struct hodp_qp *qp, enum hodp_stall why)
+{
+	static const char *const names[] = {
+		[HODP_STALL_FAULT] = "fault",
+		[HODP_STALL_RNR] = "rnr",
+		[HODP_STALL_TIMEOUT] = "timeout",
+	};
+
+	qp->stall = why;
+	trace_hodp_stall(qp->ibqp.qp_num, names[why], qp->op.done,
+			 qp->op.total);
+}
+
 static void hodp_engine_sleep(struct hodp_qp *qp, enum hodp_stall why,
 			      unsigned long delay)
 {
-	qp->stall = why;
-	trace_hodp_stall(qp->ibqp.qp_num, why, qp->op.done, qp->op.total);
+	hodp_engine_stall(qp, why);
 	/* One that was meant for an earlier stall. */
 	clear_bit(HODP_WAKE_TIMER, &qp->wake);
 	hodp_qp_wake_later(qp, delay);
@@ -176,13 +188,11 @@ static void hodp_engine_verdict(struct hodp_qp *qp, enum hodp_verdict verdict)
 	case HODP_V_MORE:
 		break;
 	case HODP_V_FAULT:
-		qp->stall = HODP_STALL_FAULT;
+		hodp_engine_stall(qp, HODP_STALL_FAULT);
 		if (!qp->op.fault_local) {
 			clear_bit(HODP_WAKE_TIMER, &qp->wake);
 			hodp_qp_wake_later(qp, HODP_PATIENCE);
 		}
-		trace_hodp_stall(qp->ibqp.qp_num, HODP_STALL_FAULT, qp->op.done,
-				 qp->op.total);
 		break;
 	case HODP_V_RNR:
 		hodp_engine_rnr(qp);

@@ -158,6 +158,23 @@ static enum hodp_inval hodp_event_inval(enum mmu_notifier_event event)
 	}
 }
 
+/* For the tracepoint. */
+static const char *hodp_event_name(enum mmu_notifier_event event)
+{
+	static const char *const names[] = {
+		[MMU_NOTIFY_UNMAP] = "unmap",
+		[MMU_NOTIFY_CLEAR] = "clear",
+		[MMU_NOTIFY_PROTECTION_VMA] = "protection-vma",
+		[MMU_NOTIFY_PROTECTION_PAGE] = "protection-page",
+		[MMU_NOTIFY_SOFT_DIRTY] = "soft-dirty",
+		[MMU_NOTIFY_RELEASE] = "release",
+		[MMU_NOTIFY_MIGRATE] = "migrate",
+		[MMU_NOTIFY_EXCLUSIVE] = "exclusive",
+	};
+
+	return event < ARRAY_SIZE(names) ? names[event] : "other";
+}
+
 static bool hodp_mirror_invalidate(struct mmu_interval_notifier *ni,
 				   const struct mmu_notifier_range *range,
 				   unsigned long cur_seq)
@@ -189,7 +206,8 @@ static bool hodp_mirror_invalidate(struct mmu_interval_notifier *ni,
 
 	if (!n)
 		return true;
-	trace_hodp_invalidate(range->start, range->end, range->event, n);
+	trace_hodp_invalidate(range->start, range->end,
+			      hodp_event_name(range->event), n);
 	if (what == HODP_INVAL_DOWNGRADE) {
 		hodp_mirror_count(m, HODP_CNT_DOWNGRADES, 1);
 		return true;

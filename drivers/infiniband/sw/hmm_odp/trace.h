@@ -7,6 +7,22 @@
 #define HODP_TRACE_H
 
 #include <linux/tracepoint.h>
+#include <rdma/ib_verbs.h>
+
+/* For trace-cmd and perf, which resolve the names by themselves. */
+TRACE_DEFINE_ENUM(IB_QPS_RESET);
+TRACE_DEFINE_ENUM(IB_QPS_INIT);
+TRACE_DEFINE_ENUM(IB_QPS_RTR);
+TRACE_DEFINE_ENUM(IB_QPS_RTS);
+TRACE_DEFINE_ENUM(IB_QPS_SQD);
+TRACE_DEFINE_ENUM(IB_QPS_SQE);
+TRACE_DEFINE_ENUM(IB_QPS_ERR);
+
+#define hodp_show_state(state) \
+	__print_symbolic(state, { IB_QPS_RESET, "RESET" }, \
+			 { IB_QPS_INIT, "INIT" }, { IB_QPS_RTR, "RTR" }, \
+			 { IB_QPS_RTS, "RTS" }, { IB_QPS_SQD, "SQD" }, \
+			 { IB_QPS_SQE, "SQE" }, { IB_QPS_ERR, "ERR" })
 
 TRACE_EVENT(hodp_fault,
 	TP_PROTO(u64 va, u64 len, bool write, int ret),
@@ -28,43 +44,41 @@ TRACE_EVENT(hodp_fault,
 );
 
 TRACE_EVENT(hodp_invalidate,
-	TP_PROTO(unsigned long start, unsigned long end, int event,
+	TP_PROTO(unsigned long start, unsigned long end, const char *event,
 		 unsigned long pages),
 	TP_ARGS(start, end, event, pages),
 	TP_STRUCT__entry(
 		__field(unsigned long, start)
 		__field(unsigned long, end)
-		__field(int, event)
+		__string(event, event)
 		__field(unsigned long, pages)
 	),
 	TP_fast_assign(
 		__entry->start = start;
 		__entry->end = end;
-		__entry->event = event;
+		__assign_str(event);
 		__entry->pages = pages;
 	),
-	TP_printk("[%#lx, %#lx) event=%d pages=%lu", __entry->start,
-		  __entry->end, __entry->event, __entry->pages)
+	TP_printk("[%#lx, %#lx) %s pages=%lu", __entry->start, __entry->end,
+		  __get_str(event), __entry->pages)
 );
 
 TRACE_EVENT(hodp_stall,
-	TP_PROTO(u32 qpn, int why, u64 done, u64 total),
+	TP_PROTO(u32 qpn, const char *why, u64 done, u64 total),
 	TP_ARGS(qpn, why, done, total),
 	TP_STRUCT__entry(
 		__field(u32, qpn)
-		__field(int, why)
+		__string(why, why)
 		__field(u64, done)
 		__field(u64, total)
 	),
 	TP_fast_assign(
 		__entry->qpn = qpn;
-		__entry->why = why;
+		__assign_str(why);
 		__entry->done = done;
 		__entry->total = total;
 	),
-	TP_printk("qpn=%u %s at %llu of %llu", __entry->qpn,
-		  __print_symbolic(__entry->why, { 1, "fault" }, { 2, "rnr" },
-				   { 3, "timeout" }),
+	TP_printk("qpn=%u %s at %llu of %llu", __entry->qpn, __get_str(why),
 		  __entry->done, __entry->total)
 );
 
@@ -81,7 +95,8 @@ TRACE_EVENT(hodp_qp_state,
 		__entry->from = from;
 		__entry->to = to;
 	),
-	TP_printk("qpn=%u %d -> %d", __entry->qpn, __entry->from, __entry->to)
+	TP_printk("qpn=%u %s -> %s", __entry->qpn,
+		  hodp_show_state(__entry->from), hodp_show_state(__entry->to))
 );
 
 #endif /* HODP_TRACE_H */
