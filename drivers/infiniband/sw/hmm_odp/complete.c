@@ -66,7 +66,6 @@ void hodp_complete_recv(struct hodp_qp *qp, struct hodp_inbound *in,
 		.imm_inv = info->imm_inv,
 		.src_qp = info->src_qp,
 		.wc_flags = info->wc_flags,
-		.pkey_index = info->pkey_index,
 		.network_hdr_type = info->net_type,
 	};
 

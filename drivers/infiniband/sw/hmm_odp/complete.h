@@ -19,7 +19,6 @@ struct hodp_recv_info {
 	u32 imm_inv;
 	u32 src_qp;
 	u32 wc_flags; /* HODP_WC_* */
-	u16 pkey_index;
 	u8 net_type;
 	bool solicited;
 };

@@ -71,7 +71,7 @@ static void hodp_engine_rnr(struct hodp_qp *qp)
 	u32 usecs = hodp_rnr_usecs[qp->op.rnr_timer & 31];
 
 	hodp_count(hodp_qp_dev(qp), HODP_CNT_RNR, 1);
-	if (qp->attr.rnr_retry != 7) {
+	if (READ_ONCE(qp->attr.rnr_retry) != 7) {
 		if (!qp->rnr_left) {
 			hodp_complete_send(qp, IB_WC_RNR_RETRY_EXC_ERR);
 			return;
@@ -83,11 +83,12 @@ static void hodp_engine_rnr(struct hodp_qp *qp)
 
 static void hodp_engine_timeout(struct hodp_qp *qp)
 {
-	u64 usecs = (4096ULL << qp->attr.timeout) / 1000;
+	u8 timeout = READ_ONCE(qp->attr.timeout);
+	u64 usecs = (4096ULL << timeout) / 1000;
 	unsigned long delay = HODP_PATIENCE;
 
 	hodp_count(hodp_qp_dev(qp), HODP_CNT_RETRIES, 1);
-	if (qp->attr.timeout) {
+	if (timeout) {
 		if (!qp->retry_left) {
 			hodp_complete_send(qp, IB_WC_RETRY_EXC_ERR);
 			return;
@@ -171,8 +172,8 @@ static bool hodp_engine_fetch(struct hodp_qp *qp)
 	}
 	hodp_count(hodp_qp_dev(qp), HODP_CNT_OPS, 1);
 	WRITE_ONCE(qp->wake, 0);
-	qp->rnr_left = qp->attr.rnr_retry;
-	qp->retry_left = qp->attr.retry_cnt;
+	qp->rnr_left = READ_ONCE(qp->attr.rnr_retry);
+	qp->retry_left = READ_ONCE(qp->attr.retry_cnt);
 	if (ret < 0)
 		hodp_complete_send(qp, ret == -EMSGSIZE ? IB_WC_LOC_LEN_ERR :
 							  IB_WC_LOC_QP_OP_ERR);
@@ -227,7 +228,7 @@ static bool hodp_engine_may_send(struct hodp_qp *qp, bool *more)
 			return true;
 		if (!qp->drained) {
 			qp->drained = true;
-			if (qp->attr.en_sqd_async_notify)
+			if (READ_ONCE(qp->attr.en_sqd_async_notify))
 				hodp_qp_event(qp, IB_EVENT_SQ_DRAINED);
 		}
 		return false;
@@ -346,7 +347,8 @@ static int hodp_engine_enqueue(struct hodp_qp *qp, const struct ib_send_wr *wr,
 		if (prod - smp_load_acquire(&ring->hdr->cons) > ring->mask)
 			ret = -ENOMEM;
 		else
-			ret = hodp_op_from_wr(&qp->sq, wr, hodp_ring_at(ring, prod));
+			ret = hodp_op_from_wr(&qp->sq, wr,
+					      hodp_ring_at(ring, prod));
 		if (ret) {
 			*bad = wr;
 			break;
@@ -373,7 +375,8 @@ int hodp_engine_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
 		hodp_engine_ring_send(qp);
 		return 0;
 	}
-	if (hodp_queue_is_user(&qp->sq.q) || READ_ONCE(qp->state) < IB_QPS_RTS) {
+	if (hodp_queue_is_user(&qp->sq.q) ||
+	    READ_ONCE(qp->state) < IB_QPS_RTS) {
 		*bad = wr;
 		return -EINVAL;
 	}

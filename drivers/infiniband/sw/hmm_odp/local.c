@@ -42,7 +42,7 @@ static enum hodp_verdict hodp_local_miss(struct hodp_qp *qp,
 
 	op->fault_local = miss->source != incoming;
 	return hodp_fault_begin(&qp->req, qp->memcg, miss) ? HODP_V_PAUSE :
-						      HODP_V_FAULT;
+							     HODP_V_FAULT;
 }
 
 static void hodp_local_request(const struct hodp_op *op,
@@ -179,7 +179,8 @@ static bool hodp_local_enqueue(struct hodp_qp *to, u32 qkey,
 
 	spin_lock(&to->rx_lock);
 	fits = hodp_qp_is_ud(to) && hodp_qp_receives(to) &&
-	       to->attr.qkey == qkey && to->rx_len < hodp_local_rx_max(to);
+	       READ_ONCE(to->attr.qkey) == qkey &&
+	       to->rx_len < hodp_local_rx_max(to);
 	if (fits) {
 		list_add_tail(&d->link, &to->rx_list);
 		to->rx_len++;
@@ -204,7 +205,8 @@ static void hodp_local_deliver(struct hodp_qp *qp, struct hodp_qp *to,
 {
 	const struct hodp_send_wqe *wqe = &qp->op.wqe;
 	/* IBTA 10.2.5: a controlled Q_Key stands for the QP's own. */
-	u32 qkey = wqe->ud.qkey & BIT(31) ? qp->attr.qkey : wqe->ud.qkey;
+	u32 qkey = wqe->ud.qkey & BIT(31) ? READ_ONCE(qp->attr.qkey) :
+					    wqe->ud.qkey;
 
 	if (to && hodp_local_enqueue(to, qkey, d)) {
 		/* At once, like the doorbell: what is mapped needs no worker. */
@@ -290,7 +292,7 @@ static enum hodp_verdict hodp_local_send(struct hodp_qp *qp,
 	/* Gathering is always from the requester's side. */
 	op->fault_local = true;
 	return hodp_fault_begin(&qp->req, qp->memcg, &miss) ? HODP_V_PAUSE :
-						       HODP_V_FAULT;
+							      HODP_V_FAULT;
 }
 
 /* Does the payload fit into a packet?  There is nothing between two QPs of a

@@ -140,8 +140,8 @@ int hodp_op_bind(struct hodp_op *op, const struct ib_pd *pd)
 
 		if (!sge->length)
 			continue;
-		ret = hodp_span_get(dev, pd, sge->lkey, sge->addr,
-				   sge->length, access, &sgl->span[sgl->num]);
+		ret = hodp_span_get(dev, pd, sge->lkey, sge->addr, sge->length,
+				    access, &sgl->span[sgl->num]);
 		if (ret) {
 			hodp_sgl_put(sgl);
 			return ret;

@@ -33,7 +33,8 @@ enum {
  * @qps: HODP_QPS_*
  * @wc: completion opcode of the requester
  * @recv_wc: completion opcode of the responder, where one is raised
- * @remote_access: what the peer's region must allow; 0 where none is addressed
+ * @remote_access: what the peer's region must allow (enum ib_access_flags); 0
+ *                 where none is addressed
  */
 struct hodp_opcode {
 	const char *name;
@@ -41,7 +42,7 @@ struct hodp_opcode {
 	u8 qps;
 	u8 wc;
 	u8 recv_wc;
-	u8 remote_access;
+	u32 remote_access;
 };
 
 /* The row of @opcode (enum ib_wr_opcode), or NULL: not supported. */

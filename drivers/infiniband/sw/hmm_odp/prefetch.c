@@ -101,8 +101,8 @@ static int hodp_prefetch_check(struct ib_pd *pd, const struct ib_sge *sge,
 			       bool write, struct hodp_span *span)
 {
 	int ret = hodp_span_get(to_hodp_device(pd->device), pd, sge->lkey,
-			       sge->addr, sge->length,
-			       write ? IB_ACCESS_LOCAL_WRITE : 0, span);
+				sge->addr, sge->length,
+				write ? IB_ACCESS_LOCAL_WRITE : 0, span);
 
 	switch (ret) {
 	case 0:

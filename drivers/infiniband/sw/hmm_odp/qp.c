@@ -161,6 +161,7 @@ void hodp_qp_reincarnate(struct hodp_qp *qp)
  */
 static bool hodp_qp_knows(const struct hodp_qp *qp, const struct hodp_qp *from)
 {
+	lockdep_assert_held(&qp->in_lock);
 	if (qp->ibqp.qp_type != IB_QPT_RC || !hodp_qp_receives(qp) ||
 	    qp->attr.dest_qp_num != from->ibqp.qp_num)
 		return false;
@@ -247,7 +248,8 @@ int hodp_inbound_bind(struct hodp_qp *qp, struct hodp_inbound *in, u64 total)
 		if (!len)
 			continue;
 		ret = hodp_span_get(dev, pd, sge->lkey, sge->addr, len,
-				   IB_ACCESS_LOCAL_WRITE, &sgl->span[sgl->num]);
+				    IB_ACCESS_LOCAL_WRITE,
+				    &sgl->span[sgl->num]);
 		if (ret) {
 			hodp_sgl_put(sgl);
 			return ret;

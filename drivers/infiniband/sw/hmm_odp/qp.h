@@ -36,7 +36,7 @@ enum hodp_wake {
  * @link: in hodp_qp.rx_list
  * @len: payload bytes
  * @done: bytes of @grh and @data that were delivered
- * @src_qp, @imm, @wc_flags, @pkey_index, @net_type, @solicited: for the CQE
+ * @src_qp, @imm, @wc_flags, @net_type, @solicited: for the CQE
  * @grh, @data: bytes to deliver, in one run
  */
 struct hodp_dgram {
@@ -46,7 +46,6 @@ struct hodp_dgram {
 	u32 src_qp;
 	u32 imm;
 	u32 wc_flags;
-	u16 pkey_index;
 	u8 net_type;
 	bool solicited;
 	u8 grh[40];
@@ -92,7 +91,9 @@ struct hodp_qp_handle {
  * @lock: guards @state, @attr, @err_event; spinlock, process context
  * @state: written under @lock, read anywhere
  * @dying: destroy has begun: nothing starts any more
- * @attr: what modify set, for query (and the engine's retry counts)
+ * @attr: what modify set.  Read without @lock: what is set before RTR and RTS, by
+ *        who has seen the state; what may change later, with READ_ONCE(), where
+ *        the old value is as good as the new one
  * @user: who made it, held; NULL: a kernel consumer's (immutable)
  * @memcg: who pays for what is allocated for the QP, held; NULL likewise
  * @transport: set when the QP is made (immutable)

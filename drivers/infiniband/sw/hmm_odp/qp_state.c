@@ -79,14 +79,16 @@ static void hodp_qp_store_attr(struct hodp_qp *qp,
 {
 	struct ib_qp_attr *a = &qp->attr;
 
+	lockdep_assert_held(&qp->lock);
 	if (mask & IB_QP_ACCESS_FLAGS)
-		a->qp_access_flags = attr->qp_access_flags & HODP_QP_ACCESS;
+		WRITE_ONCE(a->qp_access_flags,
+			   attr->qp_access_flags & HODP_QP_ACCESS);
 	if (mask & IB_QP_PKEY_INDEX)
 		a->pkey_index = attr->pkey_index;
 	if (mask & IB_QP_PORT)
 		a->port_num = attr->port_num;
 	if (mask & IB_QP_QKEY)
-		a->qkey = attr->qkey;
+		WRITE_ONCE(a->qkey, attr->qkey);
 	if (mask & IB_QP_AV) {
 		a->ah_attr = attr->ah_attr;
 		/* The core holds the GID; query needs its index only. */
@@ -95,11 +97,11 @@ static void hodp_qp_store_attr(struct hodp_qp *qp,
 	if (mask & IB_QP_PATH_MTU)
 		a->path_mtu = attr->path_mtu;
 	if (mask & IB_QP_TIMEOUT)
-		a->timeout = attr->timeout;
+		WRITE_ONCE(a->timeout, attr->timeout);
 	if (mask & IB_QP_RETRY_CNT)
-		a->retry_cnt = attr->retry_cnt;
+		WRITE_ONCE(a->retry_cnt, attr->retry_cnt);
 	if (mask & IB_QP_RNR_RETRY)
-		a->rnr_retry = attr->rnr_retry;
+		WRITE_ONCE(a->rnr_retry, attr->rnr_retry);
 	if (mask & IB_QP_RQ_PSN)
 		a->rq_psn = attr->rq_psn & 0xffffff;
 	if (mask & IB_QP_SQ_PSN)
@@ -107,13 +109,13 @@ static void hodp_qp_store_attr(struct hodp_qp *qp,
 	if (mask & IB_QP_MAX_QP_RD_ATOMIC)
 		a->max_rd_atomic = attr->max_rd_atomic;
 	if (mask & IB_QP_MAX_DEST_RD_ATOMIC)
-		a->max_dest_rd_atomic = attr->max_dest_rd_atomic;
+		WRITE_ONCE(a->max_dest_rd_atomic, attr->max_dest_rd_atomic);
 	if (mask & IB_QP_MIN_RNR_TIMER)
-		a->min_rnr_timer = attr->min_rnr_timer;
+		WRITE_ONCE(a->min_rnr_timer, attr->min_rnr_timer);
 	if (mask & IB_QP_DEST_QPN)
 		a->dest_qp_num = attr->dest_qp_num;
 	if (mask & IB_QP_EN_SQD_ASYNC_NOTIFY)
-		a->en_sqd_async_notify = attr->en_sqd_async_notify;
+		WRITE_ONCE(a->en_sqd_async_notify, attr->en_sqd_async_notify);
 }
 
 /* Nothing of the QP runs, and it is as if it were new. */

@@ -144,8 +144,8 @@ void hodp_mirror_put(struct hodp_mirror *m)
 
 void hodp_mirror_count_failure(struct hodp_mirror *m, bool again)
 {
-	hodp_mirror_count(m, again ? HODP_CNT_FAULT_RETRIES :
-				     HODP_CNT_FAULT_ERRORS, 1);
+	hodp_mirror_count(
+		m, again ? HODP_CNT_FAULT_RETRIES : HODP_CNT_FAULT_ERRORS, 1);
 }
 
 u64 hodp_mirror_invalidated(const struct hodp_mirror *m)

@@ -59,9 +59,9 @@ static bool hodp_respond_allowed(const struct hodp_qp *qp,
 {
 	/* IBTA 9.7.4.1.4: no responder resources, no READs and no atomics. */
 	if ((row->flags & (HODP_OP_READ | HODP_OP_ATOMIC)) &&
-	    !qp->attr.max_dest_rd_atomic)
+	    !READ_ONCE(qp->attr.max_dest_rd_atomic))
 		return false;
-	return (qp->attr.qp_access_flags & row->remote_access) ==
+	return (READ_ONCE(qp->attr.qp_access_flags) & row->remote_access) ==
 	       row->remote_access;
 }
 
@@ -114,7 +114,7 @@ static int hodp_respond_bind_remote(struct hodp_qp *qp,
 
 	sgl->num = 0;
 	ret = hodp_span_get(hodp_qp_dev(qp), qp->ibqp.pd, req->rkey, req->addr,
-			   req->total, req->row->remote_access, &sgl->span[0]);
+			    req->total, req->row->remote_access, &sgl->span[0]);
 	if (ret)
 		return ret;
 	sgl->num = 1;
@@ -297,7 +297,7 @@ enum hodp_reply hodp_respond(struct hodp_qp *qp, struct hodp_request *req,
 	else
 		reply = hodp_respond_rdma(qp, req, miss);
 	if (unlikely(reply == HODP_R_RNR))
-		req->rnr_timer = qp->attr.min_rnr_timer;
+		req->rnr_timer = READ_ONCE(qp->attr.min_rnr_timer);
 	return reply;
 }
 
@@ -331,7 +331,6 @@ static void hodp_dgram_finish(struct hodp_qp *qp, enum ib_wc_status status)
 		.imm_inv = d->imm,
 		.src_qp = d->src_qp,
 		.wc_flags = d->wc_flags | HODP_WC_GRH,
-		.pkey_index = d->pkey_index,
 		.net_type = d->net_type,
 		.solicited = d->solicited,
 	};

@@ -128,6 +128,9 @@ static void hodp_look_table(struct hodp_look *l, u64 len)
 	u64 va = l->span->va + l->off;
 	u64 page = 1ULL << mr->page_shift;
 
+	/* A pinned region's table stays. */
+	if (!mr->umem)
+		lockdep_assert_held(&mr->use);
 	l->kaddr = mr->table[va >> mr->page_shift] + (va & (page - 1));
 	l->len = min(len, page - (va & (page - 1)));
 }
