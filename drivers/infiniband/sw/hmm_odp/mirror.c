@@ -293,6 +293,20 @@ err_free:
 	goto out;
 }
 
+/*
+ * The last task that leaves an address space finds no other owner for it.
+ * (mm_users says nothing: each running fault is one of them.)
+ */
+bool hodp_mirror_is_dead(const struct hodp_mirror *m)
+{
+	return !READ_ONCE(m->mm->owner);
+}
+
+bool hodp_mirror_is_current(const struct hodp_mirror *m)
+{
+	return m->mm == current->mm;
+}
+
 /* ---- faults ---- */
 
 static bool hodp_pfns_any(const unsigned long *pfns, unsigned int n)

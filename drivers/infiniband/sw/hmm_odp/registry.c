@@ -110,20 +110,6 @@ struct hodp_gate *hodp_mirror_gate(struct hodp_mirror *m)
 	return &m->gate;
 }
 
-/*
- * The last task that leaves an address space finds no other owner for it.
- * (mm_users says nothing: each running fault is one of them.)
- */
-bool hodp_mirror_is_dead(const struct hodp_mirror *m)
-{
-	return !READ_ONCE(m->mm->owner);
-}
-
-bool hodp_mirror_is_current(const struct hodp_mirror *m)
-{
-	return m->mm == current->mm;
-}
-
 struct hodp_mirror *hodp_mirror_ref(struct hodp_mirror *m)
 {
 	refcount_inc(&m->refs);
