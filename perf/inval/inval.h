@@ -136,6 +136,8 @@ long huge_pages(const struct victim *v);
  */
 const char *verify(struct tools *t, const struct event *e, double *hits);
 
+/* ---- tools.c ---- */
+
 /* Queue pairs again after an error.  NULL or why not. */
 const char *new_pair(struct tools *t);
 

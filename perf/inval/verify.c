@@ -16,15 +16,6 @@
 
 #include "inval.h"
 
-const char *new_pair(struct tools *t)
-{
-	int err;
-
-	perf_pair_break(&t->pair);
-	err = perf_pair_make(&t->pair, &t->dev, NULL, 4);
-	return err ? perf_say("a new queue pair: %s", strerror(err)) : NULL;
-}
-
 /* --- what the device sees and does ----------------------------------------- */
 
 static int device(struct tools *t, enum ibv_wr_opcode opcode, size_t at)

@@ -11,7 +11,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 
-#include "lat.h"
+#include "shared.h"
 
 #define ENOUGH 5
 #define AT_ONCE 16 /* completions by one poll */

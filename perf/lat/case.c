@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lat.h"
+#include "shared.h"
 
 /* All pieces together, as long as one is not longer. */
 #define SPAN_MAX ((size_t)16 << 20)

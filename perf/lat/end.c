@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "lat.h"
+#include "shared.h"
 
 /* Seeds of what is around an operation's bytes; cases use smaller ones. */
 #define GUARD_SEED (1ULL << 40)

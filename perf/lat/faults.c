@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lat.h"
+#include "shared.h"
 
 #define COUNTED 4
 

@@ -6,7 +6,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 
-#include "lat.h"
+#include "shared.h"
 
 /* A row may end after --row-time when it has as many. */
 #define ENOUGH 20

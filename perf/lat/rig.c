@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lat.h"
+#include "shared.h"
 
 static void die_of_child(pid_t child)
 {

@@ -3,7 +3,7 @@
  * The work of one row: bytes first, then the samples, then the faults, and the
  * bytes again, for the samples may have brought the device into another state.
  */
-#include "lat.h"
+#include "shared.h"
 
 /* What an atomic's piece is to hold when the first sample is taken. */
 static bool zero_words(struct rig *g, struct a_case *c)

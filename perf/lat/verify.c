@@ -17,7 +17,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lat.h"
+#include "shared.h"
 
 #define NEAR_SEED 0x1000ULL
 #define FAR_SEED 0x200000ULL

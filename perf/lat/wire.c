@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lat.h"
+#include "shared.h"
 
 #define BODY (8 * (2 + WORDS) + sizeof(((struct message *)0)->why))
 

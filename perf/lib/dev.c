@@ -8,9 +8,6 @@
 
 #include "iwarp.h"
 
-/* READs and atomics under way on one queue pair. */
-#define RD_ATOMIC 16
-
 /* Empty polls before the CPU is offered to others. */
 #define SPINS 8
 
@@ -206,18 +203,6 @@ bool perf_dev_faults(const struct perf_dev *d, uint64_t *faults)
 		return read_number(dir, names[i % 2], faults);
 	}
 	return false;
-}
-
-int perf_rd_atomic(const struct perf_dev *d)
-{
-	const struct ibv_device_attr *a = &d->attr.orig_attr;
-	int n = RD_ATOMIC;
-
-	if (a->max_qp_rd_atom < n)
-		n = a->max_qp_rd_atom;
-	if (a->max_qp_init_rd_atom < n)
-		n = a->max_qp_init_rd_atom;
-	return n;
 }
 
 struct ibv_qp *perf_qp_make(struct perf_dev *d, struct ibv_cq *scq,

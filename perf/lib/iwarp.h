@@ -41,8 +41,20 @@ static inline bool perf_greeted(const void *data, size_t len, uint32_t *qpn)
 	return !memcmp(g.word, PERF_GREETING, sizeof(g.word));
 }
 
-/* dev.c: READs and atomics under way on one queue pair. */
-int perf_rd_atomic(const struct perf_dev *d);
+/* READs and atomics under way on one queue pair: what a device has, or this. */
+#define RD_ATOMIC 16
+
+static inline int perf_rd_atomic(const struct perf_dev *d)
+{
+	const struct ibv_device_attr *a = &d->attr.orig_attr;
+	int n = RD_ATOMIC;
+
+	if (a->max_qp_rd_atom < n)
+		n = a->max_qp_rd_atom;
+	if (a->max_qp_init_rd_atom < n)
+		n = a->max_qp_init_rd_atom;
+	return n;
+}
 
 /* d->iwarp and d->gid, or perf_die(). */
 void perf_iwarp_open(struct perf_dev *d, const struct perf_options *o);

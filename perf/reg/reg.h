@@ -3,6 +3,7 @@
  * The rooms of odp_reg.
  *
  *   odp_reg   options; against length
+ *   tools     what the sweeps share
  *   many      against the number of regions, and of processes
  *   prefetch  ibv_advise_mr()
  *   kmem      how much memory the kernel has for itself
@@ -71,8 +72,9 @@ struct ibv_mr *make_mr(struct ibv_pd *pd, enum reg reg, void *p, size_t length);
  */
 int time_regs(enum reg reg, void *p, size_t length);
 
-/* Why such a region cannot be had here, or NULL. */
+/* Why such a region cannot be had here, or so much memory, or NULL. */
 const char *reg_missing(enum reg reg, size_t length);
+const char *memory_missing(size_t length);
 
 /* ---- touch.c ---- */
 

@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,17 +46,6 @@ struct proc {
 	pthread_mutex_t failing;
 	pthread_barrier_t begin;
 };
-
-void fail(struct outcome *out, const char *format, ...)
-{
-	va_list ap;
-
-	if (*out->why)
-		return;
-	va_start(ap, format);
-	vsnprintf(out->why, sizeof(out->why), format, ap);
-	va_end(ap);
-}
 
 /* --- a thread ------------------------------------------------------------- */
 

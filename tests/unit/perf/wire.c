@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "iwarp.h"
-#include "lat.h"
+#include "shared.h"
 #include "unit.h"
 
 static void sockets(int s[2])
