@@ -154,7 +154,8 @@ static const struct unit_case cases[] = {
 	{ "what does not, a work item goes on with, as the owner", test_much },
 	{ "being asked without end uses the budget up", test_asked },
 	{ "a kick is done by the work item", test_kick },
-	{ "what was asked for while it was owned is done afterwards", test_own },
+	{ "what was asked for while it was owned is done afterwards",
+	  test_own },
 	{ "who waits to own it gets it after one budget", test_yield },
 };
 

@@ -57,7 +57,8 @@ static void test_wrap(void)
 		while (hodp_ring_pending(&r->cons) > 0) {
 			uint8_t *e = hodp_ring_head(&r->cons);
 
-			CHECK(e[0] == (uint8_t)got && e[STRIDE - 1] == (uint8_t)got);
+			CHECK(e[0] == (uint8_t)got &&
+			      e[STRIDE - 1] == (uint8_t)got);
 			got++;
 			hodp_ring_consume(&r->cons);
 		}
@@ -87,7 +88,9 @@ static void test_full(void)
 /* Every value that the other side can store, near and far from the truth. */
 static void test_hostile(void)
 {
-	static const uint32_t off[] = { 0, 1, 7, 8, 9, 100, 1U << 31, UINT32_MAX };
+	static const uint32_t off[] = {
+		0, 1, 7, 8, 9, 100, 1U << 31, UINT32_MAX
+	};
 	static const uint32_t start[] = { 0, 5, UINT32_MAX, UINT32_MAX - 7 };
 
 	for (size_t s = 0; s < ARRAY_SIZE(start); s++)
@@ -101,7 +104,8 @@ static void test_hostile(void)
 			CHECK(n == (possible ? (int)off[i] : -EPROTO));
 			r->hdr.cons = start[s] - off[i];
 			n = hodp_ring_room(&r->prod);
-			CHECK(n == (possible ? (int)(ENTRIES - off[i]) : -EPROTO));
+			CHECK(n ==
+			      (possible ? (int)(ENTRIES - off[i]) : -EPROTO));
 			/* Whatever the index, the entry lies inside. */
 			memset(hodp_ring_at(&r->cons, r->hdr.prod), 1, STRIDE);
 			free(r);
@@ -155,12 +159,14 @@ static void check_row(u32 opcode, const struct hodp_opcode *row)
 {
 	const u16 kinds = HODP_OP_SEND | HODP_OP_WRITE | HODP_OP_READ |
 			  HODP_OP_ATOMIC | HODP_OP_LOCAL;
-	bool remote = row->flags & (HODP_OP_WRITE | HODP_OP_READ | HODP_OP_ATOMIC);
+	bool remote = row->flags &
+		      (HODP_OP_WRITE | HODP_OP_READ | HODP_OP_ATOMIC);
 	bool receives = row->flags & (HODP_OP_SEND | HODP_OP_IMM);
 
 	if (__builtin_popcount(row->flags & kinds) != 1 || !row->qps ||
 	    !!row->remote_access != remote || !!row->recv_wc != receives) {
-		printf("# opcode %u (%s) contradicts itself\n", opcode, row->name);
+		printf("# opcode %u (%s) contradicts itself\n", opcode,
+		       row->name);
 		unit_failed = true;
 	}
 }
@@ -168,10 +174,16 @@ static void check_row(u32 opcode, const struct hodp_opcode *row)
 static void test_opcodes(void)
 {
 	static const u32 known[] = {
-		IB_WR_RDMA_WRITE, IB_WR_RDMA_WRITE_WITH_IMM, IB_WR_SEND,
-		IB_WR_SEND_WITH_IMM, IB_WR_RDMA_READ, IB_WR_ATOMIC_CMP_AND_SWP,
-		IB_WR_ATOMIC_FETCH_AND_ADD, IB_WR_LOCAL_INV,
-		IB_WR_SEND_WITH_INV, IB_WR_REG_MR,
+		IB_WR_RDMA_WRITE,
+		IB_WR_RDMA_WRITE_WITH_IMM,
+		IB_WR_SEND,
+		IB_WR_SEND_WITH_IMM,
+		IB_WR_RDMA_READ,
+		IB_WR_ATOMIC_CMP_AND_SWP,
+		IB_WR_ATOMIC_FETCH_AND_ADD,
+		IB_WR_LOCAL_INV,
+		IB_WR_SEND_WITH_INV,
+		IB_WR_REG_MR,
 	};
 	size_t n = 0;
 
@@ -185,7 +197,8 @@ static void test_opcodes(void)
 		CHECK(hodp_opcode_row(known[i]));
 	CHECK(!hodp_opcode_row(UINT32_MAX) && !hodp_opcode_row(1U << 31));
 	CHECK(hodp_opcode_row(IB_WR_REG_MR)->flags & HODP_OP_KERNEL);
-	CHECK(hodp_opcode_row(IB_WR_RDMA_READ)->remote_access == IB_ACCESS_REMOTE_READ);
+	CHECK(hodp_opcode_row(IB_WR_RDMA_READ)->remote_access ==
+	      IB_ACCESS_REMOTE_READ);
 	CHECK(!(hodp_opcode_row(IB_WR_RDMA_READ)->flags & HODP_OP_INLINE));
 }
 
@@ -263,11 +276,14 @@ static void test_baton_threads(void)
 static const struct unit_case cases[] = {
 	{ "a ring goes on across 2^32", test_wrap },
 	{ "a full ring has no room until an entry is released", test_full },
-	{ "an impossible index is -EPROTO, an entry stays inside", test_hostile },
+	{ "an impossible index is -EPROTO, an entry stays inside",
+	  test_hostile },
 	{ "two threads hand over every byte in order", test_threads },
-	{ "a baton that is held has one holder, whoever asks", test_baton_held },
+	{ "a baton that is held has one holder, whoever asks",
+	  test_baton_held },
 	{ "threads that share a baton lose no request", test_baton_threads },
-	{ "each opcode's row is consistent, unknown ones have none", test_opcodes },
+	{ "each opcode's row is consistent, unknown ones have none",
+	  test_opcodes },
 };
 
 int main(void)

@@ -27,7 +27,8 @@ struct delayed_work {
 
 static struct workqueue_struct fake_wq;
 
-static inline struct workqueue_struct *alloc_workqueue(const char *name, int flags, int max)
+static inline struct workqueue_struct *alloc_workqueue(const char *name,
+						       int flags, int max)
 {
 	(void)name;
 	(void)flags;
@@ -40,13 +41,15 @@ static inline void destroy_workqueue(struct workqueue_struct *wq)
 	(void)wq;
 }
 
-static inline void queue_work(struct workqueue_struct *wq, struct work_struct *work)
+static inline void queue_work(struct workqueue_struct *wq,
+			      struct work_struct *work)
 {
 	wq->queued++;
 	__atomic_store_n(&work->pending, true, __ATOMIC_SEQ_CST);
 }
 
-static inline void mod_delayed_work(struct workqueue_struct *wq, struct delayed_work *work,
+static inline void mod_delayed_work(struct workqueue_struct *wq,
+				    struct delayed_work *work,
 				    unsigned long delay)
 {
 	(void)delay;
