@@ -93,8 +93,8 @@ struct hodp_mirrors {
  * @next_qpn, @next_mr, @next_ah: cyclic allocation; under the xarray's lock
  * @mr_rounds: how often @next_mr began anew; likewise
  * @key_secret: what the low bytes of memory keys are made of (immutable)
- * @key_group, @key_hash: the random bits for a group of indexes, and which; under
- *        the lock of @mrs
+ * @key_group, @key_hash: the group of indexes that was numbered last, and the
+ *        random bits for it; under the lock of @mrs
  * @mcast_lock: guards @mcasts; sleeps, as whoever needs it may
  * @mcasts: multicast groups, see mcast.c
  * @mirrors: what the mirrors share, and may outlive the device with
