@@ -36,6 +36,7 @@ static struct rings *rings_new(uint32_t start)
 	side.hdr = &r->hdr;
 	side.entries = r->entry;
 	side.own = start;
+	side.freed = start;
 	r->prod = side;
 	r->cons = side;
 	r->hdr.prod = start;
@@ -77,11 +78,30 @@ static void test_full(void)
 		hodp_ring_produce(&r->prod);
 	}
 	CHECK(hodp_ring_room(&r->prod) == 0);
-	hodp_ring_advance(&r->cons);
+	hodp_ring_take(&r->cons);
 	CHECK(hodp_ring_room(&r->prod) == 0);
 	CHECK(hodp_ring_pending(&r->cons) == ENTRIES - 1);
-	hodp_ring_release(&r->cons);
+	hodp_ring_release(&r->cons, r->cons.own);
 	CHECK(hodp_ring_room(&r->prod) == 1);
+	free(r);
+}
+
+/* Entries are given back one by one, while later ones are taken. */
+static void test_taken(void)
+{
+	struct rings *r = rings_new(UINT32_MAX - 1);
+	uint32_t first = r->cons.own;
+
+	for (int i = 0; i < ENTRIES; i++)
+		hodp_ring_produce(&r->prod);
+	for (int i = 0; i < 3; i++)
+		hodp_ring_take(&r->cons);
+	CHECK(hodp_ring_pending(&r->cons) == ENTRIES - 3);
+	hodp_ring_release(&r->cons, first + 1);
+	CHECK(hodp_ring_room(&r->prod) == 1);
+	hodp_ring_release(&r->cons, first + 3);
+	CHECK(hodp_ring_room(&r->prod) == 3);
+	CHECK(hodp_ring_pending(&r->cons) == ENTRIES - 3);
 	free(r);
 }
 
@@ -110,6 +130,27 @@ static void test_hostile(void)
 			memset(hodp_ring_at(&r->cons, r->hdr.prod), 1, STRIDE);
 			free(r);
 		}
+}
+
+/* What was taken and not given back is nobody's to produce into. */
+static void test_hostile_taken(void)
+{
+	struct rings *r = rings_new(UINT32_MAX - 4);
+
+	for (int i = 0; i < 4; i++)
+		hodp_ring_produce(&r->prod);
+	for (int i = 0; i < 3; i++)
+		hodp_ring_take(&r->cons);
+	hodp_ring_release(&r->cons, r->cons.own - 2);
+	r->hdr.prod = r->cons.freed + ENTRIES;
+	CHECK(hodp_ring_pending(&r->cons) == ENTRIES - 2);
+	r->hdr.prod = r->cons.freed + ENTRIES + 1;
+	CHECK(hodp_ring_pending(&r->cons) == -EPROTO);
+	r->hdr.prod = r->cons.own;
+	CHECK(hodp_ring_pending(&r->cons) == 0);
+	r->hdr.prod = r->cons.own - 1;
+	CHECK(hodp_ring_pending(&r->cons) == -EPROTO);
+	free(r);
 }
 
 #define MANY 200000
@@ -276,8 +317,11 @@ static void test_baton_threads(void)
 static const struct unit_case cases[] = {
 	{ "a ring goes on across 2^32", test_wrap },
 	{ "a full ring has no room until an entry is released", test_full },
+	{ "entries are taken and given back apart", test_taken },
 	{ "an impossible index is -EPROTO, an entry stays inside",
 	  test_hostile },
+	{ "an index in the place of a taken entry is refused",
+	  test_hostile_taken },
 	{ "two threads hand over every byte in order", test_threads },
 	{ "a baton that is held has one holder, whoever asks",
 	  test_baton_held },

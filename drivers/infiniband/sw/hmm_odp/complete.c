@@ -39,7 +39,7 @@ void hodp_complete_send(struct hodp_qp *qp, enum ib_wc_status status)
 
 	hodp_op_unbind(op);
 	op->active = false;
-	hodp_ring_release(&qp->sq.q.ring);
+	hodp_ring_release(&qp->sq.q.ring, op->index + 1);
 	if (likely(status == IB_WC_SUCCESS)) {
 		hodp_count(hodp_qp_dev(qp), HODP_CNT_BYTES, op->total);
 		if (qp->sq.sig_all || (op->wqe.send_flags & IB_SEND_SIGNALED))

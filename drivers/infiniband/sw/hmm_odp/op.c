@@ -112,7 +112,8 @@ int hodp_op_fetch(struct hodp_op *op, struct hodp_sq *sq)
 	op->fault_err = 0;
 	ret = hodp_op_decode(op, sq, slot + 1);
 	/* Its place is free when it is complete: a queue holds max_wr. */
-	hodp_ring_advance(ring);
+	op->index = ring->own;
+	hodp_ring_take(ring);
 	return ret ?: 1;
 }
 

@@ -33,6 +33,7 @@ struct hodp_sq {
  *
  * @active: there is one; false between operations
  * @bound: @sgl holds references
+ * @index: of its entry in the ring
  * @row: of its opcode
  * @wqe: trusted copy of the entry's header
  * @total: payload bytes
@@ -49,6 +50,7 @@ struct hodp_op {
 	bool active;
 	bool bound;
 	bool begun;
+	u32 index;
 	const struct hodp_opcode *row;
 	struct hodp_send_wqe wqe;
 	u64 total;

@@ -138,6 +138,7 @@ void hodp_queue_reset(struct hodp_queue *q)
 	if (!q->mem)
 		return;
 	ring->own = 0;
+	ring->freed = 0;
 	WRITE_ONCE(ring->hdr->prod, 0);
 	WRITE_ONCE(ring->hdr->cons, 0);
 	WRITE_ONCE(ring->hdr->flags, 0);

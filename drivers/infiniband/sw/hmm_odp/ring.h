@@ -29,7 +29,10 @@
  * @entries: first entry (immutable until the ring is replaced)
  * @mask: number of entries - 1 (likewise)
  * @stride: bytes from entry to entry (likewise)
- * @own: the index this side moves; guarded by the lock of the ring's owner
+ * @own: the index this side moves; guarded by the lock of the ring's owner.  A
+ *       consumer has taken every entry before it
+ * @freed: consumer: it has given back every entry before this one, so those from
+ *         here to @own are taken; likewise
  */
 struct hodp_ring {
 	struct hodp_ring_hdr *hdr;
@@ -37,6 +40,7 @@ struct hodp_ring {
 	u32 mask;
 	u32 stride;
 	u32 own;
+	u32 freed;
 };
 
 static inline void *hodp_ring_at(const struct hodp_ring *ring, u32 index)
@@ -48,15 +52,18 @@ static inline void *hodp_ring_at(const struct hodp_ring *ring, u32 index)
  * hodp_ring_pending - entries that wait for this side, the consumer
  * @ring: ring whose @own is the consumer index
  *
- * Return: their number, or -EPROTO where the producer's index is impossible.
- * The acquire pairs with the producer's release store of prod.
+ * Return: their number, or -EPROTO where the producer's index is impossible:
+ * behind what was taken, or in the place of what was not given back.
  */
 static inline int hodp_ring_pending(const struct hodp_ring *ring)
 {
 	/* Pairs with the producer's release in hodp_ring_produce(). */
-	u32 n = smp_load_acquire(&ring->hdr->prod) - ring->own;
+	u32 used = smp_load_acquire(&ring->hdr->prod) - ring->freed;
+	u32 taken = ring->own - ring->freed;
 
-	return likely(n <= ring->mask + 1) ? (int)n : -EPROTO;
+	return likely(used <= ring->mask + 1 && used >= taken) ?
+		       (int)(used - taken) :
+		       -EPROTO;
 }
 
 /* The entry at @own, valid while hodp_ring_pending() > 0. */
@@ -65,25 +72,26 @@ static inline void *hodp_ring_head(const struct hodp_ring *ring)
 	return hodp_ring_at(ring, ring->own);
 }
 
-/* Consumer: go on to the next entry, and keep the place of this one for now. */
-static inline void hodp_ring_advance(struct hodp_ring *ring)
+/* Consumer: take the entry at @own, and keep its place for now. */
+static inline void hodp_ring_take(struct hodp_ring *ring)
 {
 	ring->own++;
 }
 
-/* Consumer: give back every entry before @own. */
-static inline void hodp_ring_release(struct hodp_ring *ring)
+/* Consumer: give back every entry before @index, all of them taken. */
+static inline void hodp_ring_release(struct hodp_ring *ring, u32 index)
 {
+	ring->freed = index;
 	/* Our reads of the entries come before their reuse: pairs with the
 	 * producer's acquire in hodp_ring_room().
 	 */
-	smp_store_release(&ring->hdr->cons, ring->own);
+	smp_store_release(&ring->hdr->cons, index);
 }
 
 static inline void hodp_ring_consume(struct hodp_ring *ring)
 {
-	hodp_ring_advance(ring);
-	hodp_ring_release(ring);
+	hodp_ring_take(ring);
+	hodp_ring_release(ring, ring->own);
 }
 
 /**
