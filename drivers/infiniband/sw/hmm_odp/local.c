@@ -103,11 +103,8 @@ static enum hodp_verdict hodp_local_piece(struct hodp_qp *qp,
 	case HODP_R_REM_OP:
 		*status = IB_WC_REM_OP_ERR;
 		break;
-	case HODP_R_LOCAL_PROT:
-		*status = IB_WC_LOC_PROT_ERR;
-		break;
-	case HODP_R_LOCAL_OP:
-		*status = IB_WC_LOC_QP_OP_ERR;
+	case HODP_R_DATA:
+		*status = hodp_op_status(req.data_err);
 		break;
 	}
 	op->done = req.done;
@@ -288,7 +285,7 @@ static enum hodp_verdict hodp_local_send(struct hodp_qp *qp,
 	}
 	kfree(d);
 	if (ret != -EAGAIN)
-		return hodp_local_finish(qp, IB_WC_LOC_QP_OP_ERR);
+		return hodp_local_finish(qp, hodp_op_status(ret));
 	/* Gathering is always from the requester's side. */
 	op->fault_local = true;
 	return hodp_fault_begin(&qp->req, qp->memcg, &miss) ? HODP_V_PAUSE :
@@ -334,9 +331,7 @@ static enum hodp_verdict hodp_local_execute(struct hodp_qp *qp)
 	enum hodp_verdict verdict;
 
 	if (unlikely(op->fault_err && op->fault_local))
-		return hodp_local_finish(qp, op->fault_err == -EHWPOISON ?
-						     IB_WC_LOC_QP_OP_ERR :
-						     IB_WC_LOC_PROT_ERR);
+		return hodp_local_finish(qp, hodp_op_status(op->fault_err));
 	if (!op->bound && unlikely(hodp_op_bind(op, qp->ibqp.pd)))
 		return hodp_local_finish(qp, IB_WC_LOC_PROT_ERR);
 	verdict = hodp_qp_is_ud(qp) ? hodp_local_ud(qp) : hodp_local_rc(qp);

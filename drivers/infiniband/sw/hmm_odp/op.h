@@ -89,6 +89,15 @@ int hodp_op_bind(struct hodp_op *op, const struct ib_pd *pd);
 void hodp_op_unbind(struct hodp_op *op);
 
 /**
+ * hodp_op_status - what a requester is told of its own memory
+ * @err: of hodp_sgl_copy() or of a page fault
+ */
+static inline enum ib_wc_status hodp_op_status(int err)
+{
+	return err == -EHWPOISON ? IB_WC_LOC_QP_OP_ERR : IB_WC_LOC_PROT_ERR;
+}
+
+/**
  * hodp_op_from_wr - encode a kernel consumer's request as an entry
  * @slot: ring memory, of the queue's stride
  *

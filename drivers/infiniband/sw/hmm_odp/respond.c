@@ -2,7 +2,7 @@
 /*
  * The responder's half of every operation.
  *
- * The only room where an errno from memory becomes a NAK: hodp_respond_nak().
+ * The only file where an errno from memory becomes a NAK: hodp_respond_nak().
  * It moves at most HODP_RESPOND_PIECE bytes a call, so that its caller can
  * look at states and give the CPU away; it never waits.
  *
@@ -67,13 +67,15 @@ static bool hodp_respond_allowed(const struct hodp_qp *qp,
 
 /* A copy failed: whose memory was it, and what does it say of that? */
 static enum hodp_reply hodp_respond_bad_copy(struct hodp_qp *qp,
-					     const struct hodp_request *req,
+					     struct hodp_request *req,
 					     bool source, int err)
 {
 	bool to_requester = req->row->flags & (HODP_OP_READ | HODP_OP_ATOMIC);
 
-	if (source != to_requester)
-		return err == -EACCES ? HODP_R_LOCAL_PROT : HODP_R_LOCAL_OP;
+	if (source != to_requester) {
+		req->data_err = err;
+		return HODP_R_DATA;
+	}
 	if (!req->row->remote_access)
 		return hodp_respond_bad_recv(qp, IB_WC_LOC_PROT_ERR);
 	return hodp_respond_nak(qp, err);

@@ -20,6 +20,7 @@
  * @rnr_timer: HODP_R_RNR: when to try again (IBTA table 45)
  * @fault_err: how the last page fault on the responder's side ended
  * @data: SEND, WRITE: source; READ, ATOMIC: destination; positioned at @done
+ * @data_err: HODP_R_DATA: what is wrong with it, as hodp_sgl_copy()
  */
 struct hodp_request {
 	const struct hodp_opcode *row;
@@ -35,6 +36,7 @@ struct hodp_request {
 	struct hodp_atomic atomic;
 	u64 atomic_old;
 	struct hodp_sgl *data;
+	int data_err;
 };
 
 /* The reply: what goes into an AETH, or what the transport has to do first. */
@@ -46,8 +48,7 @@ enum hodp_reply {
 	HODP_R_INV_REQ, /* NAK invalid request */
 	HODP_R_REM_ACCESS, /* NAK remote access error */
 	HODP_R_REM_OP, /* NAK remote operational error */
-	HODP_R_LOCAL_PROT, /* the requester's own region was invalidated */
-	HODP_R_LOCAL_OP, /* the requester's own memory is poisoned */
+	HODP_R_DATA, /* no NAK: @data failed, which is not the responder's affair */
 };
 
 /**
