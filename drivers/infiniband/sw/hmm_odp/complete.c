@@ -100,14 +100,8 @@ static void hodp_complete_flush_one(struct hodp_qp *qp, struct hodp_inbound *in)
 /* The inbound message, unless a peer still executes it: it kicks us later. */
 static bool hodp_complete_flush_inbound(struct hodp_qp *qp)
 {
-	bool busy;
-
-	spin_lock(&qp->in_lock);
-	busy = qp->in_busy;
-	spin_unlock(&qp->in_lock);
-	if (busy)
+	if (!hodp_qp_is_left(qp))
 		return false;
-	/* Nobody enters any more: the state is ERR. */
 	hodp_complete_flush_one(qp, &qp->in);
 	return true;
 }

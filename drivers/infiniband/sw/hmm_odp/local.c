@@ -115,19 +115,32 @@ static enum hodp_verdict hodp_local_piece(struct hodp_qp *qp,
 	return verdict;
 }
 
+/* What @qp's requester says of itself to the peer. */
+static void hodp_local_self(const struct hodp_qp *qp, struct hodp_peer *self)
+{
+	self->via = &hodp_local_transport;
+	self->qpn = qp->ibqp.qp_num;
+	self->psn = qp->attr.sq_psn;
+	self->life = READ_ONCE(qp->incarnation);
+	self->knows = qp->peer;
+}
+
 static enum hodp_verdict hodp_local_rc(struct hodp_qp *qp)
 {
 	enum ib_wc_status status = IB_WC_SUCCESS;
 	enum hodp_verdict verdict;
+	struct hodp_peer self;
 	struct hodp_qp *peer;
 
 	peer = hodp_qp_get(hodp_qp_dev(qp), qp->attr.dest_qp_num);
 	if (unlikely(!peer))
 		return HODP_V_TIMEOUT;
-	if (unlikely(hodp_qp_enter(peer, qp))) {
+	hodp_local_self(qp, &self);
+	if (unlikely(hodp_qp_enter(peer, &self))) {
 		hodp_qp_put(peer);
 		return HODP_V_TIMEOUT;
 	}
+	qp->peer = self.knows;
 	verdict = hodp_local_piece(qp, peer, &status);
 	hodp_qp_leave(peer);
 	hodp_qp_put(peer);
@@ -343,13 +356,15 @@ static enum hodp_verdict hodp_local_execute(struct hodp_qp *qp)
 
 static bool hodp_local_reachable(struct hodp_qp *qp)
 {
+	struct hodp_peer self;
 	struct hodp_qp *peer;
 	bool ok;
 
 	peer = hodp_qp_get(hodp_qp_dev(qp), qp->attr.dest_qp_num);
 	if (!peer)
 		return false;
-	ok = hodp_qp_would_enter(peer, qp);
+	hodp_local_self(qp, &self);
+	ok = hodp_qp_would_enter(peer, &self);
 	hodp_qp_put(peer);
 	return ok;
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Queue pairs: lifetime, runners, and the two ways into a QP.
+ * Queue pairs: lifetime and runners.
  *
  * Language
  *   requester  the @req runner: executes the send queue, one operation at a
  *              time; @op and everything marked "owned by @req" is its own
  *   receiver   the @rx runner: delivers datagrams, flushes the receive queue
  *   inbound    the message that a connected peer's requester executes here;
- *              it owns @in between hodp_qp_enter() and hodp_qp_leave()
+ *              it owns @in between hodp_qp_enter() and hodp_qp_leave(), see
+ *              qp_inbound.c
  *
  * Runners.  A runner is never waited for by another QP, never sleeps for a
  * page fault (fault.c does), and looks at @dying and @state between bounded
@@ -30,14 +31,6 @@
 
 /* ---- waiting ---- */
 
-static void hodp_qp_wake_drain(struct hodp_qp *qp)
-{
-	/* Pairs with the barrier of the waiter's prepare_to_wait(). */
-	smp_mb();
-	if (unlikely(READ_ONCE(qp->draining)))
-		wake_up_all(&qp->drain);
-}
-
 void hodp_qp_wake(struct hodp_qp *qp, enum hodp_wake why)
 {
 	set_bit(why, &qp->wake);
@@ -47,16 +40,6 @@ void hodp_qp_wake(struct hodp_qp *qp, enum hodp_wake why)
 void hodp_qp_wake_later(struct hodp_qp *qp, unsigned long delay)
 {
 	hodp_runner_schedule(&qp->req, &qp->timer, delay);
-}
-
-void hodp_qp_wait_inbound(struct hodp_qp *qp)
-{
-	WRITE_ONCE(qp->draining, true);
-	/* Whoever saw the old state under the lock has set @in_busy by now. */
-	spin_lock(&qp->in_lock);
-	spin_unlock(&qp->in_lock);
-	wait_event(qp->drain, !READ_ONCE(qp->in_busy));
-	WRITE_ONCE(qp->draining, false);
 }
 
 /* ---- references and events ---- */
@@ -125,148 +108,6 @@ void hodp_qp_error(struct hodp_qp *qp, int event)
 	if (event >= 0)
 		hodp_qp_event(qp, event);
 	hodp_qp_flush(qp);
-}
-
-/* ---- inbound messages ---- */
-
-bool hodp_qp_receives(const struct hodp_qp *qp)
-{
-	/* Pairs with the release in hodp_qp_transit(): @attr is there. */
-	switch (smp_load_acquire(&qp->state)) {
-	case IB_QPS_RTR:
-	case IB_QPS_RTS:
-	case IB_QPS_SQD:
-	case IB_QPS_SQE:
-		return !READ_ONCE(qp->dying);
-	default:
-		return false;
-	}
-}
-
-void hodp_qp_reincarnate(struct hodp_qp *qp)
-{
-	static atomic64_t last;
-
-	spin_lock(&qp->in_lock);
-	WRITE_ONCE(qp->incarnation, atomic64_inc_return(&last));
-	WRITE_ONCE(qp->in_peer, 0);
-	spin_unlock(&qp->in_lock);
-	qp->peer = 0;
-}
-
-/*
- * Is @from connected to @qp?  A number is anybody's who comes after its owner,
- * so the first message needs the PSN that @qp expects, as on a wire, and the
- * later ones need the same two lives.
- */
-static bool hodp_qp_knows(const struct hodp_qp *qp, const struct hodp_qp *from)
-{
-	lockdep_assert_held(&qp->in_lock);
-	if (qp->ibqp.qp_type != IB_QPT_RC || !hodp_qp_receives(qp) ||
-	    qp->attr.dest_qp_num != from->ibqp.qp_num)
-		return false;
-	if (unlikely(!qp->in_peer && !from->peer))
-		return qp->attr.rq_psn == from->attr.sq_psn;
-	return qp->in_peer == from->incarnation &&
-	       qp->incarnation == from->peer;
-}
-
-bool hodp_qp_would_enter(struct hodp_qp *qp, const struct hodp_qp *from)
-{
-	bool knows;
-
-	spin_lock(&qp->in_lock);
-	knows = hodp_qp_knows(qp, from);
-	spin_unlock(&qp->in_lock);
-	return knows;
-}
-
-int hodp_qp_enter(struct hodp_qp *qp, struct hodp_qp *from)
-{
-	bool established = false;
-	int ret = 0;
-
-	spin_lock(&qp->in_lock);
-	if (!hodp_qp_knows(qp, from)) {
-		ret = -ENOTCONN;
-	} else if (qp->in_busy) {
-		ret = -EBUSY;
-	} else {
-		if (unlikely(!from->peer)) {
-			WRITE_ONCE(qp->in_peer, from->incarnation);
-			from->peer = qp->incarnation;
-		}
-		WRITE_ONCE(qp->in_busy, true);
-		established = qp->state == IB_QPS_RTR && !qp->comm_est;
-		qp->comm_est |= established;
-	}
-	spin_unlock(&qp->in_lock);
-	if (unlikely(established))
-		hodp_qp_event(qp, IB_EVENT_COMM_EST);
-	return ret;
-}
-
-void hodp_qp_leave(struct hodp_qp *qp)
-{
-	bool flush;
-
-	spin_lock(&qp->in_lock);
-	WRITE_ONCE(qp->in_busy, false);
-	flush = !hodp_qp_receives(qp);
-	spin_unlock(&qp->in_lock);
-	hodp_qp_wake_drain(qp);
-	if (unlikely(flush))
-		hodp_runner_kick(&qp->rx);
-}
-
-int hodp_qp_take_recv(struct hodp_qp *qp, struct hodp_inbound *in)
-{
-	int ret;
-
-	if (qp->srq)
-		ret = hodp_srq_pop(qp->srq, &in->recv);
-	else
-		ret = hodp_rq_pop(&qp->rq, &in->recv);
-	if (ret > 0)
-		in->active = true;
-	return ret;
-}
-
-int hodp_inbound_bind(struct hodp_qp *qp, struct hodp_inbound *in, u64 total)
-{
-	struct hodp_device *dev = hodp_qp_dev(qp);
-	const struct ib_pd *pd = qp->srq ? qp->srq->ibsrq.pd : qp->ibqp.pd;
-	struct hodp_sgl *sgl = &in->sgl;
-	u32 i;
-	int ret;
-
-	sgl->num = 0;
-	for (i = 0; i < in->recv.num_sge && total; i++) {
-		const struct hodp_sge *sge = &in->recv.sge[i];
-		u64 len = min_t(u64, sge->length, total);
-
-		if (!len)
-			continue;
-		ret = hodp_span_get(dev, pd, sge->lkey, sge->addr, len,
-				    IB_ACCESS_LOCAL_WRITE,
-				    &sgl->span[sgl->num]);
-		if (ret) {
-			hodp_sgl_put(sgl);
-			return ret;
-		}
-		sgl->num++;
-		total -= len;
-	}
-	in->bound = true;
-	hodp_sgl_seek(sgl, 0);
-	return 0;
-}
-
-void hodp_inbound_unbind(struct hodp_inbound *in)
-{
-	if (in->bound)
-		hodp_sgl_put(&in->sgl);
-	in->bound = false;
 }
 
 /* ---- creation and destruction ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
  * Queue pairs (layer 2): qp.c has the model, the lifetimes and the lock order;
- * qp_state.c is the gate through which every state change goes.
+ * qp_state.c makes every state change, qp_inbound.c is the way in for peers.
  */
 #ifndef HODP_QP_H
 #define HODP_QP_H
@@ -64,6 +64,22 @@ struct hodp_inbound {
 	bool bound;
 	struct hodp_recv recv;
 	struct hodp_sgl sgl;
+};
+
+/**
+ * struct hodp_peer - who sends to a QP: never a number alone
+ * @via: the transport, which has seen to the address
+ * @qpn: number of its QP
+ * @psn: of its first request
+ * @life: incarnation of its QP; on a wire, whatever tells two of its lives apart
+ * @knows: incarnation of the QP that it is connected to; 0: of none yet
+ */
+struct hodp_peer {
+	const struct hodp_transport *via;
+	u32 qpn;
+	u32 psn;
+	u64 life;
+	u64 knows;
 };
 
 /**
@@ -270,20 +286,24 @@ void hodp_qp_event(struct hodp_qp *qp, enum ib_event_type event);
 bool hodp_qp_receives(const struct hodp_qp *qp);
 
 /**
- * hodp_qp_enter - begin to execute a message of @from into @qp, an RC QP
- * @from: the caller owns its requester
+ * hodp_qp_enter - begin to execute a message of @from in @qp, an RC QP
+ * @from: who; the first message sets its @knows
  *
- * The first message connects the two, if their PSNs agree: from then on
- * neither talks to a QP that has the other's number in a later life.
- *
+ * Context: process.
  * Return: 0: @qp->in is the caller's until hodp_qp_leave(); -ENOTCONN: not
  * connected to @from, or not ready to receive; -EBUSY: try again.
  */
-int hodp_qp_enter(struct hodp_qp *qp, struct hodp_qp *from);
+int hodp_qp_enter(struct hodp_qp *qp, struct hodp_peer *from);
 /* Would it take a message of @from, now or soon? */
-bool hodp_qp_would_enter(struct hodp_qp *qp, const struct hodp_qp *from);
+bool hodp_qp_would_enter(struct hodp_qp *qp, const struct hodp_peer *from);
 /* The other half; kicks @qp->rx where the QP has to be flushed meanwhile. */
 void hodp_qp_leave(struct hodp_qp *qp);
+/* In a state in which nobody enters: is nobody in it any more?  Whoever is
+ * kicks @qp->rx when it leaves.
+ */
+bool hodp_qp_is_left(struct hodp_qp *qp);
+/* Wait until that is so.  Context: process. */
+void hodp_qp_wait_left(struct hodp_qp *qp);
 
 /* Take a receive request for @in.  As hodp_rq_pop(). */
 int hodp_qp_take_recv(struct hodp_qp *qp, struct hodp_inbound *in);
@@ -311,8 +331,5 @@ void hodp_qp_drop_dgrams(struct hodp_qp *qp);
 
 /* A new life begins: nobody is connected to it. */
 void hodp_qp_reincarnate(struct hodp_qp *qp);
-
-/* Wait until no peer executes a message into the QP.  Context: process. */
-void hodp_qp_wait_inbound(struct hodp_qp *qp);
 
 #endif /* HODP_QP_H */

@@ -123,7 +123,7 @@ static void hodp_qp_reset(struct hodp_qp *qp)
 {
 	hodp_runner_own(&qp->req);
 	hodp_runner_own(&qp->rx);
-	hodp_qp_wait_inbound(qp);
+	hodp_qp_wait_left(qp);
 	hodp_qp_abandon(qp);
 	hodp_qp_reincarnate(qp);
 	hodp_queue_reset(&qp->sq.q);

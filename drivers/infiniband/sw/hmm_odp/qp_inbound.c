@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * The one way into a QP's responder.
+ *
+ * One peer at a time executes messages in a connected QP: whoever has entered
+ * it (hodp_qp_enter()) owns @in until it leaves.  Flushing and resetting go the
+ * same way: they change the state first, so that nobody enters any more, and
+ * then look for, or wait for, whoever is still in.
+ *
+ * Who may enter is a question of identity, not of a number: QPNs and keys are
+ * given out again, and a number is anybody's who comes after its owner.  The
+ * first message needs the transport, the QPN and the PSN that the QP was told to
+ * expect (IBTA 9.7.2), and ties the two lives together; later messages need the
+ * same two lives.
+ */
+#include "qp.h"
+
+bool hodp_qp_receives(const struct hodp_qp *qp)
+{
+	/* Pairs with the release in hodp_qp_transit(): @attr is there. */
+	switch (smp_load_acquire(&qp->state)) {
+	case IB_QPS_RTR:
+	case IB_QPS_RTS:
+	case IB_QPS_SQD:
+	case IB_QPS_SQE:
+		return !READ_ONCE(qp->dying);
+	default:
+		return false;
+	}
+}
+
+void hodp_qp_reincarnate(struct hodp_qp *qp)
+{
+	static atomic64_t last;
+
+	spin_lock(&qp->in_lock);
+	WRITE_ONCE(qp->incarnation, atomic64_inc_return(&last));
+	WRITE_ONCE(qp->in_peer, 0);
+	spin_unlock(&qp->in_lock);
+	qp->peer = 0;
+}
+
+/* Is @from whom @qp is connected to? */
+static bool hodp_qp_knows(const struct hodp_qp *qp,
+			  const struct hodp_peer *from)
+{
+	lockdep_assert_held(&qp->in_lock);
+	if (qp->ibqp.qp_type != IB_QPT_RC || !hodp_qp_receives(qp) ||
+	    qp->transport != from->via || qp->attr.dest_qp_num != from->qpn)
+		return false;
+	if (unlikely(!qp->in_peer && !from->knows))
+		return qp->attr.rq_psn == from->psn;
+	return qp->in_peer == from->life && qp->incarnation == from->knows;
+}
+
+bool hodp_qp_would_enter(struct hodp_qp *qp, const struct hodp_peer *from)
+{
+	bool knows;
+
+	spin_lock(&qp->in_lock);
+	knows = hodp_qp_knows(qp, from);
+	spin_unlock(&qp->in_lock);
+	return knows;
+}
+
+int hodp_qp_enter(struct hodp_qp *qp, struct hodp_peer *from)
+{
+	bool established = false;
+	int ret = 0;
+
+	spin_lock(&qp->in_lock);
+	if (!hodp_qp_knows(qp, from)) {
+		ret = -ENOTCONN;
+	} else if (qp->in_busy) {
+		ret = -EBUSY;
+	} else {
+		if (unlikely(!from->knows)) {
+			WRITE_ONCE(qp->in_peer, from->life);
+			from->knows = qp->incarnation;
+		}
+		WRITE_ONCE(qp->in_busy, true);
+		established = qp->state == IB_QPS_RTR && !qp->comm_est;
+		qp->comm_est |= established;
+	}
+	spin_unlock(&qp->in_lock);
+	if (unlikely(established))
+		hodp_qp_event(qp, IB_EVENT_COMM_EST);
+	return ret;
+}
+
+static void hodp_qp_wake_drain(struct hodp_qp *qp)
+{
+	/* Pairs with the barrier of the waiter's prepare_to_wait(). */
+	smp_mb();
+	if (unlikely(READ_ONCE(qp->draining)))
+		wake_up_all(&qp->drain);
+}
+
+void hodp_qp_leave(struct hodp_qp *qp)
+{
+	bool flush;
+
+	spin_lock(&qp->in_lock);
+	WRITE_ONCE(qp->in_busy, false);
+	flush = !hodp_qp_receives(qp);
+	spin_unlock(&qp->in_lock);
+	hodp_qp_wake_drain(qp);
+	if (unlikely(flush))
+		hodp_runner_kick(&qp->rx);
+}
+
+bool hodp_qp_is_left(struct hodp_qp *qp)
+{
+	bool busy;
+
+	spin_lock(&qp->in_lock);
+	busy = qp->in_busy;
+	spin_unlock(&qp->in_lock);
+	return !busy;
+}
+
+void hodp_qp_wait_left(struct hodp_qp *qp)
+{
+	WRITE_ONCE(qp->draining, true);
+	/* Whoever saw the old state under the lock has set @in_busy by now. */
+	spin_lock(&qp->in_lock);
+	spin_unlock(&qp->in_lock);
+	wait_event(qp->drain, !READ_ONCE(qp->in_busy));
+	WRITE_ONCE(qp->draining, false);
+}
+
+/* ---- receive requests ---- */
+
+int hodp_qp_take_recv(struct hodp_qp *qp, struct hodp_inbound *in)
+{
+	int ret;
+
+	if (qp->srq)
+		ret = hodp_srq_pop(qp->srq, &in->recv);
+	else
+		ret = hodp_rq_pop(&qp->rq, &in->recv);
+	if (ret > 0)
+		in->active = true;
+	return ret;
+}
+
+int hodp_inbound_bind(struct hodp_qp *qp, struct hodp_inbound *in, u64 total)
+{
+	struct hodp_device *dev = hodp_qp_dev(qp);
+	const struct ib_pd *pd = qp->srq ? qp->srq->ibsrq.pd : qp->ibqp.pd;
+	struct hodp_sgl *sgl = &in->sgl;
+	u32 i;
+	int ret;
+
+	sgl->num = 0;
+	for (i = 0; i < in->recv.num_sge && total; i++) {
+		const struct hodp_sge *sge = &in->recv.sge[i];
+		u64 len = min_t(u64, sge->length, total);
+
+		if (!len)
+			continue;
+		ret = hodp_span_get(dev, pd, sge->lkey, sge->addr, len,
+				    IB_ACCESS_LOCAL_WRITE,
+				    &sgl->span[sgl->num]);
+		if (ret) {
+			hodp_sgl_put(sgl);
+			return ret;
+		}
+		sgl->num++;
+		total -= len;
+	}
+	in->bound = true;
+	hodp_sgl_seek(sgl, 0);
+	return 0;
+}
+
+void hodp_inbound_unbind(struct hodp_inbound *in)
+{
+	if (in->bound)
+		hodp_sgl_put(&in->sgl);
+	in->bound = false;
+}
