@@ -61,6 +61,12 @@ static inline int atomic_cmpxchg(atomic_t *v, int old, int i)
 #define IB_WR_LOCAL_INV IB_UVERBS_WR_LOCAL_INV
 #define IB_WR_REG_MR 0x20
 
+#define IB_QPT_GSI 1
+#define IB_QPT_RC 2
+#define IB_QPT_UD 4
+#define IB_QPS_SQE 5
+#define IB_QPS_ERR 6
+
 #define IB_WC_SEND IB_UVERBS_WC_SEND
 #define IB_WC_RDMA_WRITE IB_UVERBS_WC_RDMA_WRITE
 #define IB_WC_RDMA_READ IB_UVERBS_WC_RDMA_READ

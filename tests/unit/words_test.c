@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Unit test of the module's layer 0, ring.h, baton.h and opcode.c, in user
- * space under ASan and UBSan: index arithmetic across 2^32, hostile indexes, a
- * producer and a consumer on two threads, who holds a baton, and the opcode
- * table's own consistency.
+ * Unit test of the module's layer 0, ring.h, baton.h, opcode.c and
+ * service.c, in user space under ASan and UBSan: index arithmetic across 2^32, hostile
+ * indexes, a producer and a consumer on two threads, who holds a baton, and
+ * whether the tables agree with themselves.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -14,6 +14,7 @@
 #include "baton.h"
 #include "opcode.h"
 #include "ring.h"
+#include "service.h"
 #include "unit.h"
 
 #define ENTRIES 8
@@ -243,6 +244,33 @@ static void test_opcodes(void)
 	CHECK(!(hodp_opcode_row(IB_WR_RDMA_READ)->flags & HODP_OP_INLINE));
 }
 
+/* Every opcode is some type's, and every type that processes have sends. */
+static void test_services(void)
+{
+	u8 all = 0;
+	size_t n = 0;
+
+	for (u32 type = 0; type < 1000; type++) {
+		const struct hodp_service *s = hodp_service_row(type);
+
+		if (!s)
+			continue;
+		n++;
+		all |= s->qps;
+		CHECK(hodp_opcode_row(IB_WR_SEND)->qps & s->qps);
+		CHECK(__builtin_popcount(s->qps) == 1);
+		/* IBTA 10.3.1: only an unreliable service has SQE. */
+		CHECK(s->send_failed ==
+		      (type == IB_QPT_RC ? IB_QPS_ERR : IB_QPS_SQE));
+		CHECK(s->connected == (type == IB_QPT_RC));
+		CHECK(s->kernel_only == (type == IB_QPT_GSI));
+	}
+	CHECK(n == 3 && !hodp_service_row(UINT32_MAX));
+	for (u32 op = 0; op < 1000; op++)
+		CHECK(!hodp_opcode_row(op) ||
+		      !(hodp_opcode_row(op)->qps & ~all));
+}
+
 /* However often it is asked for, a baton that is held stays with its holder. */
 static void test_baton_held(void)
 {
@@ -326,6 +354,8 @@ static const struct unit_case cases[] = {
 	{ "a baton that is held has one holder, whoever asks",
 	  test_baton_held },
 	{ "threads that share a baton lose no request", test_baton_threads },
+	{ "each QP type's row is consistent, unknown ones have none",
+	  test_services },
 	{ "each opcode's row is consistent, unknown ones have none",
 	  test_opcodes },
 };

@@ -46,9 +46,8 @@ void hodp_complete_send(struct hodp_qp *qp, enum ib_wc_status status)
 			hodp_complete_send_cqe(qp, op, status);
 		return;
 	}
-	/* UD, after a local error: to SQE (IBTA 10.3.1.6). */
 	failed = status != IB_WC_WR_FLUSH_ERR &&
-		 hodp_qp_fail(qp, hodp_qp_is_ud(qp) ? IB_QPS_SQE : IB_QPS_ERR);
+		 hodp_qp_fail(qp, hodp_qp_service(qp)->send_failed);
 	hodp_complete_send_cqe(qp, op, status);
 	if (failed)
 		hodp_qp_flush(qp);

@@ -271,7 +271,7 @@ static void hodp_engine_timer(struct work_struct *work)
 		container_of(to_delayed_work(work), struct hodp_qp, timer);
 
 	hodp_qp_wake(qp, HODP_WAKE_TIMER);
-	if (hodp_qp_is_ud(qp))
+	if (!hodp_qp_service(qp)->connected)
 		hodp_runner_kick(&qp->rx);
 }
 

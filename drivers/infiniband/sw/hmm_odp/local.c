@@ -188,7 +188,7 @@ static bool hodp_local_enqueue(struct hodp_qp *to, u32 qkey,
 	bool fits;
 
 	spin_lock(&to->rx_lock);
-	fits = hodp_qp_is_ud(to) && hodp_qp_receives(to) &&
+	fits = !hodp_qp_service(to)->connected && hodp_qp_receives(to) &&
 	       READ_ONCE(to->attr.qkey) == qkey &&
 	       to->rx_len < hodp_local_rx_max(to);
 	if (fits) {
@@ -347,7 +347,8 @@ static enum hodp_verdict hodp_local_execute(struct hodp_qp *qp)
 		return hodp_local_finish(qp, hodp_op_status(op->fault_err));
 	if (!op->bound && unlikely(hodp_op_bind(op, qp->ibqp.pd)))
 		return hodp_local_finish(qp, IB_WC_LOC_PROT_ERR);
-	verdict = hodp_qp_is_ud(qp) ? hodp_local_ud(qp) : hodp_local_rc(qp);
+	verdict = hodp_qp_service(qp)->connected ? hodp_local_rc(qp) :
+						   hodp_local_ud(qp);
 	/* Dereg waits for spans: none is kept while nothing is copied. */
 	if (verdict != HODP_V_DONE)
 		hodp_op_unbind(op);

@@ -61,7 +61,7 @@ static u64 hodp_op_reserved(const struct hodp_op *op, const struct hodp_sq *sq)
 	rest |= wqe->raw[2] | wqe->raw[3];
 	if (op->row->flags & (HODP_OP_WRITE | HODP_OP_READ))
 		return rest | wqe->rdma.reserved;
-	if (sq->qps == HODP_QPS_UD)
+	if (!sq->service->connected)
 		return rest | wqe->ud.reserved;
 	if (op->row->flags & HODP_OP_KERNEL)
 		return rest | wqe->reg.reserved;
@@ -75,7 +75,7 @@ static int hodp_op_decode(struct hodp_op *op, const struct hodp_sq *sq,
 	int ret;
 
 	op->row = hodp_opcode_row(op->wqe.opcode);
-	if (!op->row || !(op->row->qps & sq->qps) ||
+	if (!op->row || !(op->row->qps & sq->service->qps) ||
 	    (op->wqe.send_flags & ~HODP_SEND_FLAGS))
 		return -EINVAL;
 	if ((op->row->flags & HODP_OP_KERNEL) && hodp_queue_is_user(&sq->q))
@@ -229,7 +229,7 @@ int hodp_op_from_wr(const struct hodp_sq *sq, const struct ib_send_wr *wr,
 	wqe->send_flags = wr->send_flags;
 	if (row->flags & (HODP_OP_IMM | HODP_OP_INV))
 		wqe->imm_inv = (__force u32)wr->ex.imm_data;
-	if (sq->qps == HODP_QPS_UD) {
+	if (!sq->service->connected) {
 		wqe->ud.ahn = to_hodp_ah(ud_wr(wr)->ah)->ahn;
 		wqe->ud.dest_qpn = ud_wr(wr)->remote_qpn;
 		wqe->ud.qkey = ud_wr(wr)->remote_qkey;

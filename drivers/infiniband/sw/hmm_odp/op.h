@@ -5,13 +5,14 @@
 
 #include "opcode.h"
 #include "queue.h"
+#include "service.h"
 #include "span.h"
 
 /**
  * struct hodp_sq - a send queue
  * @lock: kernel consumers' posting; irq-safe, because they post from any context
  * @q: the ring
- * @qps: the opcodes that it takes, HODP_QPS_* (immutable)
+ * @service: of its QP: which opcodes it takes (immutable)
  * @sig_all: every request is signalled (immutable)
  * @max_wr: entries, granted (immutable)
  * @max_sge, @max_inline: per entry, granted (immutable)
@@ -19,7 +20,7 @@
 struct hodp_sq {
 	spinlock_t lock; /* see above */
 	struct hodp_queue q;
-	u8 qps;
+	const struct hodp_service *service;
 	bool sig_all;
 	u32 max_wr;
 	u32 max_sge;

@@ -114,20 +114,10 @@ void hodp_qp_error(struct hodp_qp *qp, int event)
 
 static int hodp_qp_check_init(const struct ib_qp_init_attr *init, bool user)
 {
+	const struct hodp_service *service = hodp_service_row(init->qp_type);
 	const struct ib_qp_cap *cap = &init->cap;
 
-	switch (init->qp_type) {
-	case IB_QPT_RC:
-	case IB_QPT_UD:
-		break;
-	case IB_QPT_GSI:
-		if (user)
-			return -EOPNOTSUPP;
-		break;
-	default:
-		return -EOPNOTSUPP;
-	}
-	if (init->create_flags)
+	if (!service || (service->kernel_only && user) || init->create_flags)
 		return -EOPNOTSUPP;
 	if (!init->send_cq || !init->recv_cq)
 		return -EINVAL;
@@ -156,7 +146,7 @@ static void hodp_qp_init_fields(struct hodp_qp *qp,
 	qp->state = IB_QPS_RESET;
 	qp->attr.qp_state = IB_QPS_RESET;
 	qp->attr.port_num = HODP_PORT;
-	qp->sq.qps = init->qp_type == IB_QPT_RC ? HODP_QPS_RC : HODP_QPS_UD;
+	qp->sq.service = hodp_service_row(init->qp_type);
 	qp->sq.sig_all = init->sq_sig_type == IB_SIGNAL_ALL_WR;
 	qp->send_cq = to_hodp_cq(init->send_cq);
 	qp->recv_cq = to_hodp_cq(init->recv_cq);

@@ -206,9 +206,10 @@ static inline struct hodp_device *hodp_qp_dev(const struct hodp_qp *qp)
 	return to_hodp_device(qp->ibqp.device);
 }
 
-static inline bool hodp_qp_is_ud(const struct hodp_qp *qp)
+static inline const struct hodp_service *
+hodp_qp_service(const struct hodp_qp *qp)
 {
-	return qp->sq.qps == HODP_QPS_UD;
+	return qp->sq.service;
 }
 
 /**

@@ -45,7 +45,7 @@ static bool hodp_qp_knows(const struct hodp_qp *qp,
 			  const struct hodp_peer *from)
 {
 	lockdep_assert_held(&qp->in_lock);
-	if (qp->ibqp.qp_type != IB_QPT_RC || !hodp_qp_receives(qp) ||
+	if (!hodp_qp_service(qp)->connected || !hodp_qp_receives(qp) ||
 	    qp->transport != from->via || qp->attr.dest_qp_num != from->qpn)
 		return false;
 	if (unlikely(!qp->in_peer && !from->knows))
