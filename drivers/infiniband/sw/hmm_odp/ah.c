@@ -20,10 +20,9 @@
 #include <linux/udp.h>
 #include <net/checksum.h>
 #include <net/ipv6.h>
-#include <rdma/ib_cache.h>
 #include <rdma/ib_pack.h>
 #include "ah.h"
-#include "mcast.h"
+#include "transport.h"
 
 /**
  * struct hodp_ah_entry - what is published under an AH's number
@@ -37,18 +36,6 @@ struct hodp_ah_entry {
 	struct rcu_head rcu;
 };
 
-bool hodp_gid_is_local(struct hodp_device *dev, const union ib_gid *gid)
-{
-	const struct ib_gid_attr *attr;
-
-	attr = rdma_find_gid_by_port(
-		&dev->ibdev, gid, IB_GID_TYPE_ROCE_UDP_ENCAP, HODP_PORT, NULL);
-	if (IS_ERR(attr))
-		return false;
-	rdma_put_gid_attr(attr);
-	return true;
-}
-
 /* Make an entry for @attr that nobody sees yet, or ERR_PTR. */
 static struct hodp_ah_entry *hodp_ah_entry_new(const struct hodp_ah *ah,
 					       const struct rdma_ah_attr *attr,
@@ -56,12 +43,13 @@ static struct hodp_ah_entry *hodp_ah_entry_new(const struct hodp_ah *ah,
 {
 	struct hodp_device *dev = to_hodp_device(ah->ibah.device);
 	const struct ib_global_route *grh = rdma_ah_read_grh(attr);
+	const struct hodp_transport *transport;
 	struct hodp_ah_entry *entry;
 
 	if (!(rdma_ah_get_ah_flags(attr) & IB_AH_GRH) || !grh->sgid_attr)
 		return ERR_PTR(-EINVAL);
-	if (!hodp_gid_is_mcast(&grh->dgid) &&
-	    !hodp_gid_is_local(dev, &grh->dgid))
+	transport = hodp_transport_for(dev, &grh->dgid);
+	if (!transport)
 		return ERR_PTR(-EHOSTUNREACH);
 
 	entry = kzalloc_obj(*entry, gfp);
@@ -69,6 +57,7 @@ static struct hodp_ah_entry *hodp_ah_entry_new(const struct hodp_ah *ah,
 		return ERR_PTR(-ENOMEM);
 	entry->pd = ah->ibah.pd;
 	entry->av = (struct hodp_av){
+		.transport = transport,
 		.dgid = grh->dgid,
 		.sgid = grh->sgid_attr->gid,
 		.flow_label = grh->flow_label,

@@ -5,8 +5,11 @@
 
 #include "dev.h"
 
+struct hodp_transport;
+
 /**
  * struct hodp_av - an address vector: where a datagram goes, and from where
+ * @transport: the way
  * @dgid: destination
  * @sgid: source
  * @flow_label: for the GRH the receiver sees, 20 bits
@@ -16,6 +19,7 @@
  * @sl: service level; kept for query only
  */
 struct hodp_av {
+	const struct hodp_transport *transport;
 	union ib_gid dgid;
 	union ib_gid sgid;
 	u32 flow_label;
@@ -39,13 +43,6 @@ static inline struct hodp_ah *to_hodp_ah(struct ib_ah *ibah)
 {
 	return container_of(ibah, struct hodp_ah, ibah);
 }
-
-/**
- * hodp_gid_is_local - does this GID belong to the device itself?
- *
- * Context: any.
- */
-bool hodp_gid_is_local(struct hodp_device *dev, const union ib_gid *gid);
 
 /**
  * hodp_ah_init - number and publish an AH

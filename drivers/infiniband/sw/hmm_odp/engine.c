@@ -17,6 +17,7 @@
  */
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include "ah.h"
 #include "complete.h"
 #include "engine.h"
 #include "fault.h"
@@ -144,6 +145,52 @@ static bool hodp_engine_stalled(struct hodp_qp *qp)
 
 /* ---- the requester ---- */
 
+/* Does the payload fit into a packet?  There is nothing between two QPs of a
+ * device that could not carry more; but what works here works on a wire, too.
+ */
+static bool hodp_engine_fits(struct hodp_qp *qp)
+{
+	enum ib_mtu mtu = hodp_active_mtu(hodp_qp_dev(qp)->ndev);
+
+	return qp->op.total <= ib_mtu_enum_to_int(mtu);
+}
+
+static enum hodp_verdict hodp_engine_datagram(struct hodp_qp *qp)
+{
+	struct hodp_device *dev = hodp_qp_dev(qp);
+	struct hodp_op *op = &qp->op;
+	struct hodp_av av;
+
+	if (!hodp_ah_copy(dev, op->wqe.ud.ahn, qp->ibqp.pd, &av))
+		return hodp_op_end(op, IB_WC_LOC_QP_OP_ERR);
+	/* IBTA C10-93.1.1: no packet and no error, it just does not arrive. */
+	if (unlikely(!hodp_engine_fits(qp))) {
+		hodp_count(dev, HODP_CNT_UD_DROPS, 1);
+		return hodp_op_end(op, IB_WC_SUCCESS);
+	}
+	return av.transport->datagram(qp, &av);
+}
+
+/* Go on with the operation: its own memory first, then to the peer. */
+static enum hodp_verdict hodp_engine_execute(struct hodp_qp *qp)
+{
+	struct hodp_op *op = &qp->op;
+	enum hodp_verdict verdict;
+
+	if (unlikely(op->fault_err && op->fault_local))
+		return hodp_op_end(op, hodp_op_status(op->fault_err));
+	if (!op->bound && unlikely(hodp_op_bind(op, qp->ibqp.pd)))
+		return hodp_op_end(op, IB_WC_LOC_PROT_ERR);
+	if (likely(hodp_qp_service(qp)->connected))
+		verdict = qp->transport->execute(qp);
+	else
+		verdict = hodp_engine_datagram(qp);
+	/* Dereg waits for spans: none is kept while nothing is copied. */
+	if (verdict != HODP_V_DONE)
+		hodp_op_unbind(op);
+	return verdict;
+}
+
 /* REG_MR, LOCAL_INV: done on the spot. */
 static void hodp_engine_local_op(struct hodp_qp *qp)
 {
@@ -186,6 +233,8 @@ static void hodp_engine_verdict(struct hodp_qp *qp, enum hodp_verdict verdict)
 {
 	switch (verdict) {
 	case HODP_V_DONE:
+		hodp_complete_send(qp, qp->op.status);
+		break;
 	case HODP_V_MORE:
 		break;
 	case HODP_V_FAULT:
@@ -258,7 +307,7 @@ static bool hodp_engine_requester(struct hodp_runner *r, int *budget)
 			return false;
 		}
 		if (qp->op.active)
-			hodp_engine_verdict(qp, qp->transport->execute(qp));
+			hodp_engine_verdict(qp, hodp_engine_execute(qp));
 		if (--*budget <= 0)
 			return true;
 	}
@@ -325,7 +374,6 @@ static const struct hodp_runner_ops hodp_engine_rx_ops = {
 
 void hodp_engine_attach(struct hodp_qp *qp)
 {
-	qp->transport = &hodp_local_transport;
 	hodp_runner_init(&qp->req, &hodp_engine_req_ops);
 	hodp_runner_init(&qp->rx, &hodp_engine_rx_ops);
 	INIT_DELAYED_WORK(&qp->timer, hodp_engine_timer);
@@ -388,21 +436,13 @@ int hodp_engine_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
 /* There is a receive request: whoever waits for one need not wait longer. */
 void hodp_engine_ring_recv(struct hodp_qp *qp)
 {
-	struct hodp_qp *peer;
-
 	/* Pairs with the acquire of prod after rnr_waiter was set. */
 	smp_mb();
 	if (READ_ONCE(qp->state) == IB_QPS_ERR)
 		hodp_runner_kick(&qp->rx);
-	if (!READ_ONCE(qp->rnr_waiter))
-		return;
-	peer = hodp_qp_get(hodp_qp_dev(qp), qp->attr.dest_qp_num);
-	if (!peer)
-		return;
-	/* Only one's own peer: numbers are anybody's. */
-	if (READ_ONCE(qp->in_peer) == READ_ONCE(peer->incarnation))
-		hodp_qp_wake(peer, HODP_WAKE_RECV);
-	hodp_qp_put(peer);
+	/* Set by a peer that was let in, so there is a transport. */
+	if (READ_ONCE(qp->rnr_waiter))
+		qp->transport->posted_recv(qp);
 }
 
 int hodp_engine_post_recv(struct ib_qp *ibqp, const struct ib_recv_wr *wr,
@@ -447,6 +487,8 @@ int hodp_engine_start(void)
 	ret = hodp_jobs_start();
 	if (ret)
 		hodp_runner_stop();
+	else
+		hodp_transport_add(&hodp_local_transport);
 	return ret;
 }
 

@@ -12,9 +12,9 @@
  * the sender; price: one more copy of at most 4 KiB.  The buffer is charged to
  * the receiver, who may let it lie.
  */
+#include <rdma/ib_cache.h>
 #include "ah.h"
 #include "charge.h"
-#include "complete.h"
 #include "fault.h"
 #include "mcast.h"
 #include "respond.h"
@@ -26,13 +26,6 @@
 #define HODP_RX_QUEUE_MAX 1024U
 /* What a sender delivers of what waits at a QP, others' datagrams included. */
 #define HODP_DELIVER_STEPS 16
-
-static enum hodp_verdict hodp_local_finish(struct hodp_qp *qp,
-					   enum ib_wc_status status)
-{
-	hodp_complete_send(qp, status);
-	return HODP_V_DONE;
-}
 
 static enum hodp_verdict hodp_local_miss(struct hodp_qp *qp,
 					 const struct hodp_miss *miss)
@@ -71,8 +64,7 @@ static void hodp_local_request(const struct hodp_op *op,
 
 /* One piece, inside hodp_qp_enter() and hodp_qp_leave(). */
 static enum hodp_verdict hodp_local_piece(struct hodp_qp *qp,
-					  struct hodp_qp *peer,
-					  enum ib_wc_status *status)
+					  struct hodp_qp *peer)
 {
 	struct hodp_op *op = &qp->op;
 	enum hodp_verdict verdict = HODP_V_DONE;
@@ -82,7 +74,7 @@ static enum hodp_verdict hodp_local_piece(struct hodp_qp *qp,
 	hodp_local_request(op, &req, &op->sgl);
 	switch (hodp_respond(peer, &req, &miss)) {
 	case HODP_R_ACK:
-		*status = IB_WC_SUCCESS;
+		op->status = IB_WC_SUCCESS;
 		break;
 	case HODP_R_MORE:
 		verdict = HODP_V_MORE;
@@ -95,16 +87,16 @@ static enum hodp_verdict hodp_local_piece(struct hodp_qp *qp,
 		verdict = HODP_V_RNR;
 		break;
 	case HODP_R_INV_REQ:
-		*status = IB_WC_REM_INV_REQ_ERR;
+		op->status = IB_WC_REM_INV_REQ_ERR;
 		break;
 	case HODP_R_REM_ACCESS:
-		*status = IB_WC_REM_ACCESS_ERR;
+		op->status = IB_WC_REM_ACCESS_ERR;
 		break;
 	case HODP_R_REM_OP:
-		*status = IB_WC_REM_OP_ERR;
+		op->status = IB_WC_REM_OP_ERR;
 		break;
 	case HODP_R_DATA:
-		*status = hodp_op_status(req.data_err);
+		op->status = hodp_op_status(req.data_err);
 		break;
 	}
 	op->done = req.done;
@@ -125,9 +117,8 @@ static void hodp_local_self(const struct hodp_qp *qp, struct hodp_peer *self)
 	self->knows = qp->peer;
 }
 
-static enum hodp_verdict hodp_local_rc(struct hodp_qp *qp)
+static enum hodp_verdict hodp_local_execute(struct hodp_qp *qp)
 {
-	enum ib_wc_status status = IB_WC_SUCCESS;
 	enum hodp_verdict verdict;
 	struct hodp_peer self;
 	struct hodp_qp *peer;
@@ -141,10 +132,10 @@ static enum hodp_verdict hodp_local_rc(struct hodp_qp *qp)
 		return HODP_V_TIMEOUT;
 	}
 	qp->peer = self.knows;
-	verdict = hodp_local_piece(qp, peer, &status);
+	verdict = hodp_local_piece(qp, peer);
 	hodp_qp_leave(peer);
 	hodp_qp_put(peer);
-	return verdict == HODP_V_DONE ? hodp_local_finish(qp, status) : verdict;
+	return verdict;
 }
 
 /* ---- datagrams ---- */
@@ -285,7 +276,7 @@ static enum hodp_verdict hodp_local_send(struct hodp_qp *qp,
 		if (!to)
 			return HODP_V_PAUSE;
 		hodp_count(hodp_qp_dev(qp), HODP_CNT_UD_DROPS, 1);
-		return hodp_local_finish(qp, IB_WC_SUCCESS);
+		return hodp_op_end(op, IB_WC_SUCCESS);
 	}
 	ret = hodp_local_gather(op, d, &miss);
 	if (!ret) {
@@ -294,65 +285,70 @@ static enum hodp_verdict hodp_local_send(struct hodp_qp *qp,
 			hodp_local_deliver_all(qp, &av->dgid, d);
 		else
 			hodp_local_deliver(qp, to, d);
-		return hodp_local_finish(qp, IB_WC_SUCCESS);
+		return hodp_op_end(op, IB_WC_SUCCESS);
 	}
 	kfree(d);
 	if (ret != -EAGAIN)
-		return hodp_local_finish(qp, hodp_op_status(ret));
+		return hodp_op_end(op, hodp_op_status(ret));
 	/* Gathering is always from the requester's side. */
 	op->fault_local = true;
 	return hodp_fault_begin(&qp->req, qp->memcg, &miss) ? HODP_V_PAUSE :
 							      HODP_V_FAULT;
 }
 
-/* Does the payload fit into a packet?  There is nothing between two QPs of a
- * device that could not carry more; but what works here works on a wire, too.
- */
-static bool hodp_local_ud_fits(struct hodp_qp *qp)
+static enum hodp_verdict hodp_local_datagram(struct hodp_qp *qp,
+					     const struct hodp_av *av)
 {
-	enum ib_mtu mtu = hodp_active_mtu(hodp_qp_dev(qp)->ndev);
-
-	return qp->op.total <= ib_mtu_enum_to_int(mtu);
-}
-
-static enum hodp_verdict hodp_local_ud(struct hodp_qp *qp)
-{
-	const struct hodp_send_wqe *wqe = &qp->op.wqe;
-	struct hodp_device *dev = hodp_qp_dev(qp);
 	enum hodp_verdict verdict;
 	struct hodp_qp *to = NULL;
-	struct hodp_av av;
 
-	if (!hodp_ah_copy(dev, wqe->ud.ahn, qp->ibqp.pd, &av))
-		return hodp_local_finish(qp, IB_WC_LOC_QP_OP_ERR);
-	/* IBTA C10-93.1.1: no packet and no error, it just does not arrive. */
-	if (unlikely(!hodp_local_ud_fits(qp))) {
-		hodp_count(dev, HODP_CNT_UD_DROPS, 1);
-		return hodp_local_finish(qp, IB_WC_SUCCESS);
-	}
-	if (!hodp_gid_is_mcast(&av.dgid))
-		to = hodp_qp_get(dev, wqe->ud.dest_qpn);
-	verdict = hodp_local_send(qp, &av, to);
+	if (!hodp_gid_is_mcast(&av->dgid))
+		to = hodp_qp_get(hodp_qp_dev(qp), qp->op.wqe.ud.dest_qpn);
+	verdict = hodp_local_send(qp, av, to);
 	if (to)
 		hodp_qp_put(to);
 	return verdict;
 }
 
-static enum hodp_verdict hodp_local_execute(struct hodp_qp *qp)
-{
-	struct hodp_op *op = &qp->op;
-	enum hodp_verdict verdict;
+/* ---- the contract ---- */
 
-	if (unlikely(op->fault_err && op->fault_local))
-		return hodp_local_finish(qp, hodp_op_status(op->fault_err));
-	if (!op->bound && unlikely(hodp_op_bind(op, qp->ibqp.pd)))
-		return hodp_local_finish(qp, IB_WC_LOC_PROT_ERR);
-	verdict = hodp_qp_service(qp)->connected ? hodp_local_rc(qp) :
-						   hodp_local_ud(qp);
-	/* Dereg waits for spans: none is kept while nothing is copied. */
-	if (verdict != HODP_V_DONE)
-		hodp_op_unbind(op);
-	return verdict;
+static bool hodp_local_reaches(struct hodp_device *dev, const union ib_gid *gid)
+{
+	const struct ib_gid_attr *attr;
+
+	if (hodp_gid_is_mcast(gid))
+		return true;
+	attr = rdma_find_gid_by_port(
+		&dev->ibdev, gid, IB_GID_TYPE_ROCE_UDP_ENCAP, HODP_PORT, NULL);
+	if (IS_ERR(attr))
+		return false;
+	rdma_put_gid_attr(attr);
+	return true;
+}
+
+static int hodp_local_attach(struct hodp_qp *qp)
+{
+	hodp_qp_reincarnate(qp);
+	return 0;
+}
+
+static void hodp_local_detach(struct hodp_qp *qp)
+{
+	hodp_qp_forget_peer(qp);
+}
+
+/* Whoever waits for a receive request need not wait longer. */
+static void hodp_local_posted_recv(struct hodp_qp *qp)
+{
+	struct hodp_qp *peer;
+
+	peer = hodp_qp_get(hodp_qp_dev(qp), qp->attr.dest_qp_num);
+	if (!peer)
+		return;
+	/* Only one's own peer: numbers are anybody's. */
+	if (READ_ONCE(qp->in_peer) == READ_ONCE(peer->incarnation))
+		hodp_qp_wake(peer, HODP_WAKE_RECV);
+	hodp_qp_put(peer);
 }
 
 static bool hodp_local_reachable(struct hodp_qp *qp)
@@ -372,6 +368,11 @@ static bool hodp_local_reachable(struct hodp_qp *qp)
 
 const struct hodp_transport hodp_local_transport = {
 	.name = "local",
+	.reaches = hodp_local_reaches,
+	.attach = hodp_local_attach,
+	.detach = hodp_local_detach,
 	.execute = hodp_local_execute,
+	.datagram = hodp_local_datagram,
+	.posted_recv = hodp_local_posted_recv,
 	.reachable = hodp_local_reachable,
 };

@@ -7,6 +7,7 @@
 #include "queue.h"
 #include "service.h"
 #include "span.h"
+#include "transport.h"
 
 /**
  * struct hodp_sq - a send queue
@@ -41,7 +42,8 @@ struct hodp_sq {
  * @done: payload bytes that were moved
  * @begun: the atomic was done
  * @atomic_old: its result
- * @rnr_timer: the responder's, of the last RNR reply
+ * @status: how it ended, once a transport says so (enum ib_wc_status)
+ * @rnr_timer: the responder's, of the last RNR reply (IBTA table 45)
  * @fault_err, @fault_local: how the last page fault for it ended, and whether
  *         that was on the requester's side
  * @sge, @data: trusted copies of what lies behind the header
@@ -57,6 +59,7 @@ struct hodp_op {
 	u64 total;
 	u64 done;
 	u64 atomic_old;
+	u8 status;
 	u8 rnr_timer;
 	int fault_err;
 	bool fault_local;
@@ -88,6 +91,14 @@ int hodp_op_fetch(struct hodp_op *op, struct hodp_sq *sq);
  */
 int hodp_op_bind(struct hodp_op *op, const struct ib_pd *pd);
 void hodp_op_unbind(struct hodp_op *op);
+
+/* The operation has ended: for whoever executes it to return. */
+static inline enum hodp_verdict hodp_op_end(struct hodp_op *op,
+					    enum ib_wc_status status)
+{
+	op->status = status;
+	return HODP_V_DONE;
+}
 
 /**
  * hodp_op_status - what a requester is told of its own memory

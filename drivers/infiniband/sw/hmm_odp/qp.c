@@ -142,7 +142,6 @@ static void hodp_qp_init_fields(struct hodp_qp *qp,
 	spin_lock_init(&qp->rx_lock);
 	INIT_LIST_HEAD(&qp->rx_list);
 	init_waitqueue_head(&qp->drain);
-	hodp_qp_reincarnate(qp);
 	qp->state = IB_QPS_RESET;
 	qp->attr.qp_state = IB_QPS_RESET;
 	qp->attr.port_num = HODP_PORT;
@@ -324,6 +323,7 @@ void hodp_qp_destroy(struct hodp_qp *qp)
 	hodp_runner_cancel(&qp->req);
 	hodp_runner_cancel(&qp->rx);
 	hodp_qp_abandon(qp);
+	hodp_qp_detach(qp);
 	if (!hodp_queue_is_user(&qp->sq.q)) {
 		hodp_cq_forget_qp(qp->send_cq, &qp->ibqp);
 		hodp_cq_forget_qp(qp->recv_cq, &qp->ibqp);

@@ -112,7 +112,7 @@ struct hodp_qp_handle {
  *        the old value is as good as the new one
  * @user: who made it, held; NULL: a kernel consumer's (immutable)
  * @memcg: who pays for what is allocated for the QP, held; NULL likewise
- * @transport: set when the QP is made (immutable)
+ * @transport: the way to the peer, from RTR on; NULL: none yet
  * @sq: send queue, consumed by the @req runner
  * @max_recv_wr: granted (immutable)
  * @rq: receive queue, unless @srq
@@ -137,8 +137,8 @@ struct hodp_qp_handle {
  * @drained: IB_EVENT_SQ_DRAINED was raised in this SQD; owned by @req
  * @flush_left: entries of @sq that were posted in SQE: they are flushed before
  *              those that follow are executed; owned by @req
- * @incarnation: this life of the QP, from its beginning or its last reset; no
- *               other life of any QP has the same; under @in_lock
+ * @incarnation: this life of the QP, from RTR to its reset; no other life of any
+ *               QP has the same; 0: there is none; under @in_lock
  * @in_peer: incarnation of the QP whose requester executes messages here; 0:
  *           none has yet; under @in_lock
  * @peer: incarnation of the QP that executes our messages; 0: none has yet;
@@ -327,10 +327,14 @@ void hodp_qp_wake_later(struct hodp_qp *qp, unsigned long delay);
 /* Drop what a QP is in the middle of; the caller owns both runners. */
 void hodp_qp_abandon(struct hodp_qp *qp);
 
+/* The life with this peer is over; likewise, and nobody is in the QP. */
+void hodp_qp_detach(struct hodp_qp *qp);
+
 /* Drop the datagrams that wait; the caller owns @qp->rx. */
 void hodp_qp_drop_dgrams(struct hodp_qp *qp);
 
-/* A new life begins: nobody is connected to it. */
+/* A new life begins: nobody is connected to it.  And: it is over. */
 void hodp_qp_reincarnate(struct hodp_qp *qp);
+void hodp_qp_forget_peer(struct hodp_qp *qp);
 
 #endif /* HODP_QP_H */

@@ -29,15 +29,25 @@ bool hodp_qp_receives(const struct hodp_qp *qp)
 	}
 }
 
+static void hodp_qp_set_life(struct hodp_qp *qp, u64 life)
+{
+	spin_lock(&qp->in_lock);
+	WRITE_ONCE(qp->incarnation, life);
+	WRITE_ONCE(qp->in_peer, 0);
+	spin_unlock(&qp->in_lock);
+	qp->peer = 0;
+}
+
 void hodp_qp_reincarnate(struct hodp_qp *qp)
 {
 	static atomic64_t last;
 
-	spin_lock(&qp->in_lock);
-	WRITE_ONCE(qp->incarnation, atomic64_inc_return(&last));
-	WRITE_ONCE(qp->in_peer, 0);
-	spin_unlock(&qp->in_lock);
-	qp->peer = 0;
+	hodp_qp_set_life(qp, atomic64_inc_return(&last));
+}
+
+void hodp_qp_forget_peer(struct hodp_qp *qp)
+{
+	hodp_qp_set_life(qp, 0);
 }
 
 /* Is @from whom @qp is connected to? */

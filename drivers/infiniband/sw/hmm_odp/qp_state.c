@@ -13,9 +13,10 @@
  *   RTS, SQD->RTS  the requester is kicked; it may have work
  *   SQE -> RTS     what was posted before is flushed, what follows is executed
  */
-#include "ah.h"
+#include "mcast.h"
 #include "qp.h"
 #include "trace.h"
+#include "transport.h"
 
 /* What a QP can grant.  Consumers pass a region's rights, too, which say
  * nothing here: they are accepted, as other devices do, and not kept.
@@ -29,7 +30,8 @@ static int hodp_qp_check_av(struct hodp_qp *qp, const struct rdma_ah_attr *av)
 	if (av->type != RDMA_AH_ATTR_TYPE_ROCE ||
 	    !(rdma_ah_get_ah_flags(av) & IB_AH_GRH))
 		return -EINVAL;
-	if (!hodp_gid_is_local(hodp_qp_dev(qp), &av->grh.dgid))
+	if (hodp_gid_is_mcast(&av->grh.dgid) ||
+	    !hodp_transport_for(hodp_qp_dev(qp), &av->grh.dgid))
 		return -EHOSTUNREACH;
 	return 0;
 }
@@ -118,6 +120,28 @@ static void hodp_qp_store_attr(struct hodp_qp *qp,
 		WRITE_ONCE(a->en_sqd_async_notify, attr->en_sqd_async_notify);
 }
 
+/* From INIT to RTR, before it takes messages. */
+static int hodp_qp_attach(struct hodp_qp *qp, const struct ib_qp_attr *attr)
+{
+	int ret;
+
+	lockdep_assert_held(&qp->modify_lock);
+	qp->transport =
+		hodp_transport_for(hodp_qp_dev(qp), &attr->ah_attr.grh.dgid);
+	if (!qp->transport)
+		return -EHOSTUNREACH;
+	ret = qp->transport->attach(qp);
+	if (ret)
+		qp->transport = NULL;
+	return ret;
+}
+
+void hodp_qp_detach(struct hodp_qp *qp)
+{
+	if (qp->transport)
+		qp->transport->detach(qp);
+}
+
 /* Nothing of the QP runs, and it is as if it were new. */
 static void hodp_qp_reset(struct hodp_qp *qp)
 {
@@ -125,7 +149,7 @@ static void hodp_qp_reset(struct hodp_qp *qp)
 	hodp_runner_own(&qp->rx);
 	hodp_qp_wait_left(qp);
 	hodp_qp_abandon(qp);
-	hodp_qp_reincarnate(qp);
+	hodp_qp_detach(qp);
 	hodp_queue_reset(&qp->sq.q);
 	if (!qp->srq) {
 		hodp_queue_reset(&qp->rq.q);
@@ -199,6 +223,7 @@ out:
 int hodp_qp_modify(struct hodp_qp *qp, struct ib_qp_attr *attr, int mask)
 {
 	bool to_rts = (mask & IB_QP_STATE) && attr->qp_state == IB_QPS_RTS;
+	bool begins;
 	int ret;
 
 	if (mask & ~IB_QP_ATTR_STANDARD_BITS)
@@ -207,12 +232,22 @@ int hodp_qp_modify(struct hodp_qp *qp, struct ib_qp_attr *attr, int mask)
 	if (ret)
 		return ret;
 	mutex_lock(&qp->modify_lock);
+	begins = qp->state == IB_QPS_INIT && (mask & IB_QP_STATE) &&
+		 attr->qp_state == IB_QPS_RTR && (mask & IB_QP_AV);
+	if (begins) {
+		ret = hodp_qp_attach(qp, attr);
+		if (ret)
+			goto out;
+	}
 	/* Only the requester goes to SQE: now the state is what it flushes by. */
 	if (to_rts)
 		hodp_runner_own(&qp->req);
 	ret = hodp_qp_transit(qp, attr, mask);
 	if (to_rts)
 		hodp_runner_disown(&qp->req);
+	if (ret && begins)
+		hodp_qp_detach(qp);
+out:
 	mutex_unlock(&qp->modify_lock);
 	return ret;
 }
