@@ -14,6 +14,7 @@
 typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
+typedef uint64_t u64;
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -23,6 +24,12 @@ typedef uint32_t u32;
 #define container_of(p, type, member) \
 	((type *)((char *)(p) - offsetof(type, member)))
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+#define BIT(n) (1UL << (n))
+#define set_bit(n, p) __atomic_or_fetch(p, BIT(n), __ATOMIC_SEQ_CST)
+#define clear_bit(n, p) __atomic_and_fetch(p, ~BIT(n), __ATOMIC_SEQ_CST)
+#define test_and_clear_bit(n, p) \
+	(__atomic_fetch_and(p, ~BIT(n), __ATOMIC_SEQ_CST) >> (n) & 1)
 
 typedef struct {
 	int counter;

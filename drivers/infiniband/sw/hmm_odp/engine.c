@@ -10,9 +10,9 @@
  *   fault      the work item of a page fault goes on with the operation that
  *              waited for it, without another hand-over
  *
- * A requester stalls for one of three reasons (enum hodp_stall), with its
+ * A requester stalls for one of a few reasons (enum hodp_stall), with its
  * operation kept and every reference to memory and peer let go.  Each way out
- * of a stall kicks the runner: the fault itself, the timer, a receive request
+ * of a stall kicks the runner: the fault itself, a deadline, a receive request
  * that is posted, a state change.
  */
 #include <linux/rcupdate.h>
@@ -28,12 +28,14 @@
 
 /* What a doorbell does before it hands over: operations, pieces of 256 KiB. */
 #define HODP_DOORBELL_STEPS 64
-/* Out of memory: try again after this many jiffies. */
-#define HODP_PAUSE (HZ / 100 + 1)
 /* A timeout of 0 means for ever, and a fault may last: how often to look for
- * the peer.
+ * the peer, in ns.
  */
-#define HODP_PATIENCE (HZ / 10)
+#define HODP_PATIENCE (100 * NSEC_PER_MSEC)
+/* The shortest local ACK timeout, in ns.  IBTA 9.7.6.1.3 lets it be longer than
+ * asked for; a peer on this machine may need a while for the CPU.
+ */
+#define HODP_LEAST_TIMEOUT (4 * NSEC_PER_MSEC)
 
 /* IBTA table 45: RNR NAK timer field to microseconds. */
 static const u32 hodp_rnr_usecs[32] = {
@@ -51,6 +53,7 @@ static void hodp_engine_stall(struct hodp_qp *qp, enum hodp_stall why)
 		[HODP_STALL_FAULT] = "fault",
 		[HODP_STALL_RNR] = "rnr",
 		[HODP_STALL_TIMEOUT] = "timeout",
+		[HODP_STALL_MEMORY] = "memory",
 	};
 
 	qp->stall = why;
@@ -59,17 +62,15 @@ static void hodp_engine_stall(struct hodp_qp *qp, enum hodp_stall why)
 }
 
 static void hodp_engine_sleep(struct hodp_qp *qp, enum hodp_stall why,
-			      unsigned long delay)
+			      enum hodp_due due, u64 ns)
 {
 	hodp_engine_stall(qp, why);
-	/* One that was meant for an earlier stall. */
-	clear_bit(HODP_WAKE_TIMER, &qp->wake);
-	hodp_qp_wake_later(qp, delay);
+	hodp_deadline_set(&qp->due, due, ns);
 }
 
 static void hodp_engine_rnr(struct hodp_qp *qp)
 {
-	u32 usecs = hodp_rnr_usecs[qp->op.rnr_timer & 31];
+	u64 usecs = hodp_rnr_usecs[qp->op.rnr_timer & 31];
 
 	hodp_count(hodp_qp_dev(qp), HODP_CNT_RNR, 1);
 	if (READ_ONCE(qp->attr.rnr_retry) != 7) {
@@ -79,14 +80,14 @@ static void hodp_engine_rnr(struct hodp_qp *qp)
 		}
 		qp->rnr_left--;
 	}
-	hodp_engine_sleep(qp, HODP_STALL_RNR, usecs_to_jiffies(usecs));
+	hodp_engine_sleep(qp, HODP_STALL_RNR, HODP_DUE_RNR,
+			  usecs * NSEC_PER_USEC);
 }
 
 static void hodp_engine_timeout(struct hodp_qp *qp)
 {
 	u8 timeout = READ_ONCE(qp->attr.timeout);
-	u64 usecs = (4096ULL << timeout) / 1000;
-	unsigned long delay = HODP_PATIENCE;
+	u64 delay = HODP_PATIENCE;
 
 	hodp_count(hodp_qp_dev(qp), HODP_CNT_RETRIES, 1);
 	if (timeout) {
@@ -95,20 +96,19 @@ static void hodp_engine_timeout(struct hodp_qp *qp)
 			return;
 		}
 		qp->retry_left--;
-		delay = min_t(u64, usecs_to_jiffies(min_t(u64, usecs, U32_MAX)),
-			      MAX_JIFFY_OFFSET);
+		delay = max(4096ULL << timeout, HODP_LEAST_TIMEOUT);
 	}
-	hodp_engine_sleep(qp, HODP_STALL_TIMEOUT, delay);
+	hodp_engine_sleep(qp, HODP_STALL_TIMEOUT, HODP_DUE_TIMEOUT, delay);
 }
 
 /* A fault on the peer's side lasts: give it up if the peer is gone. */
 static bool hodp_engine_peer_gone(struct hodp_qp *qp)
 {
 	if (qp->op.fault_local ||
-	    !test_and_clear_bit(HODP_WAKE_TIMER, &qp->wake))
+	    !hodp_deadline_passed(&qp->due, HODP_DUE_PEER))
 		return false;
 	if (qp->transport->reachable(qp)) {
-		hodp_qp_wake_later(qp, HODP_PATIENCE);
+		hodp_deadline_set(&qp->due, HODP_DUE_PEER, HODP_PATIENCE);
 		return false;
 	}
 	hodp_fault_drop(&qp->req);
@@ -125,17 +125,27 @@ static bool hodp_engine_stalled(struct hodp_qp *qp)
 		return false;
 	case HODP_STALL_FAULT:
 		err = hodp_fault_finish(&qp->req);
-		if (err != -EINPROGRESS)
-			qp->op.fault_err = err;
-		else if (!hodp_engine_peer_gone(qp))
-			return true;
+		if (err == -EINPROGRESS) {
+			if (!hodp_engine_peer_gone(qp))
+				return true;
+			break;
+		}
+		qp->op.fault_err = err;
+		if (!qp->op.fault_local)
+			hodp_deadline_clear(&qp->due, HODP_DUE_PEER);
 		break;
 	case HODP_STALL_RNR:
-		if (!xchg(&qp->wake, 0))
+		if (!xchg(&qp->recv_posted, false) &&
+		    !hodp_deadline_passed(&qp->due, HODP_DUE_RNR))
 			return true;
+		hodp_deadline_clear(&qp->due, HODP_DUE_RNR);
 		break;
 	case HODP_STALL_TIMEOUT:
-		if (!test_and_clear_bit(HODP_WAKE_TIMER, &qp->wake))
+		if (!hodp_deadline_passed(&qp->due, HODP_DUE_TIMEOUT))
+			return true;
+		break;
+	case HODP_STALL_MEMORY:
+		if (!hodp_deadline_passed(&qp->due, HODP_DUE_MEMORY))
 			return true;
 		break;
 	}
@@ -218,7 +228,7 @@ static bool hodp_engine_fetch(struct hodp_qp *qp)
 		return false;
 	}
 	hodp_count(hodp_qp_dev(qp), HODP_CNT_OPS, 1);
-	WRITE_ONCE(qp->wake, 0);
+	WRITE_ONCE(qp->recv_posted, false);
 	qp->rnr_left = READ_ONCE(qp->attr.rnr_retry);
 	qp->retry_left = READ_ONCE(qp->attr.retry_cnt);
 	if (ret < 0)
@@ -239,10 +249,9 @@ static void hodp_engine_verdict(struct hodp_qp *qp, enum hodp_verdict verdict)
 		break;
 	case HODP_V_FAULT:
 		hodp_engine_stall(qp, HODP_STALL_FAULT);
-		if (!qp->op.fault_local) {
-			clear_bit(HODP_WAKE_TIMER, &qp->wake);
-			hodp_qp_wake_later(qp, HODP_PATIENCE);
-		}
+		if (!qp->op.fault_local)
+			hodp_deadline_set(&qp->due, HODP_DUE_PEER,
+					  HODP_PATIENCE);
 		break;
 	case HODP_V_RNR:
 		hodp_engine_rnr(qp);
@@ -251,7 +260,8 @@ static void hodp_engine_verdict(struct hodp_qp *qp, enum hodp_verdict verdict)
 		hodp_engine_timeout(qp);
 		break;
 	case HODP_V_PAUSE:
-		hodp_engine_sleep(qp, HODP_STALL_TIMEOUT, HODP_PAUSE);
+		hodp_engine_sleep(qp, HODP_STALL_MEMORY, HODP_DUE_MEMORY,
+				  HODP_PAUSE);
 		break;
 	}
 }
@@ -314,14 +324,15 @@ static bool hodp_engine_requester(struct hodp_runner *r, int *budget)
 	return more;
 }
 
-static void hodp_engine_timer(struct work_struct *work)
+/* hodp_deadlines.expired */
+static void hodp_engine_due(struct hodp_deadlines *d, unsigned long causes)
 {
-	struct hodp_qp *qp =
-		container_of(to_delayed_work(work), struct hodp_qp, timer);
+	struct hodp_qp *qp = container_of(d, struct hodp_qp, due);
 
-	hodp_qp_wake(qp, HODP_WAKE_TIMER);
-	if (!hodp_qp_service(qp)->connected)
+	if (causes & BIT(HODP_DUE_RX))
 		hodp_runner_kick(&qp->rx);
+	if (causes & ~BIT(HODP_DUE_RX))
+		hodp_runner_kick(&qp->req);
 }
 
 /* ---- the receiver ---- */
@@ -376,7 +387,7 @@ void hodp_engine_attach(struct hodp_qp *qp)
 {
 	hodp_runner_init(&qp->req, &hodp_engine_req_ops);
 	hodp_runner_init(&qp->rx, &hodp_engine_rx_ops);
-	INIT_DELAYED_WORK(&qp->timer, hodp_engine_timer);
+	hodp_deadline_init(&qp->due, hodp_engine_due);
 }
 
 /* A kernel consumer's list, into its ring. */

@@ -347,7 +347,7 @@ static void hodp_local_posted_recv(struct hodp_qp *qp)
 		return;
 	/* Only one's own peer: numbers are anybody's. */
 	if (READ_ONCE(qp->in_peer) == READ_ONCE(peer->incarnation))
-		hodp_qp_wake(peer, HODP_WAKE_RECV);
+		hodp_qp_recv_posted(peer);
 	hodp_qp_put(peer);
 }
 

@@ -29,17 +29,11 @@
 #include "qp.h"
 #include "trace.h"
 
-/* ---- waiting ---- */
-
-void hodp_qp_wake(struct hodp_qp *qp, enum hodp_wake why)
+void hodp_qp_recv_posted(struct hodp_qp *qp)
 {
-	set_bit(why, &qp->wake);
+	/* Read by xchg() in the runner; queueing its work is a full barrier. */
+	WRITE_ONCE(qp->recv_posted, true);
 	hodp_runner_kick(&qp->req);
-}
-
-void hodp_qp_wake_later(struct hodp_qp *qp, unsigned long delay)
-{
-	hodp_runner_schedule(&qp->req, &qp->timer, delay);
 }
 
 /* ---- references and events ---- */
@@ -319,7 +313,7 @@ void hodp_qp_destroy(struct hodp_qp *qp)
 	hodp_qp_put(qp);
 	wait_for_completion(&qp->gone);
 	/* Nobody can find the QP: no more kicks but from what runs already. */
-	cancel_delayed_work_sync(&qp->timer);
+	hodp_deadline_stop(&qp->due);
 	hodp_runner_cancel(&qp->req);
 	hodp_runner_cancel(&qp->rx);
 	hodp_qp_abandon(qp);

@@ -8,8 +8,8 @@
 
 #include <linux/completion.h>
 #include <linux/wait.h>
-#include <linux/workqueue.h>
 #include "cq.h"
+#include "deadline.h"
 #include "op.h"
 #include "runner.h"
 #include "srq.h"
@@ -23,13 +23,20 @@ enum hodp_stall {
 	HODP_STALL_FAULT, /* until the fault job kicks it */
 	HODP_STALL_RNR, /* until the RNR timer or a posted receive */
 	HODP_STALL_TIMEOUT, /* until the transport timer */
+	HODP_STALL_MEMORY, /* for a moment */
 };
 
-/* Why a timed stall ends; bits of hodp_qp.wake. */
-enum hodp_wake {
-	HODP_WAKE_TIMER,
-	HODP_WAKE_RECV, /* the peer posted a receive: ends HODP_STALL_RNR only */
+/* What a QP waits for by the clock: causes of hodp_qp.due. */
+enum hodp_due {
+	HODP_DUE_RNR, /* @req: what the responder said */
+	HODP_DUE_TIMEOUT, /* @req: the local ACK timeout */
+	HODP_DUE_MEMORY, /* @req: there may be memory again */
+	HODP_DUE_PEER, /* @req: look whether the peer is still there */
+	HODP_DUE_RX, /* @rx: there may be memory again */
 };
+
+/* Out of memory: try again after this many ns. */
+#define HODP_PAUSE (10 * NSEC_PER_MSEC)
 
 /**
  * struct hodp_dgram - a datagram on its way to a receive buffer
@@ -122,8 +129,8 @@ struct hodp_qp_handle {
  * @rx: receiver: delivers datagrams, flushes the receive queue
  * @op: owned by @req
  * @stall, @rnr_left, @retry_left: owned by @req
- * @wake: enum hodp_wake: a timed stall is over
- * @timer: sets HODP_WAKE_TIMER, and kicks @req
+ * @recv_posted: the peer posted a receive: ends HODP_STALL_RNR
+ * @due: deadlines, by enum hodp_due
  * @in_lock: guards @in_busy; plain spinlock, process context
  * @in_busy: a connected requester executes a message into this QP
  * @in: owned by whoever set @in_busy, else by the flush under @in_lock
@@ -176,8 +183,8 @@ struct hodp_qp {
 	bool drained;
 	u32 flush_left;
 	u64 peer;
-	unsigned long wake;
-	struct delayed_work timer;
+	bool recv_posted;
+	struct hodp_deadlines due;
 
 	spinlock_t in_lock; /* @in_busy, @incarnation, @in_peer */
 	bool in_busy;
@@ -320,9 +327,8 @@ int hodp_qp_take_recv(struct hodp_qp *qp, struct hodp_inbound *in);
 int hodp_inbound_bind(struct hodp_qp *qp, struct hodp_inbound *in, u64 total);
 void hodp_inbound_unbind(struct hodp_inbound *in);
 
-/* A timed stall of the requester is over: now, or in @delay jiffies. */
-void hodp_qp_wake(struct hodp_qp *qp, enum hodp_wake why);
-void hodp_qp_wake_later(struct hodp_qp *qp, unsigned long delay);
+/* The peer that @qp's requester waits for has a receive request.  Context: any. */
+void hodp_qp_recv_posted(struct hodp_qp *qp);
 
 /* Drop what a QP is in the middle of; the caller owns both runners. */
 void hodp_qp_abandon(struct hodp_qp *qp);

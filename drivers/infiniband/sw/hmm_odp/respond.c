@@ -421,7 +421,7 @@ static bool hodp_dgram_deliver(struct hodp_qp *qp)
 	if (ret == -EAGAIN) {
 		/* Out of memory: the timer comes back to it. */
 		if (hodp_fault_begin(&qp->rx, qp->memcg, &miss))
-			hodp_qp_wake_later(qp, HZ / 100 + 1);
+			hodp_deadline_set(&qp->due, HODP_DUE_RX, HODP_PAUSE);
 		hodp_inbound_unbind(&qp->rx_in);
 		return false;
 	}

@@ -85,12 +85,6 @@ void hodp_runner_kick(struct hodp_runner *r)
 	queue_work(r->wq, &r->work);
 }
 
-void hodp_runner_schedule(struct hodp_runner *r, struct delayed_work *work,
-			  unsigned long delay)
-{
-	mod_delayed_work(r->wq, work, delay);
-}
-
 void hodp_runner_own(struct hodp_runner *r)
 {
 	if (hodp_baton_take(&r->baton))

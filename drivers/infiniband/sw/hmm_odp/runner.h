@@ -86,10 +86,6 @@ void hodp_runner_disown(struct hodp_runner *r);
 /* The caller is the owner for good: no work item runs on return. */
 void hodp_runner_cancel(struct hodp_runner *r);
 
-/* @work in @delay jiffies where @r runs, instead of earlier plans. */
-void hodp_runner_schedule(struct hodp_runner *r, struct delayed_work *work,
-			  unsigned long delay);
-
 /* The workqueue of kernel consumers: module init (0, -ENOMEM) and exit. */
 int hodp_runner_start(void);
 void hodp_runner_stop(void);

@@ -19,10 +19,6 @@ struct work_struct {
 	bool pending;
 };
 
-struct delayed_work {
-	struct work_struct work;
-};
-
 #define INIT_WORK(w, f) ((w)->func = (f))
 
 static struct workqueue_struct fake_wq;
@@ -46,14 +42,6 @@ static inline void queue_work(struct workqueue_struct *wq,
 {
 	wq->queued++;
 	__atomic_store_n(&work->pending, true, __ATOMIC_SEQ_CST);
-}
-
-static inline void mod_delayed_work(struct workqueue_struct *wq,
-				    struct delayed_work *work,
-				    unsigned long delay)
-{
-	(void)delay;
-	queue_work(wq, &work->work);
 }
 
 static inline void cancel_work_sync(struct work_struct *work)
