@@ -37,7 +37,7 @@ void hodp_complete_send(struct hodp_qp *qp, enum ib_wc_status status)
 	struct hodp_op *op = &qp->op;
 	bool failed;
 
-	hodp_op_unbind(op);
+	hodp_payload_unbind(&qp->payload);
 	op->active = false;
 	hodp_ring_release(&qp->sq.q.ring, op->index + 1);
 	if (likely(status == IB_WC_SUCCESS)) {
@@ -80,7 +80,8 @@ void hodp_complete_flush_send(struct hodp_qp *qp, u32 *left)
 	qp->stall = HODP_RUN;
 	/* Entries that are not valid are flushed like the others. */
 	while (*left && !READ_ONCE(qp->dying) &&
-	       (qp->op.active || hodp_op_fetch(&qp->op, &qp->sq) != 0)) {
+	       (qp->op.active ||
+		hodp_op_fetch(&qp->op, &qp->payload, &qp->sq) != 0)) {
 		if (!qp->op.active)
 			break; /* the ring's index is corrupt */
 		hodp_complete_send(qp, IB_WC_WR_FLUSH_ERR);

@@ -189,7 +189,8 @@ static enum hodp_verdict hodp_engine_execute(struct hodp_qp *qp)
 
 	if (unlikely(op->fault_err && op->fault_local))
 		return hodp_op_end(op, hodp_op_status(op->fault_err));
-	if (!op->bound && unlikely(hodp_op_bind(op, qp->ibqp.pd)))
+	if (!qp->payload.bound &&
+	    unlikely(hodp_op_bind(op, &qp->payload, qp->ibqp.pd)))
 		return hodp_op_end(op, IB_WC_LOC_PROT_ERR);
 	if (likely(hodp_qp_service(qp)->connected))
 		verdict = qp->transport->execute(qp);
@@ -197,7 +198,7 @@ static enum hodp_verdict hodp_engine_execute(struct hodp_qp *qp)
 		verdict = hodp_engine_datagram(qp);
 	/* Dereg waits for spans: none is kept while nothing is copied. */
 	if (verdict != HODP_V_DONE)
-		hodp_op_unbind(op);
+		hodp_payload_unbind(&qp->payload);
 	return verdict;
 }
 
@@ -219,7 +220,7 @@ static void hodp_engine_local_op(struct hodp_qp *qp)
 /* Take the next operation.  Return: false: there is none to execute. */
 static bool hodp_engine_fetch(struct hodp_qp *qp)
 {
-	int ret = hodp_op_fetch(&qp->op, &qp->sq);
+	int ret = hodp_op_fetch(&qp->op, &qp->payload, &qp->sq);
 
 	if (!ret)
 		return false;

@@ -71,7 +71,7 @@ static enum hodp_verdict hodp_local_piece(struct hodp_qp *qp,
 	struct hodp_request req;
 	struct hodp_miss miss;
 
-	hodp_local_request(op, &req, &op->sgl);
+	hodp_local_request(op, &req, &qp->payload.sgl);
 	switch (hodp_respond(peer, &req, &miss)) {
 	case HODP_R_ACK:
 		op->status = IB_WC_SUCCESS;
@@ -141,9 +141,11 @@ static enum hodp_verdict hodp_local_execute(struct hodp_qp *qp)
 /* ---- datagrams ---- */
 
 /* Gather the payload.  Return: 0, -EAGAIN with @miss, -EHWPOISON. */
-static long hodp_local_gather(struct hodp_op *op, struct hodp_dgram *d,
+static long hodp_local_gather(struct hodp_qp *qp, struct hodp_dgram *d,
 			      struct hodp_miss *miss)
 {
+	const struct hodp_op *op = &qp->op;
+	struct hodp_sgl *src = &qp->payload.sgl;
 	struct hodp_sgl dst;
 	u64 done = 0;
 
@@ -152,10 +154,10 @@ static long hodp_local_gather(struct hodp_op *op, struct hodp_dgram *d,
 	hodp_span_kernel(&dst.span[0], d->data, op->total);
 	dst.num = 1;
 	hodp_sgl_seek(&dst, 0);
-	hodp_sgl_seek(&op->sgl, 0);
+	hodp_sgl_seek(src, 0);
 	while (done < op->total) {
 		u64 rest = op->total - done;
-		long n = hodp_sgl_copy(&dst, &op->sgl, rest, rest, miss);
+		long n = hodp_sgl_copy(&dst, src, rest, rest, miss);
 
 		if (n < 0)
 			return n;
@@ -278,7 +280,7 @@ static enum hodp_verdict hodp_local_send(struct hodp_qp *qp,
 		hodp_count(hodp_qp_dev(qp), HODP_CNT_UD_DROPS, 1);
 		return hodp_op_end(op, IB_WC_SUCCESS);
 	}
-	ret = hodp_local_gather(op, d, &miss);
+	ret = hodp_local_gather(qp, d, &miss);
 	if (!ret) {
 		hodp_local_describe(qp, av, d);
 		if (hodp_gid_is_mcast(&av->dgid))

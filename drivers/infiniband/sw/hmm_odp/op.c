@@ -5,7 +5,7 @@
  * A process may rewrite an entry while it is read.  Therefore: copy the header
  * once, never look at the ring's copy again; take the lengths from the copy,
  * check them, and copy what lies behind the header by these.  Everything later
- * works on struct hodp_op.
+ * works on struct hodp_op and struct hodp_payload.
  */
 #include <linux/string.h>
 #include "ah.h"
@@ -14,29 +14,32 @@
 #define HODP_SEND_FLAGS \
 	(IB_SEND_FENCE | IB_SEND_SIGNALED | IB_SEND_SOLICITED | IB_SEND_INLINE)
 
-static int hodp_op_copy_inline(struct hodp_op *op, const struct hodp_sq *sq,
-			       const void *tail)
+/* A window of them is to be affordable for every QP. */
+static_assert(sizeof(struct hodp_op) <= 128);
+
+static int hodp_op_copy_inline(struct hodp_op *op, struct hodp_payload *p,
+			       const struct hodp_sq *sq, const void *tail)
 {
 	if (!(op->row->flags & HODP_OP_INLINE) || op->wqe.num_sge ||
 	    op->wqe.inline_len > sq->max_inline)
 		return -EINVAL;
-	memcpy(op->data, tail, op->wqe.inline_len);
+	memcpy(p->data, tail, op->wqe.inline_len);
 	barrier();
 	op->total = op->wqe.inline_len;
 	return 0;
 }
 
-static int hodp_op_copy_sges(struct hodp_op *op, const struct hodp_sq *sq,
-			     const void *tail)
+static int hodp_op_copy_sges(struct hodp_op *op, struct hodp_payload *p,
+			     const struct hodp_sq *sq, const void *tail)
 {
 	u32 i;
 
 	if (op->wqe.num_sge > sq->max_sge || op->wqe.inline_len)
 		return -EINVAL;
-	memcpy(op->sge, tail, op->wqe.num_sge * sizeof(op->sge[0]));
+	memcpy(p->sge, tail, op->wqe.num_sge * sizeof(p->sge[0]));
 	barrier();
 	for (i = 0; i < op->wqe.num_sge; i++)
-		op->total += op->sge[i].length;
+		op->total += p->sge[i].length;
 	return 0;
 }
 
@@ -69,8 +72,8 @@ static u64 hodp_op_reserved(const struct hodp_op *op, const struct hodp_sq *sq)
 }
 
 /* Everything about the copied header that needs no memory. */
-static int hodp_op_decode(struct hodp_op *op, const struct hodp_sq *sq,
-			  const void *tail)
+static int hodp_op_decode(struct hodp_op *op, struct hodp_payload *p,
+			  const struct hodp_sq *sq, const void *tail)
 {
 	int ret;
 
@@ -88,13 +91,14 @@ static int hodp_op_decode(struct hodp_op *op, const struct hodp_sq *sq,
 			       -EINVAL :
 			       0;
 	if (op->wqe.send_flags & IB_SEND_INLINE)
-		ret = hodp_op_copy_inline(op, sq, tail);
+		ret = hodp_op_copy_inline(op, p, sq, tail);
 	else
-		ret = hodp_op_copy_sges(op, sq, tail);
+		ret = hodp_op_copy_sges(op, p, sq, tail);
 	return ret ?: hodp_op_check_length(op);
 }
 
-int hodp_op_fetch(struct hodp_op *op, struct hodp_sq *sq)
+int hodp_op_fetch(struct hodp_op *op, struct hodp_payload *p,
+		  struct hodp_sq *sq)
 {
 	struct hodp_ring *ring = &sq->q.ring;
 	const struct hodp_send_wqe *slot;
@@ -110,17 +114,18 @@ int hodp_op_fetch(struct hodp_op *op, struct hodp_sq *sq)
 	op->done = 0;
 	op->total = 0;
 	op->fault_err = 0;
-	ret = hodp_op_decode(op, sq, slot + 1);
+	ret = hodp_op_decode(op, p, sq, slot + 1);
 	/* Its place is free when it is complete: a queue holds max_wr. */
 	op->index = ring->own;
 	hodp_ring_take(ring);
 	return ret ?: 1;
 }
 
-int hodp_op_bind(struct hodp_op *op, const struct ib_pd *pd)
+int hodp_op_bind(const struct hodp_op *op, struct hodp_payload *p,
+		 const struct ib_pd *pd)
 {
 	struct hodp_device *dev = to_hodp_device(pd->device);
-	struct hodp_sgl *sgl = &op->sgl;
+	struct hodp_sgl *sgl = &p->sgl;
 	int access = 0;
 	u32 i;
 	int ret;
@@ -130,14 +135,14 @@ int hodp_op_bind(struct hodp_op *op, const struct ib_pd *pd)
 		access = IB_ACCESS_LOCAL_WRITE;
 	if (op->wqe.send_flags & IB_SEND_INLINE) {
 		if (op->total)
-			hodp_span_kernel(&sgl->span[sgl->num++], op->data,
+			hodp_span_kernel(&sgl->span[sgl->num++], p->data,
 					 op->total);
 		goto out;
 	}
 	if (op->row->flags & HODP_OP_LOCAL)
 		goto out;
 	for (i = 0; i < op->wqe.num_sge; i++) {
-		const struct hodp_sge *sge = &op->sge[i];
+		const struct hodp_sge *sge = &p->sge[i];
 
 		if (!sge->length)
 			continue;
@@ -150,16 +155,16 @@ int hodp_op_bind(struct hodp_op *op, const struct ib_pd *pd)
 		sgl->num++;
 	}
 out:
-	op->bound = true;
+	p->bound = true;
 	hodp_sgl_seek(sgl, op->done);
 	return 0;
 }
 
-void hodp_op_unbind(struct hodp_op *op)
+void hodp_payload_unbind(struct hodp_payload *p)
 {
-	if (op->bound)
-		hodp_sgl_put(&op->sgl);
-	op->bound = false;
+	if (p->bound)
+		hodp_sgl_put(&p->sgl);
+	p->bound = false;
 }
 
 /* ---- encoding for kernel consumers ---- */

@@ -29,12 +29,29 @@ struct hodp_sq {
 };
 
 /**
- * struct hodp_op - the operation that a QP's requester is executing
+ * struct hodp_payload - where the bytes of an operation are
+ *
+ * Large, so a requester has one, for the operation whose bytes move.
+ *
+ * @bound: @sgl holds references
+ * @sge, @data: trusted copies of what lies behind the entry's header
+ * @sgl: spans of @sge or @data, while @bound
+ */
+struct hodp_payload {
+	bool bound;
+	union {
+		struct hodp_sge sge[HODP_MAX_SGE];
+		u8 data[HODP_MAX_INLINE];
+	};
+	struct hodp_sgl sgl;
+};
+
+/**
+ * struct hodp_op - an operation that a QP's requester executes
  *
  * Owned by the requester's runner.
  *
  * @active: there is one; false between operations
- * @bound: @sgl holds references
  * @index: of its entry in the ring
  * @row: of its opcode
  * @wqe: trusted copy of the entry's header
@@ -46,33 +63,26 @@ struct hodp_sq {
  * @rnr_timer: the responder's, of the last RNR reply (IBTA table 45)
  * @fault_err, @fault_local: how the last page fault for it ended, and whether
  *         that was on the requester's side
- * @sge, @data: trusted copies of what lies behind the header
- * @sgl: spans of @sge or @data, while @bound
  */
 struct hodp_op {
 	bool active;
-	bool bound;
 	bool begun;
+	bool fault_local;
+	u8 status;
+	u8 rnr_timer;
 	u32 index;
 	const struct hodp_opcode *row;
 	struct hodp_send_wqe wqe;
 	u64 total;
 	u64 done;
 	u64 atomic_old;
-	u8 status;
-	u8 rnr_timer;
 	int fault_err;
-	bool fault_local;
-	union {
-		struct hodp_sge sge[HODP_MAX_SGE];
-		u8 data[HODP_MAX_INLINE];
-	};
-	struct hodp_sgl sgl;
 };
 
 /**
  * hodp_op_fetch - take the oldest entry of a send queue
  * @op: not active
+ * @p: not bound; for @op from now on
  * @sq: send queue, whose runner the caller owns
  *
  * Return: 1: @op is active and valid; 0: the queue is empty; -EPROTO: the
@@ -80,17 +90,20 @@ struct hodp_op {
  * (complete it with IB_WC_LOC_QP_OP_ERR); -EMSGSIZE: likewise, too long
  * (IB_WC_LOC_LEN_ERR).
  */
-int hodp_op_fetch(struct hodp_op *op, struct hodp_sq *sq);
+int hodp_op_fetch(struct hodp_op *op, struct hodp_payload *p,
+		  struct hodp_sq *sq);
 
 /**
  * hodp_op_bind - check the local keys and take references
  * @op: active
+ * @p: its payload
  * @pd: the queue pair's
  *
  * Return: 0, or hodp_span_get()'s errors (IB_WC_LOC_PROT_ERR).
  */
-int hodp_op_bind(struct hodp_op *op, const struct ib_pd *pd);
-void hodp_op_unbind(struct hodp_op *op);
+int hodp_op_bind(const struct hodp_op *op, struct hodp_payload *p,
+		 const struct ib_pd *pd);
+void hodp_payload_unbind(struct hodp_payload *p);
 
 /* The operation has ended: for whoever executes it to return. */
 static inline enum hodp_verdict hodp_op_end(struct hodp_op *op,

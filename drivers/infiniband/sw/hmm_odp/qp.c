@@ -286,7 +286,7 @@ void hodp_qp_abandon(struct hodp_qp *qp)
 {
 	hodp_fault_drop(&qp->req);
 	hodp_fault_drop(&qp->rx);
-	hodp_op_unbind(&qp->op);
+	hodp_payload_unbind(&qp->payload);
 	qp->op.active = false;
 	qp->stall = HODP_RUN;
 	qp->drained = false;

@@ -128,6 +128,7 @@ struct hodp_qp_handle {
  * @req: requester: executes the send queue
  * @rx: receiver: delivers datagrams, flushes the receive queue
  * @op: owned by @req
+ * @payload: of @op; likewise
  * @stall, @rnr_left, @retry_left: owned by @req
  * @recv_posted: the peer posted a receive: ends HODP_STALL_RNR
  * @due: deadlines, by enum hodp_due
@@ -177,6 +178,7 @@ struct hodp_qp {
 	struct hodp_runner req;
 	struct hodp_runner rx;
 	struct hodp_op op;
+	struct hodp_payload payload;
 	enum hodp_stall stall;
 	u32 rnr_left;
 	u32 retry_left;
