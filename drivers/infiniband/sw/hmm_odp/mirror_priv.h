@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* A mirror as an object (layer 1): only mirror.c and registry.c include this. */
+/* A mirror as an object (layer 1): for mirror.c, registry.c and window.[ch] only. */
 #ifndef HODP_MIRROR_PRIV_H
 #define HODP_MIRROR_PRIV_H
 
@@ -43,8 +43,5 @@ static inline void hodp_mirror_count(struct hodp_mirror *m,
 {
 	this_cpu_add(m->shared->counters->v[which], n);
 }
-
-/* Every window with its chunks; nobody uses the mirror any more.  Sleeps. */
-void hodp_mirror_drop_windows(struct hodp_mirror *m);
 
 #endif /* HODP_MIRROR_PRIV_H */

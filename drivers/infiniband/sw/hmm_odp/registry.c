@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 #include "mirror.h"
 #include "mirror_priv.h"
+#include "window.h"
 
 struct hodp_mirrors *hodp_mirrors_alloc(void)
 {
