@@ -13,12 +13,8 @@
  *
  * A transfer is right if it reports success and not one byte is wrong.
  */
-#define _GNU_SOURCE
 #include "pair.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 
 #define REGION ((size_t)256 * 1024)
@@ -41,78 +37,64 @@ struct tally {
 	uint64_t bytes, wrong, stray;
 };
 
-static struct pair pair;
+static struct ht_pair pair;
 static uint8_t *from, *to, *want;
-static struct ibv_mr *from_mr, *to_mr;
+static struct ht_mr from_mr, to_mr;
 
 /* Short and long ones alike: the exponent is what is even. */
-static size_t random_length(uint64_t *rng)
+static size_t random_length(struct ht_rng *rng)
 {
-	size_t power = (size_t)1 << (next_random(rng) % 17);
-	size_t length = power + next_random(rng) % power;
+	size_t power = (size_t)1 << ht_below(rng, 17);
+	size_t length = power + ht_below(rng, power);
 
 	return length < LONGEST ? length : LONGEST;
 }
 
-static struct transfer random_transfer(uint64_t *rng)
+static struct transfer random_transfer(struct ht_rng *rng)
 {
-	struct transfer t = { .op = next_random(rng) % OPS };
+	struct transfer t = { .op = ht_below(rng, OPS) };
 
 	t.length = t.op == ADD ? 8 : random_length(rng);
-	t.from = next_random(rng) % (REGION - t.length);
-	t.to = next_random(rng) % (REGION - t.length);
+	t.from = ht_below(rng, REGION - t.length);
+	t.to = ht_below(rng, REGION - t.length);
 	/* One in four begins on a page, as a careful program's would. */
-	if (!(next_random(rng) % 4)) {
+	if (!ht_below(rng, 4)) {
 		t.from &= ~(size_t)4095;
 		t.to &= ~(size_t)4095;
 	}
 	if (t.op == ADD)
 		t.to &= ~(size_t)7;
-	t.drop = !(next_random(rng) % 8);
-	t.seed = next_random(rng);
+	t.drop = !ht_below(rng, 8);
+	t.seed = ht_rand(rng);
 	return t;
 }
 
 /* A receive on side 1, then the SEND; both completions are awaited. */
 static int do_send(const struct transfer *t)
 {
-	struct ibv_sge sge = { (uintptr_t)to + t->to, t->length, to_mr->lkey };
-	struct ibv_recv_wr *bad, wr = { .sg_list = &sge, .num_sge = 1 };
-	struct ibv_wc wc;
+	struct ht_wr w = ht_rdma_wr(IBV_WR_SEND, &from_mr, from + t->from,
+				    t->length, &to_mr, to + t->to);
 	int status;
 
-	status = -ibv_post_recv(pair.qp[1], &wr, &bad);
-	if (status)
-		return status;
-	status = pair_post(&pair, IBV_WR_SEND, from + t->from, from_mr, 0, 0,
-			   t->length);
-	for (int i = 0; i < 2 && !status; i++)
-		status = pair_wait(&pair, &wc);
-	return status;
+	ht_recv(&pair.s[1], 1, &to_mr, to + t->to, t->length);
+	status = demo_do(&pair, &w);
+	return status ? status : demo_wait(pair.s[1].rcq);
 }
 
 /* The old value comes back to the place in "from". */
 static int do_add(const struct transfer *t)
 {
-	struct ibv_sge sge = { (uintptr_t)from + t->from, 8, from_mr->lkey };
-	struct ibv_send_wr *bad, wr = {
-		.sg_list = &sge,
-		.num_sge = 1,
-		.opcode = IBV_WR_ATOMIC_FETCH_AND_ADD,
-		.send_flags = IBV_SEND_SIGNALED,
-	};
-	struct ibv_wc wc;
-	int status;
+	struct ht_wr w = ht_rdma_wr(IBV_WR_ATOMIC_FETCH_AND_ADD, &from_mr,
+				    from + t->from, 8, &to_mr, to + t->to);
 
-	wr.wr.atomic.remote_addr = (uintptr_t)to + t->to;
-	wr.wr.atomic.rkey = to_mr->rkey;
-	wr.wr.atomic.compare_add = t->seed;
-	status = -ibv_post_send(pair.qp[0], &wr, &bad);
-	return status ? status : pair_wait(&pair, &wc);
+	w.add = t->seed;
+	return demo_do(&pair, &w);
 }
 
 static int do_transfer(struct transfer *t)
 {
+	struct ht_wr w;
+
 	if (t->op == ADD) {
 		uint64_t sum;
 
@@ -121,17 +103,17 @@ static int do_transfer(struct transfer *t)
 		memcpy(want + t->to, &sum, sizeof(sum));
 		return do_add(t);
 	}
-	fill_pattern(from + t->from, t->length, t->seed);
+	ht_fill(from + t->from, t->length, t->seed, 0);
 	memcpy(want + t->to, from + t->from, t->length);
 	switch (t->op) {
 	case WRITE:
-		return pair_rdma(&pair, IBV_WR_RDMA_WRITE, from + t->from,
-				 from_mr, (uintptr_t)to + t->to, to_mr->rkey,
-				 t->length);
+		w = ht_rdma_wr(IBV_WR_RDMA_WRITE, &from_mr, from + t->from,
+			       t->length, &to_mr, to + t->to);
+		return demo_do(&pair, &w);
 	case READ:
-		return pair_rdma(&pair, IBV_WR_RDMA_READ, to + t->to, to_mr,
-				 (uintptr_t)from + t->from, from_mr->rkey,
-				 t->length);
+		w = ht_rdma_wr(IBV_WR_RDMA_READ, &to_mr, to + t->to, t->length,
+			       &from_mr, from + t->from);
+		return demo_do(&pair, &w);
 	default:
 		return do_send(t);
 	}
@@ -140,17 +122,17 @@ static int do_transfer(struct transfer *t)
 static void check(const struct transfer *t, int status, struct tally *tally)
 {
 	size_t end = t->to + t->length;
-	size_t wrong = wrong_bytes(to + t->to, want + t->to, t->length);
-	size_t stray = wrong_bytes(to, want, t->to) +
-		       wrong_bytes(to + end, want + end, REGION - end);
+	size_t wrong = ht_wrong(to + t->to, want + t->to, t->length);
+	size_t stray = ht_wrong(to, want, t->to) +
+		       ht_wrong(to + end, want + end, REGION - end);
 
 	if (t->op == ADD)
-		wrong += wrong_bytes(from + t->from, &t->old, sizeof(t->old));
+		wrong += ht_wrong(from + t->from, &t->old, sizeof(t->old));
 	tally->done++;
 	tally->bytes += t->length;
 	if (status != IBV_WC_SUCCESS) {
 		tally->failed++;
-		pair_connect(&pair);
+		demo_reconnect(&pair);
 	} else {
 		tally->right += !wrong && !stray;
 		tally->wrong += wrong;
@@ -183,26 +165,27 @@ static void print_tally(const struct tally *t)
 int main(int argc, char **argv)
 {
 	struct tally total = { 0 }, by_op[OPS] = { 0 };
-	uint64_t seed, rng;
-	int access, transfers;
+	enum ht_mr_kind kind;
+	struct ht_rng rng;
+	uint64_t seed;
+	int transfers;
 
 	if (argc != 5) {
 		fprintf(stderr, "usage: %s DEVICE odp|pinned TRANSFERS SEED\n",
 			argv[0]);
 		return 2;
 	}
-	access = strcmp(argv[2], "pinned") ? PAIR_ODP : PAIR_ACCESS;
+	kind = strcmp(argv[2], "pinned") ? HT_ODP : HT_PINNED;
 	transfers = atoi(argv[3]);
-	seed = rng = strtoull(argv[4], NULL, 0);
+	seed = rng.s = strtoull(argv[4], NULL, 0);
 
-	pair_open(&pair, argv[1]);
-	from = map_anonymous(REGION);
-	to = map_anonymous(REGION);
-	want = map_anonymous(REGION);
-	from_mr = ibv_reg_mr(pair.pd, from, REGION, access);
-	to_mr = ibv_reg_mr(pair.pd, to, REGION, access);
-	need(from_mr && to_mr, "reg_mr");
-	fill_pattern(to, REGION, seed);
+	demo_open(&pair, argv[1]);
+	from = ht_map(REGION, PROT_READ | PROT_WRITE);
+	to = ht_map(REGION, PROT_READ | PROT_WRITE);
+	want = ht_map(REGION, PROT_READ | PROT_WRITE);
+	ht_mr_get(&from_mr, pair.s[0].pd, from, REGION, kind, HT_ACCESS_ALL);
+	ht_mr_get(&to_mr, pair.s[0].pd, to, REGION, kind, HT_ACCESS_ALL);
+	ht_fill(to, REGION, seed, 0);
 	memcpy(want, to, REGION);
 
 	for (int i = 0; i < transfers; i++) {
@@ -210,7 +193,7 @@ int main(int argc, char **argv)
 		int status;
 
 		/* Pinned pages stay the device's own when they are dropped. */
-		if (t.drop && access == PAIR_ODP) {
+		if (t.drop && kind == HT_ODP) {
 			need(!madvise(to, REGION, MADV_DONTNEED), "madvise");
 			memset(want, 0, REGION);
 		}
@@ -231,7 +214,8 @@ int main(int argc, char **argv)
 	}
 	printf("}}\n");
 
-	need(!ibv_dereg_mr(from_mr) && !ibv_dereg_mr(to_mr), "dereg_mr");
-	pair_close(&pair);
+	ht_mr_put(&from_mr);
+	ht_mr_put(&to_mr);
+	ht_pair_put(&pair);
 	return 0;
 }

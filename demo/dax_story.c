@@ -11,28 +11,23 @@
  * After a wrong step the file is put right, so that each step tells its own
  * tale.
  */
-#define _GNU_SOURCE
 #include "pair.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define SIZE ((size_t)1024 * 1024)
 #define SHORT ((size_t)8192)
 #define CHUNK ((size_t)10000)
 
-static struct pair pair;
+static struct ht_pair pair;
 static uint8_t *map; /* the file */
 static uint8_t *want; /* what it should hold */
 static uint8_t *mem; /* ordinary memory, pinned: the other side */
 static uint8_t *scratch;
-static struct ibv_mr *map_mr, *mem_mr;
+static struct ht_mr map_mr, mem_mr;
 static int fd;
 static bool first_step = true;
 
@@ -57,7 +52,7 @@ static void make_file(const char *path)
 {
 	fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	need(fd >= 0, path);
-	fill_pattern(want, SIZE, 1);
+	ht_fill(want, SIZE, 1, 0);
 	need(pwrite(fd, want, SIZE, 0) == SIZE, "pwrite");
 	need(!fsync(fd), "fsync");
 	/* MAP_SYNC is granted on DAX files only. */
@@ -70,26 +65,28 @@ static void make_file(const char *path)
 static void register_pinned(void)
 {
 	const char *what = "register it pinned (must be refused)";
-	struct ibv_mr *mr = ibv_reg_mr(pair.pd, map, SIZE, PAIR_ACCESS);
+	struct ht_mr mr;
+	int err = ht_mr_try(&mr, pair.s[0].pd, map, SIZE, HT_PINNED,
+			    HT_ACCESS_ALL);
 
-	if (mr) {
+	if (!err) {
 		step(what, "failed", "it was granted; EOPNOTSUPP is due");
-		ibv_dereg_mr(mr);
+		ht_mr_put(&mr);
 	} else {
-		step(what, errno == EOPNOTSUPP ? "ok" : "failed",
-		     "refused: %s%s", strerrorname_np(errno),
-		     errno == EOPNOTSUPP ? ", as is due" : "");
+		step(what, err == EOPNOTSUPP ? "ok" : "failed", "refused: %s%s",
+		     strerrorname_np(err),
+		     err == EOPNOTSUPP ? ", as is due" : "");
 	}
 }
 
 static bool register_odp(void)
 {
-	const char *what = "register it with ODP";
+	int err = ht_mr_try(&map_mr, pair.s[0].pd, map, SIZE, HT_ODP,
+			    HT_ACCESS_ALL);
 
-	map_mr = ibv_reg_mr(pair.pd, map, SIZE, PAIR_ODP);
-	step(what, map_mr ? "ok" : "failed", "%s",
-	     map_mr ? "done" : strerrorname_np(errno));
-	return map_mr;
+	step("register it with ODP", err ? "failed" : "ok", "%s",
+	     err ? strerrorname_np(err) : "done");
+	return !err;
 }
 
 /* read(2) the file and compare the whole of it with what it should hold. */
@@ -98,12 +95,12 @@ static void compare(const char *what, int status, size_t length)
 	size_t wrong;
 
 	if (status != IBV_WC_SUCCESS) {
-		step(what, "failed", "%s", pair_status(status));
-		pair_connect(&pair);
+		step(what, "failed", "%s", demo_status(status));
+		demo_reconnect(&pair);
 		return;
 	}
 	need(pread(fd, scratch, length, 0) == (ssize_t)length, "pread");
-	wrong = wrong_bytes(scratch, want, length);
+	wrong = ht_wrong(scratch, want, length);
 	step(what, wrong ? "wrong" : "ok", "read(2): %zu of %zu bytes wrong",
 	     wrong, length);
 	if (wrong)
@@ -112,14 +109,17 @@ static void compare(const char *what, int status, size_t length)
 
 static int write_at(size_t offset, uint64_t seed)
 {
-	fill_pattern(mem, CHUNK, seed);
-	return pair_rdma(&pair, IBV_WR_RDMA_WRITE, mem, mem_mr,
-			 (uintptr_t)map + offset, map_mr->rkey, CHUNK);
+	struct ht_wr w = ht_rdma_wr(IBV_WR_RDMA_WRITE, &mem_mr, mem, CHUNK,
+				    &map_mr, map + offset);
+
+	ht_fill(mem, CHUNK, seed, 0);
+	return demo_do(&pair, &w);
 }
 
 static void write_and_read(void)
 {
 	size_t offset = 5003;
+	struct ht_wr w;
 	size_t wrong;
 	int status;
 
@@ -128,17 +128,18 @@ static void write_and_read(void)
 	compare("RDMA WRITE of 10,000 bytes at offset 5,003", status, SIZE);
 
 	offset = 300001;
-	status = pair_rdma(&pair, IBV_WR_RDMA_READ, mem, mem_mr,
-			   (uintptr_t)map + offset, map_mr->rkey, CHUNK);
-	wrong = wrong_bytes(mem, want + offset, CHUNK);
+	w = ht_rdma_wr(IBV_WR_RDMA_READ, &mem_mr, mem, CHUNK, &map_mr,
+		       map + offset);
+	status = demo_do(&pair, &w);
+	wrong = ht_wrong(mem, want + offset, CHUNK);
 	if (status == IBV_WC_SUCCESS) {
 		step("RDMA READ of 10,000 bytes at offset 300,001",
 		     wrong ? "wrong" : "ok", "%zu of %zu bytes wrong", wrong,
 		     CHUNK);
 	} else {
 		step("RDMA READ of 10,000 bytes at offset 300,001", "failed",
-		     "%s", pair_status(status));
-		pair_connect(&pair);
+		     "%s", demo_status(status));
+		demo_reconnect(&pair);
 	}
 }
 
@@ -156,17 +157,17 @@ static void truncate_file(void)
 	if (status == IBV_WC_SUCCESS)
 		step(what, "wrong", "reported success beyond the end");
 	else if (status != IBV_WC_REM_ACCESS_ERR && status != IBV_WC_REM_OP_ERR)
-		step(what, "failed", "%s", pair_status(status));
+		step(what, "failed", "%s", demo_status(status));
 	else
-		step(what, "ok", "clean error: %s", pair_status(status));
-	pair_connect(&pair);
+		step(what, "ok", "clean error: %s", demo_status(status));
+	demo_reconnect(&pair);
 	memset(want + SHORT, 0, SIZE - SHORT);
 
 	need(pread(fd, scratch, SIZE, 0) == st.st_size, "pread");
-	wrong = wrong_bytes(scratch, want, SHORT) || st.st_size != SHORT;
+	wrong = ht_wrong(scratch, want, SHORT) || st.st_size != SHORT;
 	step("the 8 KiB that are left", wrong ? "wrong" : "ok",
 	     "read(2): %zu bytes, %zu of them wrong", (size_t)st.st_size,
-	     wrong_bytes(scratch, want, SHORT));
+	     ht_wrong(scratch, want, SHORT));
 }
 
 static void extend_file(void)
@@ -195,12 +196,11 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: %s DEVICE FILE EXPECTED\n", argv[0]);
 		return 2;
 	}
-	want = map_anonymous(SIZE);
-	scratch = map_anonymous(SIZE);
-	mem = map_anonymous(CHUNK);
-	pair_open(&pair, argv[1]);
-	mem_mr = ibv_reg_mr(pair.pd, mem, CHUNK, PAIR_ACCESS);
-	need(mem_mr, "reg_mr");
+	want = ht_map(SIZE, PROT_READ | PROT_WRITE);
+	scratch = ht_map(SIZE, PROT_READ | PROT_WRITE);
+	mem = ht_map(CHUNK, PROT_READ | PROT_WRITE);
+	demo_open(&pair, argv[1]);
+	ht_mr_get(&mem_mr, pair.s[0].pd, mem, CHUNK, HT_PINNED, HT_ACCESS_ALL);
 
 	printf("{\"device\": \"%s\", \"steps\": [", argv[1]);
 	make_file(argv[2]);
@@ -209,13 +209,13 @@ int main(int argc, char **argv)
 		write_and_read();
 		truncate_file();
 		extend_file();
-		need(!ibv_dereg_mr(map_mr), "dereg_mr");
+		ht_mr_put(&map_mr);
 	}
 	need(!fsync(fd), "fsync");
 	save_expected(argv[3]);
 	printf("]}\n");
 
-	need(!ibv_dereg_mr(mem_mr), "dereg_mr");
-	pair_close(&pair);
+	ht_mr_put(&mem_mr);
+	ht_pair_put(&pair);
 	return 0;
 }

@@ -12,23 +12,17 @@
  * The kernel's log is told of each try before it is begun, for one that the
  * kernel does not outlive.
  */
-#define _GNU_SOURCE
 #include "pair.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
-#define KIB ((size_t)1024)
-#define GIB (KIB * KIB * KIB)
-#define LARGEST (64 * KIB)
+#define RW (PROT_READ | PROT_WRITE)
+#define LARGEST (64 * HT_KIB)
 
-static struct pair pair;
+static struct ht_pair pair;
 static uint8_t *src;
-static struct ibv_mr *src_mr;
+static struct ht_mr src_mr;
 static const char *directory;
 static bool first_try = true;
 static char **arguments;
@@ -63,12 +57,15 @@ static bool begin(const char *what)
 	return true;
 }
 
-static void report_refused(const char *what)
+/* Register memory for ODP; false and reported if the device refuses it. */
+static bool try_register(struct ht_mr *mr, const char *what, void *p,
+			 size_t length, enum ht_mr_kind kind)
 {
-	char detail[128];
+	int err = ht_mr_try(mr, pair.s[0].pd, p, length, kind, HT_ACCESS_ALL);
 
-	snprintf(detail, sizeof(detail), "%s", strerrorname_np(errno));
-	report(what, "unsupported", detail);
+	if (err)
+		report(what, "unsupported", strerrorname_np(err));
+	return !err;
 }
 
 /* What an RDMA request with @status left at @got, where @want should be. */
@@ -79,159 +76,131 @@ static void judge(const char *what, int status, const void *got,
 	size_t wrong;
 
 	if (status != IBV_WC_SUCCESS) {
-		report(what, "error", pair_status(status));
-		pair_connect(&pair);
+		report(what, "error", demo_status(status));
+		demo_reconnect(&pair);
 		return;
 	}
-	wrong = wrong_bytes(got, want, length);
+	wrong = ht_wrong(got, want, length);
 	snprintf(detail, sizeof(detail), "%zu of %zu bytes wrong", wrong,
 		 length);
 	report(what, wrong ? "wrong" : "works", wrong ? detail : "");
 }
 
-/* WRITE @length bytes to @dst, which the peer knows as @remote. */
-static void try_write(const char *what, void *dst, uint64_t remote,
-		      const struct ibv_mr *mr, uint32_t length)
+static int write_to(void *dst, const struct ht_mr *mr, uint32_t length)
 {
-	int status;
+	struct ht_wr w = ht_rdma_wr(IBV_WR_RDMA_WRITE, &src_mr, src, length, mr,
+				    dst);
 
+	return demo_do(&pair, &w);
+}
+
+static void try_write(const char *what, void *dst, const struct ht_mr *mr,
+		      uint32_t length)
+{
 	if (!begin(what))
 		return;
-	fill_pattern(src, length, remote + length);
-	status = pair_rdma(&pair, IBV_WR_RDMA_WRITE, src, src_mr, remote,
-			   mr->rkey, length);
-	judge(what, status, dst, src, length);
+	ht_fill(src, length, (uintptr_t)dst + length, 0);
+	judge(what, write_to(dst, mr, length), dst, src, length);
 }
 
 static void try_explicit(void)
 {
-	uint8_t *dst = map_anonymous(2 * LARGEST);
-	struct ibv_mr *mr = ibv_reg_mr(pair.pd, dst, 2 * LARGEST, PAIR_ODP);
+	uint8_t *dst = ht_map(2 * LARGEST, RW);
+	struct ht_mr mr;
 
-	if (!mr) {
-		report_refused("WRITE to ODP memory");
+	if (!try_register(&mr, "WRITE to ODP memory", dst, 2 * LARGEST, HT_ODP))
 		return;
-	}
-	try_write("WRITE 4 KiB, page-aligned", dst, (uintptr_t)dst, mr,
-		  4 * KIB);
-	try_write("WRITE 4 KiB at an odd address", dst + 4097,
-		  (uintptr_t)dst + 4097, mr, 4 * KIB);
-	try_write("WRITE 64 KiB in one message", dst, (uintptr_t)dst, mr,
-		  LARGEST);
-	need(!ibv_dereg_mr(mr), "dereg_mr");
+	try_write("WRITE 4 KiB, page-aligned", dst, &mr, 4 * HT_KIB);
+	try_write("WRITE 4 KiB at an odd address", dst + 4097, &mr, 4 * HT_KIB);
+	try_write("WRITE 64 KiB in one message", dst, &mr, LARGEST);
+	ht_mr_put(&mr);
 	munmap(dst, 2 * LARGEST);
 }
 
 static void try_fetch_add(void)
 {
 	const char *what = "atomic fetch-and-add on ODP memory";
-	uint64_t *word = map_anonymous(4 * KIB);
-	struct ibv_mr *mr = ibv_reg_mr(pair.pd, word, 4 * KIB, PAIR_ODP);
-	struct ibv_sge sge = { (uintptr_t)src, 8, src_mr->lkey };
-	struct ibv_send_wr *bad, wr = {
-		.sg_list = &sge,
-		.num_sge = 1,
-		.opcode = IBV_WR_ATOMIC_FETCH_AND_ADD,
-		.send_flags = IBV_SEND_SIGNALED,
-	};
+	uint64_t *word = ht_map(4 * HT_KIB, RW);
 	uint64_t got[2], want[2] = { 40, 42 };
-	struct ibv_wc wc;
+	struct ht_mr mr;
+	struct ht_wr w;
 	int status;
 
-	if (!mr) {
-		report_refused(what);
-		return;
-	}
-	if (!begin(what))
+	if (!try_register(&mr, what, word, 4 * HT_KIB, HT_ODP) || !begin(what))
 		return;
 	word[9] = 40;
-	wr.wr.atomic.remote_addr = (uintptr_t)&word[9];
-	wr.wr.atomic.rkey = mr->rkey;
-	wr.wr.atomic.compare_add = 2;
-	status = -ibv_post_send(pair.qp[0], &wr, &bad);
-	if (!status)
-		status = pair_wait(&pair, &wc);
+	w = ht_rdma_wr(IBV_WR_ATOMIC_FETCH_AND_ADD, &src_mr, src, 8, &mr,
+		       &word[9]);
+	w.add = 2;
+	status = demo_do(&pair, &w);
 	memcpy(&got[0], src, sizeof(got[0]));
 	got[1] = word[9];
 	judge(what, status, got, want, sizeof(want));
-	need(!ibv_dereg_mr(mr), "dereg_mr");
-	munmap(word, 4 * KIB);
+	ht_mr_put(&mr);
+	munmap(word, 4 * HT_KIB);
 }
 
 static void try_prefetch(void)
 {
 	const char *what = "prefetch (ibv_advise_mr)";
-	uint8_t *dst = map_anonymous(LARGEST);
-	struct ibv_mr *mr = ibv_reg_mr(pair.pd, dst, LARGEST, PAIR_ODP);
+	uint8_t *dst = ht_map(LARGEST, RW);
 	struct ibv_sge sge = { (uintptr_t)dst, LARGEST, 0 };
+	struct ht_mr mr;
 	int err;
 
-	if (!mr) {
-		report_refused(what);
+	if (!try_register(&mr, what, dst, LARGEST, HT_ODP))
 		return;
-	}
-	sge.lkey = mr->lkey;
-	err = ibv_advise_mr(pair.pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
+	sge.lkey = mr.mr->lkey;
+	err = ibv_advise_mr(pair.s[0].pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
 			    IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1);
-	if (err) {
-		errno = err;
-		report_refused(what);
-	} else {
-		try_write(what, dst, (uintptr_t)dst, mr, 4 * KIB);
-	}
-	need(!ibv_dereg_mr(mr), "dereg_mr");
+	if (err)
+		report(what, "unsupported", strerrorname_np(err));
+	else
+		try_write(what, dst, &mr, 4 * HT_KIB);
+	ht_mr_put(&mr);
 	munmap(dst, LARGEST);
 }
 
 static void try_iova(void)
 {
 	const char *what = "a key whose addresses are not the process's (iova)";
-	const uint64_t iova = 0x10000000;
-	uint8_t *dst = map_anonymous(LARGEST);
-	struct ibv_mr *mr;
+	uint8_t *dst = ht_map(LARGEST, RW);
+	struct ht_mr mr;
 
-	mr = ibv_reg_mr_iova(pair.pd, dst, LARGEST, iova, PAIR_ODP);
-	if (!mr) {
-		report_refused(what);
+	if (!try_register(&mr, what, dst, LARGEST, HT_ODP_IOVA0))
 		return;
-	}
-	try_write(what, dst + 4096, iova + 4096, mr, 4 * KIB);
-	need(!ibv_dereg_mr(mr), "dereg_mr");
+	try_write(what, dst + 4096, &mr, 4 * HT_KIB);
+	ht_mr_put(&mr);
 	munmap(dst, LARGEST);
 }
 
 static void try_huge(void)
 {
 	const char *what = "64 GiB of reserved address space";
-	uint8_t *dst = map_anonymous(64 * GIB);
-	struct ibv_mr *mr = ibv_reg_mr(pair.pd, dst, 64 * GIB, PAIR_ODP);
+	uint8_t *dst = ht_map(64 * HT_GIB, RW);
+	struct ht_mr mr;
 
-	if (!mr) {
-		report_refused(what);
-	} else {
-		uint8_t *end = dst + 64 * GIB - 4 * KIB;
-
-		try_write(what, end, (uintptr_t)end, mr, 4 * KIB);
-		need(!ibv_dereg_mr(mr), "dereg_mr");
+	if (try_register(&mr, what, dst, 64 * HT_GIB, HT_ODP)) {
+		try_write(what, dst + 64 * HT_GIB - 4 * HT_KIB, &mr,
+			  4 * HT_KIB);
+		ht_mr_put(&mr);
 	}
-	munmap(dst, 64 * GIB);
+	munmap(dst, 64 * HT_GIB);
 }
 
 static void try_implicit(void)
 {
 	const char *what = "the whole address space by one key (implicit ODP)";
-	struct ibv_mr *mr = ibv_reg_mr(pair.pd, NULL, SIZE_MAX, PAIR_ODP);
+	struct ht_mr mr;
 	uint8_t *dst;
 
-	if (!mr) {
-		report_refused(what);
+	if (!try_register(&mr, what, NULL, 0, HT_ODP_IMPLICIT))
 		return;
-	}
 	/* Mapped after it was registered. */
-	dst = map_anonymous(LARGEST);
-	try_write(what, dst + 4096, (uintptr_t)dst + 4096, mr, 4 * KIB);
+	dst = ht_map(LARGEST, RW);
+	try_write(what, dst + 4096, &mr, 4 * HT_KIB);
 	munmap(dst, LARGEST);
-	need(!ibv_dereg_mr(mr), "dereg_mr");
+	ht_mr_put(&mr);
 }
 
 /* A file outside DAX; read(2) must see what RDMA wrote, also after fsync. */
@@ -240,9 +209,9 @@ static void try_page_cache(void)
 	const char *what = "file in the page cache, small WRITE after fsync";
 	static uint8_t got[100];
 	char path[4096];
-	struct ibv_mr *mr;
+	struct ht_mr mr;
 	uint8_t *dst;
-	int fd;
+	int fd, status;
 
 	snprintf(path, sizeof(path), "%s/odp_caps.XXXXXX", directory);
 	fd = mkstemp(path);
@@ -250,20 +219,15 @@ static void try_page_cache(void)
 	need(!unlink(path) && !ftruncate(fd, LARGEST), "ftruncate");
 	dst = mmap(NULL, LARGEST, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	need(dst != MAP_FAILED, "mmap of a file");
-	mr = ibv_reg_mr(pair.pd, dst, LARGEST, PAIR_ODP);
-	if (!mr) {
-		report_refused(what);
-	} else if (begin(what)) {
+	if (try_register(&mr, what, dst, LARGEST, HT_ODP) && begin(what)) {
 		/* The first one makes the page known to the device. */
-		pair_rdma(&pair, IBV_WR_RDMA_WRITE, src, src_mr, (uintptr_t)dst,
-			  mr->rkey, 4 * KIB);
+		write_to(dst, &mr, 4 * HT_KIB);
 		need(!fsync(fd), "fsync");
-		fill_pattern(src, sizeof(got), 77);
-		int status = pair_rdma(&pair, IBV_WR_RDMA_WRITE, src, src_mr,
-				       (uintptr_t)dst, mr->rkey, sizeof(got));
+		ht_fill(src, sizeof(got), 77, 0);
+		status = write_to(dst, &mr, sizeof(got));
 
 		/* Out of the cache and in again: only what was dirty lives. */
-		need(!ibv_dereg_mr(mr), "dereg_mr");
+		ht_mr_put(&mr);
 		munmap(dst, LARGEST);
 		need(!fsync(fd), "fsync");
 		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
@@ -300,17 +264,18 @@ static void print_transport(const char *name, uint32_t bits)
 
 static void print_capabilities(const char *device)
 {
-	const struct ibv_odp_caps *odp = &pair.attr.odp_caps;
+	const struct ht_dev *dev = pair.s[0].dev;
+	const struct ibv_odp_caps *odp = &dev->attr.odp_caps;
 
 	printf("{\"device\": \"%s\",\n \"gid_index\": %d,\n \"mtu\": %d",
-	       device, pair.gid_index, 128 << pair.port.active_mtu);
+	       device, dev->gid_index, 128 << dev->port.active_mtu);
 	printf(",\n \"explicit\": %s,\n \"implicit\": %s",
 	       odp->general_caps & IBV_ODP_SUPPORT ? "true" : "false",
 	       odp->general_caps & IBV_ODP_SUPPORT_IMPLICIT ? "true" : "false");
 	print_transport("rc", odp->per_transport_caps.rc_odp_caps);
 	print_transport("uc", odp->per_transport_caps.uc_odp_caps);
 	print_transport("ud", odp->per_transport_caps.ud_odp_caps);
-	print_transport("xrc", pair.attr.xrc_odp_caps);
+	print_transport("xrc", dev->attr.xrc_odp_caps);
 }
 
 int main(int argc, char **argv)
@@ -322,12 +287,12 @@ int main(int argc, char **argv)
 	}
 	arguments = argv;
 	directory = argv[2];
-	pair_open(&pair, argv[1]);
+	demo_open(&pair, argv[1]);
 	print_capabilities(argv[1]);
 
-	src = map_anonymous(LARGEST);
-	src_mr = ibv_reg_mr(pair.pd, src, LARGEST, PAIR_ACCESS);
-	need(src_mr, "reg_mr, pinned");
+	src = ht_map(LARGEST, RW);
+	ht_mr_get(&src_mr, pair.s[0].pd, src, LARGEST, HT_PINNED,
+		  HT_ACCESS_ALL);
 	printf(",\n \"tries\": [");
 	try_explicit();
 	try_fetch_add();
@@ -339,7 +304,7 @@ int main(int argc, char **argv)
 	printf("]}\n");
 	tell_kernel("done");
 
-	need(!ibv_dereg_mr(src_mr), "dereg_mr");
-	pair_close(&pair);
+	ht_mr_put(&src_mr);
+	ht_pair_put(&pair);
 	return 0;
 }

@@ -21,6 +21,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "pattern.h"
+
 enum { GUARD = 4096 + 3 }; /* untouched bytes before what is written; odd */
 
 static int rank, ranks, left, right, count, failures, discard, two_sided;
@@ -28,28 +30,20 @@ static unsigned int round_number;
 static const char *only = "";
 static size_t largest = (1 << 20) + 1, window_size;
 
-static unsigned char value(unsigned int round, int writer, size_t at)
+static uint64_t seed(unsigned int round, int writer)
 {
-	uint64_t x = round * 0x9e3779b97f4a7c15ULL + writer * 0xbf58476d1ce4e5b9ULL + at + 1;
-
-	x = (x ^ x >> 29) * 0x94d049bb133111ebULL;
-	return x >> 56 | 1; /* never 0, which is what fresh memory holds */
+	return (uint64_t)round << 32 | writer;
 }
 
 static void fill(unsigned char *p, size_t n, unsigned int round, int writer)
 {
-	for (size_t i = 0; i < n; i++)
-		p[i] = value(round, writer, i);
+	ht_fill(p, n, seed(round, writer), 0);
 }
 
 /* Bytes of p[0..n) that are not what the writer wrote in this round. */
 static uint64_t wrong(const unsigned char *p, size_t n, unsigned int round, int writer)
 {
-	uint64_t bad = 0;
-
-	for (size_t i = 0; i < n; i++)
-		bad += p[i] != value(round, writer, i);
-	return bad;
+	return ht_wrong_fill(p, n, seed(round, writer), 0);
 }
 
 static uint64_t not_zero(const unsigned char *p, size_t n)

@@ -4,7 +4,6 @@
  * that are reported to work on ODP memory do so, unreported ones do not exist.
  */
 #include <endian.h>
-#include <sys/mman.h>
 
 #include "basic.h"
 
@@ -99,12 +98,7 @@ static void caps_max_sge(const void *arg)
 	ht_pair_create(&p);
 	ht_pair_connect(&p);
 	sge = calloc(n + 1, sizeof(*sge));
-	for (int i = 0; i < 2; i++) {
-		buf[i] = aligned_alloc(HT_PAGE, LEN);
-		ht_fill(buf[i], LEN, 40 + i, 0);
-		ht_mr_get(&mr[i], p.s[i].pd, buf[i], LEN,
-			  ht_best_mr(p.s[i].dev), HT_ACCESS_ALL);
-	}
+	ht_buffers(&p, buf, mr, LEN, 40, HT_ACCESS_ALL);
 	/* Gather every second 11 bytes, scatter them to every third. */
 	for (int i = 0; i <= n; i++)
 		sge[i] = (struct ibv_sge){ ht_iova(&mr[1], buf[1] + i * 33), 11, mr[1].mr->lkey };
@@ -304,8 +298,7 @@ static void odp_op_srq(const struct odp_op *o)
 	struct ht_wr w;
 
 	ht_pair_open(&p, NULL);
-	p.conf.srq[1] = ibv_create_srq(p.s[1].pd, &init);
-	ht_check(p.conf.srq[1], "ibv_create_srq: %s", strerror(errno));
+	ht_pair_srq(&p, &init);
 	ht_pair_create(&p);
 	ht_pair_connect(&p);
 	for (int i = 0; i < 2; i++) {

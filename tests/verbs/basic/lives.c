@@ -6,7 +6,6 @@
 #include "basic.h"
 
 #define LEN	(16 * HT_KIB)
-#define QKEY	0x11111111
 
 /* B begins anew, with @psn to expect, and connects to A; A knows nothing. */
 static void begin_anew(struct ht_rig *r, uint32_t psn)
@@ -86,7 +85,7 @@ static struct ht_wr datagram(struct ht_rig *r, struct ibv_ah *ah, uint64_t id)
 	return (struct ht_wr){
 		.id = id, .op = IBV_WR_SEND, .len = 100, .lkey = r->mr[0].mr->lkey,
 		.addr = ht_iova(&r->mr[0], r->p[0] + id), .ah = ah,
-		.qpn = r->b->qp->qp_num, .qkey = QKEY,
+		.qpn = r->b->qp->qp_num, .qkey = HT_QKEY,
 	};
 }
 
@@ -99,7 +98,6 @@ static void lives_sqe(const void *arg)
 	enum { BEFORE = 20, AFTER = 20 };
 	struct ht_conf conf = { .type = IBV_QPT_UD };
 	long rounds = ht_count(60);
-	struct ibv_ah_attr attr;
 	static struct ht_rig r;
 	struct ibv_ah *ah;
 	struct ibv_wc wc;
@@ -107,9 +105,7 @@ static void lives_sqe(const void *arg)
 
 	ht_rig_get(&r, &conf, LEN);
 	ht_fill(r.p[0], LEN, 142, 0);
-	ht_ah_attr(&attr, r.a, &r.b->dev->gid);
-	ah = ibv_create_ah(r.a->pd, &attr);
-	ht_true(ah);
+	ah = ht_ah(r.a, &r.b->dev->gid);
 	for (long i = 0; i < rounds; i++) {
 		for (int n = 0; n < AFTER; n++)
 			ht_recv(r.b, n, &r.mr[1], r.p[1] + n * 200, 140);
@@ -130,7 +126,7 @@ static void lives_sqe(const void *arg)
 		for (int n = 0; n < AFTER; n++) {
 			ht_want_wc(r.a->scq, &wc, BEFORE + n, IBV_WC_SUCCESS);
 			ht_want_wc(r.b->rcq, &wc, n, IBV_WC_SUCCESS);
-			ht_check_fill(r.p[1] + n * 200 + 40, 100, 142, BEFORE + n,
+			ht_check_fill(r.p[1] + n * 200 + HT_GRH, 100, 142, BEFORE + n,
 				      "a datagram after SQE");
 		}
 	}

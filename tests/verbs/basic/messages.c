@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Message lengths, and many messages in a row. */
 #include <endian.h>
-#include <sys/mman.h>
 
 #include "basic.h"
 

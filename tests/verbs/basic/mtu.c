@@ -9,8 +9,6 @@
 #include "basic.h"
 
 #define LEN	(8 * HT_PAGE)
-#define GRH	40
-#define QKEY	0x11111111
 #define DEV	"hodpmtu"
 #define NET	"hodpmtu-net"
 
@@ -66,7 +64,7 @@ static struct ht_wr datagram(struct ibv_ah *ah, uint32_t qpn, uint64_t id, uint3
 {
 	return (struct ht_wr){
 		.id = id, .op = IBV_WR_SEND, .len = len, .lkey = mr[0].mr->lkey,
-		.addr = ht_iova(&mr[0], buf[0]), .ah = ah, .qpn = qpn, .qkey = QKEY,
+		.addr = ht_iova(&mr[0], buf[0]), .ah = ah, .qpn = qpn, .qkey = HT_QKEY,
 	};
 }
 
@@ -89,9 +87,9 @@ static void edge(struct ibv_ah *ah, uint32_t qpn, uint32_t mtu, uint64_t seed)
 	w = datagram(ah, qpn, 2, mtu);
 	ht_do(&p.s[0], &w);
 	ht_want_wc(p.s[1].rcq, &wc, seed, IBV_WC_SUCCESS);
-	ht_eq(wc.byte_len, GRH + mtu);
-	ht_check_fill(buf[1] + GRH, mtu, seed, 0, "a datagram of a whole MTU");
-	ht_check_value(buf[1] + GRH + mtu, LEN - GRH - mtu, 0x77, "memory behind it");
+	ht_eq(wc.byte_len, HT_GRH + mtu);
+	ht_check_fill(buf[1] + HT_GRH, mtu, seed, 0, "a datagram of a whole MTU");
+	ht_check_value(buf[1] + HT_GRH + mtu, LEN - HT_GRH - mtu, 0x77, "memory behind it");
 	ht_eq(ht_state(&p.s[0]), IBV_QPS_RTS);
 	ht_eq(ht_state(&p.s[1]), IBV_QPS_RTS);
 }
@@ -103,7 +101,6 @@ static void ud_mtu(const void *arg)
 	};
 	struct ht_conf conf = { .type = IBV_QPT_UD };
 	struct ibv_ah *ah[2];
-	struct ibv_ah_attr attr;
 	union ibv_gid group = { .raw = { 0xff, 0x0e, [10] = 0xff, 0xff, 239, 1, 2, 3 } };
 
 	make_device();
@@ -114,11 +111,8 @@ static void ud_mtu(const void *arg)
 		ht_mr_get(&mr[i], p.s[i].pd, buf[i], LEN, HT_ODP, IBV_ACCESS_LOCAL_WRITE);
 	}
 	ht_ok(ibv_attach_mcast(p.s[1].qp, &group, 0));
-	for (int i = 0; i < 2; i++) {
-		ht_ah_attr(&attr, &p.s[0], i ? &group : &p.s[1].dev->gid);
-		ah[i] = ibv_create_ah(p.s[0].pd, &attr);
-		ht_check(ah[i], "ibv_create_ah: %s", strerror(errno));
-	}
+	for (int i = 0; i < 2; i++)
+		ah[i] = ht_ah(&p.s[0], i ? &group : &p.s[1].dev->gid);
 	for (size_t i = 0; i < HT_LEN(rows); i++) {
 		set_mtu(rows[i].netdev);
 		edge(ah[0], p.s[1].qp->qp_num, rows[i].active, 500 + i);

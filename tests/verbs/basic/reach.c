@@ -12,8 +12,6 @@
 #define FROM	(4 * HT_PAGE)	/* [FROM, END) is registered, on the receiver's side */
 #define END	(8 * HT_PAGE)
 #define ROOM	(2 * HT_PAGE + 37)	/* the region's last bytes, which are received into */
-#define QKEY	0x11111111
-#define GRH	40
 
 struct how {
 	const char *name;
@@ -33,7 +31,6 @@ static void setup(const struct how *how, enum ibv_qp_type type)
 {
 	struct ht_conf conf = { .type = type };
 	struct ibv_srq_init_attr init = { .attr = { .max_wr = 8, .max_sge = 4 } };
-	struct ibv_ah_attr attr;
 	const char *why;
 
 	ht_pair_open(&p, &conf);
@@ -41,9 +38,7 @@ static void setup(const struct how *how, enum ibv_qp_type type)
 	if (why)
 		ht_require(p.s[1].dev, false, "%s", why);
 	if (how->srq) {
-		srq = ibv_create_srq(p.s[1].pd, &init);
-		ht_check(srq, "ibv_create_srq: %s", strerror(errno));
-		p.conf.srq[1] = srq;
+		srq = ht_pair_srq(&p, &init);
 	}
 	ht_pair_create(&p);
 	ht_pair_connect(&p);
@@ -58,9 +53,7 @@ static void setup(const struct how *how, enum ibv_qp_type type)
 	ht_mr_get(&to, p.s[1].pd, mem[1].p + FROM, END - FROM, how->kind, HT_ACCESS_ALL);
 	if (type != IBV_QPT_UD)
 		return;
-	ht_ah_attr(&attr, &p.s[0], &p.s[1].dev->gid);
-	ah = ibv_create_ah(p.s[0].pd, &attr);
-	ht_check(ah, "ibv_create_ah: %s", strerror(errno));
+	ah = ht_ah(&p.s[0], &p.s[1].dev->gid);
 }
 
 static void teardown(void)
@@ -90,7 +83,7 @@ static struct ht_wr message(uint64_t id, size_t off, uint32_t len)
 	return (struct ht_wr){
 		.id = id, .op = IBV_WR_SEND, .len = len, .lkey = from.mr->lkey,
 		.addr = ht_iova(&from, mem[0].p + off), .no_sge = !len,
-		.ah = ah, .qpn = p.s[1].qp->qp_num, .qkey = QKEY,
+		.ah = ah, .qpn = p.s[1].qp->qp_num, .qkey = HT_QKEY,
 	};
 }
 
@@ -201,10 +194,10 @@ static void reach_nothing(const void *arg)
 	teardown();
 }
 
-/* Likewise datagrams: 40 bytes of GRH and the payload. */
+/* Likewise datagrams: 40 bytes of HT_GRH and the payload. */
 static void reach_datagram(const void *arg)
 {
-	static const uint32_t lens[] = { 0, 1, 100, 1024 - GRH - 1, 1024 - GRH };
+	static const uint32_t lens[] = { 0, 1, 100, 1024 - HT_GRH - 1, 1024 - HT_GRH };
 	const struct how *how = arg;
 	struct ibv_sge e[2];
 	struct ibv_wc wc;
@@ -221,13 +214,13 @@ static void reach_datagram(const void *arg)
 		w = message(i, 7 + i, lens[i]);
 		ht_do(&p.s[0], &w);
 		ht_want_wc(p.s[1].rcq, &wc, i, IBV_WC_SUCCESS);
-		ht_eq(wc.byte_len, GRH + lens[i]);
-		memcpy(shadow + at, mem[1].p + at, GRH);
-		arrived(at + GRH, 7 + i, lens[i], "a datagram that ends in the region");
+		ht_eq(wc.byte_len, HT_GRH + lens[i]);
+		memcpy(shadow + at, mem[1].p + at, HT_GRH);
+		arrived(at + HT_GRH, 7 + i, lens[i], "a datagram that ends in the region");
 	}
 	/* One more byte: the receiver's own fault, and nothing behind the region. */
 	post(50, e, 2);
-	w = message(50, 0, 1024 - GRH + 1);
+	w = message(50, 0, 1024 - HT_GRH + 1);
 	ht_do(&p.s[0], &w);
 	ht_want_wc(p.s[1].rcq, &wc, 50, IBV_WC_LOC_PROT_ERR);
 	ht_check_bytes(mem[1].p, shadow, END - 1024, "memory before the entry");

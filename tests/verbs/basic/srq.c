@@ -15,18 +15,11 @@ static void setup(const struct ht_conf *conf)
 	struct ibv_srq_init_attr init = { .attr = { .max_wr = WRS, .max_sge = 2 } };
 
 	ht_pair_open(&p, conf);
-	srq = ibv_create_srq(p.s[1].pd, &init);
-	ht_check(srq, "ibv_create_srq: %s", strerror(errno));
+	srq = ht_pair_srq(&p, &init);
 	ht_true(init.attr.max_wr >= WRS && init.attr.max_sge >= 2);
-	p.conf.srq[1] = srq;
 	ht_pair_create(&p);
 	ht_pair_connect(&p);
-	for (int i = 0; i < 2; i++) {
-		buf[i] = aligned_alloc(HT_PAGE, LEN);
-		ht_fill(buf[i], LEN, 100 + i, 0);
-		ht_mr_get(&mr[i], p.s[i].pd, buf[i], LEN,
-			  ht_best_mr(p.s[i].dev), HT_ACCESS_ALL);
-	}
+	ht_buffers(&p, buf, mr, LEN, 100, HT_ACCESS_ALL);
 }
 
 static void teardown(void)

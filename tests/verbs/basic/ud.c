@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Unreliable datagrams. A receive buffer begins with 40 bytes of GRH; with an
+ * Unreliable datagrams. A receive buffer begins with 40 bytes of HT_GRH; with an
  * IPv4 GID the last 20 of them are the IPv4 header of the packet.
  */
 #include <arpa/inet.h>
@@ -10,8 +10,6 @@
 #include "basic.h"
 
 #define LEN	(32 * HT_KIB)
-#define QKEY	0x11111111
-#define GRH	40
 
 static struct ht_pair p;
 static struct ht_mr mr[2];
@@ -27,18 +25,11 @@ static void setup_srq(bool shared)
 
 	ht_pair_open(&p, &conf);
 	if (shared) {
-		srq = ibv_create_srq(p.s[1].pd, &init);
-		ht_check(srq, "ibv_create_srq: %s", strerror(errno));
-		p.conf.srq[1] = srq;
+		srq = ht_pair_srq(&p, &init);
 	}
 	ht_pair_create(&p);
 	ht_pair_connect(&p);
-	for (int i = 0; i < 2; i++) {
-		buf[i] = aligned_alloc(HT_PAGE, LEN);
-		ht_fill(buf[i], LEN, 110 + i, 0);
-		ht_mr_get(&mr[i], p.s[i].pd, buf[i], LEN,
-			  ht_best_mr(p.s[i].dev), IBV_ACCESS_LOCAL_WRITE);
-	}
+	ht_buffers(&p, buf, mr, LEN, 110, IBV_ACCESS_LOCAL_WRITE);
 	ht_ah_attr(&attr, &p.s[0], &p.s[1].dev->gid);
 	attr.grh.traffic_class = 0x20;
 	ah = ibv_create_ah(p.s[0].pd, &attr);
@@ -55,7 +46,7 @@ static struct ht_wr datagram(uint64_t id, size_t off, uint32_t len)
 	return (struct ht_wr){
 		.id = id, .op = IBV_WR_SEND, .len = len, .lkey = mr[0].mr->lkey,
 		.addr = ht_iova(&mr[0], buf[0] + off), .ah = ah,
-		.qpn = p.s[1].qp->qp_num, .qkey = QKEY, .no_sge = !len,
+		.qpn = p.s[1].qp->qp_num, .qkey = HT_QKEY, .no_sge = !len,
 	};
 }
 
@@ -90,8 +81,8 @@ static void check_grh(const uint8_t *grh, uint32_t payload)
 	memcpy(&ip, grh + 20, sizeof(ip));
 	ht_eq(ip.version, 4);
 	ht_eq(ip.ihl, 5);
-	ht_check_bytes(&ip.saddr, a->gid.raw + 12, 4, "source address in the GRH");
-	ht_check_bytes(&ip.daddr, b->gid.raw + 12, 4, "destination address in the GRH");
+	ht_check_bytes(&ip.saddr, a->gid.raw + 12, 4, "source address in the HT_GRH");
+	ht_check_bytes(&ip.daddr, b->gid.raw + 12, 4, "destination address in the HT_GRH");
 	ht_eq(ip.protocol, IPPROTO_UDP);
 	/* The core takes the hop limit from the route. */
 	ht_true(ip.ttl > 0);
@@ -99,7 +90,7 @@ static void check_grh(const uint8_t *grh, uint32_t payload)
 	/* UDP 8, BTH 12, DETH 8, payload padded to 4, ICRC 4 */
 	ht_true(ntohs(ip.tot_len) >= 20 + 8 + 12 + 8 + payload + 4);
 	ht_true(ntohs(ip.tot_len) <= 20 + 8 + 12 + 8 + 4 + (payload + 3) / 4 * 4 + 4);
-	ht_check(checksum(&ip, 20) == 0, "the IPv4 header in the GRH has a wrong checksum");
+	ht_check(checksum(&ip, 20) == 0, "the IPv4 header in the HT_GRH has a wrong checksum");
 }
 
 static void ud_send(const void *arg)
@@ -113,7 +104,7 @@ static void ud_send(const void *arg)
 		uint8_t *at = buf[1] + HT_PAGE - 51;
 
 		ht_fill(buf[1], LEN, 111, 0);
-		ht_recv(&p.s[1], i, &mr[1], at, GRH + sizes[i] + 7);
+		ht_recv(&p.s[1], i, &mr[1], at, HT_GRH + sizes[i] + 7);
 		w = datagram(i, 3, sizes[i]);
 		if (i % 2) {
 			w.op = IBV_WR_SEND_WITH_IMM;
@@ -121,7 +112,7 @@ static void ud_send(const void *arg)
 		}
 		ht_do(&p.s[0], &w);
 		ht_want_wc(p.s[1].rcq, &wc, i, IBV_WC_SUCCESS);
-		ht_eq(wc.byte_len, GRH + sizes[i]);
+		ht_eq(wc.byte_len, HT_GRH + sizes[i]);
 		ht_eq(wc.opcode, IBV_WC_RECV);
 		ht_true(wc.wc_flags & IBV_WC_GRH);
 		ht_eq(wc.src_qp, p.s[0].qp->qp_num);
@@ -130,9 +121,9 @@ static void ud_send(const void *arg)
 		if (i % 2)
 			ht_eq(be32toh(wc.imm_data), 0xfeed0000 + i);
 		check_grh(at, sizes[i]);
-		ht_check_fill(at + GRH, sizes[i], 110, 3, "datagram");
-		ht_check_fill(at + GRH + sizes[i], 200, 111,
-			      at + GRH + sizes[i] - buf[1], "bytes behind it");
+		ht_check_fill(at + HT_GRH, sizes[i], 110, 3, "datagram");
+		ht_check_fill(at + HT_GRH + sizes[i], 200, 111,
+			      at + HT_GRH + sizes[i] - buf[1], "bytes behind it");
 		ht_check_fill(buf[1], at - buf[1], 111, 0, "bytes before it");
 	}
 	teardown();
@@ -156,12 +147,12 @@ static void ud_answer(const void *arg)
 	w = (struct ht_wr){
 		.id = 4, .op = IBV_WR_SEND, .len = 99, .lkey = mr[1].mr->lkey,
 		.addr = ht_iova(&mr[1], buf[1] + 5000), .ah = back,
-		.qpn = wc.src_qp, .qkey = QKEY,
+		.qpn = wc.src_qp, .qkey = HT_QKEY,
 	};
 	ht_do(&p.s[1], &w);
 	ht_want_wc(p.s[0].rcq, &wc, 2, IBV_WC_SUCCESS);
 	ht_eq(wc.src_qp, p.s[1].qp->qp_num);
-	ht_check_fill(buf[0] + 8192 + GRH, 99, 111, 5000, "the answer");
+	ht_check_fill(buf[0] + 8192 + HT_GRH, 99, 111, 5000, "the answer");
 	ht_ok(ibv_destroy_ah(back));
 	teardown();
 }
@@ -176,10 +167,10 @@ static void ud_lost(const void *arg)
 	w = datagram(1, 0, 50);
 	ht_do(&p.s[0], &w);	/* no receive */
 	ht_recv(&p.s[1], 9, &mr[1], buf[1], 1000);
-	w.qkey = QKEY + 1;
+	w.qkey = HT_QKEY + 1;
 	w.id = 2;
 	ht_do(&p.s[0], &w);
-	w.qkey = QKEY;
+	w.qkey = HT_QKEY;
 	w.qpn = 0xabcdef;
 	w.id = 3;
 	ht_do(&p.s[0], &w);
@@ -190,7 +181,7 @@ static void ud_lost(const void *arg)
 	w = datagram(4, 7, 50);
 	ht_do(&p.s[0], &w);
 	ht_want_wc(p.s[1].rcq, &wc, 9, IBV_WC_SUCCESS);
-	ht_check_fill(buf[1] + GRH, 50, 110, 7, "the datagram that was in order");
+	ht_check_fill(buf[1] + HT_GRH, 50, 110, 7, "the datagram that was in order");
 	teardown();
 }
 
@@ -211,7 +202,7 @@ static void ud_inline(const void *arg)
 	memset(small, 0, sizeof(small));
 	ht_want_wc(p.s[0].scq, &wc, 2, IBV_WC_SUCCESS);
 	ht_want_wc(p.s[1].rcq, &wc, 1, IBV_WC_SUCCESS);
-	ht_check_fill(buf[1] + GRH, sizeof(small), 112, 0, "inline datagram");
+	ht_check_fill(buf[1] + HT_GRH, sizeof(small), 112, 0, "inline datagram");
 	teardown();
 }
 
@@ -228,7 +219,7 @@ static void ud_too_long(const void *arg)
 	w = datagram(2, 0, mtu);
 	ht_do(&p.s[0], &w);
 	ht_want_wc(p.s[1].rcq, &wc, 1, IBV_WC_SUCCESS);
-	ht_check_fill(buf[1] + GRH, mtu, 110, 0, "a datagram of a whole MTU");
+	ht_check_fill(buf[1] + HT_GRH, mtu, 110, 0, "a datagram of a whole MTU");
 	ht_recv(&p.s[1], 3, &mr[1], buf[1] + 4 * HT_PAGE, 3 * HT_PAGE);
 	/* IBTA C10-93.1.1: no packet, no error, and the QP goes on. */
 	for (uint32_t n = mtu + 1; n <= LEN - HT_PAGE; n += n) {
@@ -241,7 +232,7 @@ static void ud_too_long(const void *arg)
 	w = datagram(5, 1, mtu);
 	ht_do(&p.s[0], &w);
 	ht_want_wc(p.s[1].rcq, &wc, 3, IBV_WC_SUCCESS);
-	ht_check_fill(buf[1] + 4 * HT_PAGE + GRH, mtu, 110, 1, "the next one that fits");
+	ht_check_fill(buf[1] + 4 * HT_PAGE + HT_GRH, mtu, 110, 1, "the next one that fits");
 	teardown();
 }
 
@@ -283,7 +274,7 @@ static void ud_small_receive(const void *arg)
 	struct ht_wr w;
 
 	setup_srq(*(const bool *)arg);
-	ht_recv(&p.s[1], 1, &mr[1], buf[1], GRH + 10);
+	ht_recv(&p.s[1], 1, &mr[1], buf[1], HT_GRH + 10);
 	w = datagram(2, 0, 11);
 	ht_do(&p.s[0], &w);
 	w = datagram(3, 0, 1000);
@@ -294,11 +285,11 @@ static void ud_small_receive(const void *arg)
 	w = datagram(4, 5, 10);
 	ht_do(&p.s[0], &w);
 	ht_want_wc(p.s[1].rcq, &wc, 1, IBV_WC_SUCCESS);
-	ht_eq(wc.byte_len, GRH + 10);
-	ht_check_fill(buf[1] + GRH, 10, 110, 5, "the datagram that fits");
-	ht_check_fill(buf[1] + GRH + 10, LEN - GRH - 10, 111, GRH + 10, "behind the receive");
+	ht_eq(wc.byte_len, HT_GRH + 10);
+	ht_check_fill(buf[1] + HT_GRH, 10, 110, 5, "the datagram that fits");
+	ht_check_fill(buf[1] + HT_GRH + 10, LEN - HT_GRH - 10, 111, HT_GRH + 10, "behind the receive");
 	/* A request that waits is flushed like the others. */
-	ht_recv(&p.s[1], 6, &mr[1], buf[1], GRH + 10);
+	ht_recv(&p.s[1], 6, &mr[1], buf[1], HT_GRH + 10);
 	w = datagram(7, 0, 11);
 	ht_do(&p.s[0], &w);
 	ht_no_wc(p.s[1].rcq, 20);
@@ -320,12 +311,11 @@ static void ud_packet_kind(const void *arg)
 
 	setup();
 	for (int i = 0; i < p.s[0].dev->port.gid_tbl_len; i++) {
-		static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 		bool ipv4;
 
 		if (ibv_query_gid_ex(p.s[0].dev->ctx, 1, i, &e, 0))
 			continue;
-		ipv4 = !memcmp(e.gid.raw, mapped, sizeof(mapped));
+		ipv4 = ht_gid_is_ipv4(&e.gid);
 		if (kinds & 1 << ipv4)
 			continue;
 		kinds |= 1 << ipv4;
@@ -343,7 +333,7 @@ static void ud_packet_kind(const void *arg)
 		ht_eq(wc.sl, 8 | (ipv4 ? 2 : 1));
 		/* The version in the header says the same. */
 		ht_eq(ipv4 ? buf[1][20] >> 4 : buf[1][0] >> 4, ipv4 ? 4 : 6);
-		ht_check_fill(buf[1] + GRH, 50, 110, 3, "datagram");
+		ht_check_fill(buf[1] + HT_GRH, 50, 110, 3, "datagram");
 		/* And the same by the other interface: every CQ here has both. */
 		cq = (struct ibv_cq_ex *)p.s[1].rcq;
 		ht_recv(&p.s[1], i, &mr[1], buf[1], 1000);
@@ -362,7 +352,7 @@ static void ud_packet_kind(const void *arg)
 static const bool yes = true, no;
 
 static const struct ht_case cases[] = {
-	{ "ud-send", "datagrams of every length arrive with a true GRH", ud_send },
+	{ "ud-send", "datagrams of every length arrive with a true HT_GRH", ud_send },
 	{ "ud-answer", "an address handle made from a completion reaches the sender", ud_answer },
 	{ "ud-lost", "undeliverable datagrams vanish and hurt nobody", ud_lost },
 	{ "ud-inline", "an inline datagram is taken at post time", ud_inline },

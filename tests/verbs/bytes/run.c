@@ -281,9 +281,7 @@ static void setup_side(struct bytes_state *t, int i)
 		ht_require(t->pair.s[i].dev, false, "%s", why);
 	s->s = &t->pair.s[i];
 	ht_mem_get(&s->mem, t->c->mem, 6 * HT_MIB, HT_GIB);
-	s->shadow = mmap(NULL, s->mem.len, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ht_true(s->shadow != MAP_FAILED);
+	s->shadow = ht_map(s->mem.len, PROT_READ | PROT_WRITE);
 	ht_fill(s->shadow, s->mem.len, ht_seed("bytes") + i, 0);
 	memcpy(s->mem.p, s->shadow, s->mem.len);
 	ht_mr_get(&s->mr, s->s->pd, s->mem.p + BYTES_GUARD,

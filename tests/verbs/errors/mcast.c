@@ -10,8 +10,6 @@
 #include "errors.h"
 
 #define LEN	(4 * HT_PAGE)
-#define GRH	40
-#define QKEY	0x11111111
 #define OTHER	4711	/* a user who has nothing yet */
 
 static struct ht_pair p;
@@ -44,28 +42,20 @@ static void setup(void)
 	struct ht_conf conf = { .type = IBV_QPT_UD };
 
 	ht_pair_get(&p, &conf);
-	for (int i = 0; i < 2; i++) {
-		buf[i] = aligned_alloc(HT_PAGE, LEN);
-		ht_fill(buf[i], LEN, 430 + i, 0);
-		ht_mr_get(&mr[i], p.s[i].pd, buf[i], LEN, ht_best_mr(p.s[i].dev),
-			  IBV_ACCESS_LOCAL_WRITE);
-	}
+	ht_buffers(&p, buf, mr, LEN, 430, IBV_ACCESS_LOCAL_WRITE);
 }
 
 static void send_to(int n, size_t off, uint32_t len)
 {
 	union ibv_gid g = group(n);
-	struct ibv_ah_attr attr;
 	struct ibv_ah *ah;
 	struct ht_wr w;
 
-	ht_ah_attr(&attr, &p.s[0], &g);
-	ah = ibv_create_ah(p.s[0].pd, &attr);
-	ht_check(ah, "ibv_create_ah: %s", strerror(errno));
+	ah = ht_ah(&p.s[0], &g);
 	w = (struct ht_wr){
 		.id = n, .op = IBV_WR_SEND, .len = len, .lkey = mr[0].mr->lkey,
 		.addr = ht_iova(&mr[0], buf[0] + off), .ah = ah, .qpn = 0xffffff,
-		.qkey = QKEY,
+		.qkey = HT_QKEY,
 	};
 	ht_do(&p.s[0], &w);
 	ht_ok(ibv_destroy_ah(ah));
@@ -99,8 +89,8 @@ static void mcast_members(const void *arg)
 		ht_eq(wc.status, IBV_WC_SUCCESS);
 		ht_true(wc.wr_id < 2);
 		seen |= 1 << wc.wr_id;
-		ht_eq(wc.byte_len, GRH + 500);
-		ht_check_fill(buf[1] + wc.wr_id * 1024 + GRH, 500, 430, 3, "datagram");
+		ht_eq(wc.byte_len, HT_GRH + 500);
+		ht_check_fill(buf[1] + wc.wr_id * 1024 + HT_GRH, 500, 430, 3, "datagram");
 	}
 	ht_eq(seen, 3);
 	ht_no_wc(p.s[1].rcq, 20);
@@ -113,7 +103,7 @@ static void mcast_members(const void *arg)
 		ht_recv(&s[i], 10 + i, &mr[1], buf[1] + i * 1024, 1024);
 	send_to(1, 5, 400);
 	ht_want_wc(p.s[1].rcq, &wc, 10, IBV_WC_SUCCESS);
-	ht_check_fill(buf[1] + GRH, 400, 430, 5, "datagram to who stayed");
+	ht_check_fill(buf[1] + HT_GRH, 400, 430, 5, "datagram to who stayed");
 	ht_no_wc(p.s[1].rcq, 20);
 	ht_ok(detach(&s[0], 1));
 	ht_ok(detach(&s[2], 2));
@@ -133,7 +123,7 @@ static void other_user(void *arg)
 	ht_recv(&p.s[1], 1, &mr[1], buf[1], 1024);
 	send_to(0, 7, 100);
 	ht_want_wc(p.s[1].rcq, &wc, 1, IBV_WC_SUCCESS);
-	ht_check_fill(buf[1] + GRH, 100, 430, 7, "a datagram to a crowded group");
+	ht_check_fill(buf[1] + HT_GRH, 100, 430, 7, "a datagram to a crowded group");
 }
 
 /* Become OTHER; what is forked stays root, and maps the namespace when it is asked. */

@@ -61,8 +61,7 @@ static uint8_t *trouble(enum trouble what, size_t *len)
 		ht_true(p != MAP_FAILED);
 		return p + HT_PAGE;
 	default:
-		p = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		ht_true(p != MAP_FAILED);
+		p = ht_map(LEN, PROT_READ | PROT_WRITE);
 		memset(p, 0x5a, LEN);
 		if (what == PROT_NO)
 			ht_sys(mprotect(p, LEN, PROT_NONE));
@@ -231,7 +230,7 @@ static void memory_zero_page(const void *arg)
 	if (r.a->dev->is_hodp)
 		need_odp();
 	ht_mem_get(&m, HT_ANON, LEN, 0);
-	other = mmap(NULL, LEN, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	other = ht_map(LEN, PROT_READ);
 	for (size_t i = 0; i < LEN; i += HT_PAGE)
 		sum += m.p[i] + other[i];	/* read faults: the zero page */
 	ht_mr_get(&mr, r.b->pd, m.p, LEN, ht_best_mr(r.b->dev), HT_ACCESS_ALL);

@@ -166,9 +166,7 @@ static void register_large(const void *arg)
 	setup();
 	odp_only();
 	for (size_t gib = 1; gib <= 1024; gib *= 4) {
-		p = mmap(NULL, gib * HT_GIB, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		ht_check(p != MAP_FAILED, "mmap of %zu GiB: %s", gib, strerror(errno));
+		p = ht_map(gib * HT_GIB, PROT_READ | PROT_WRITE);
 		if (ht_mr_try(&mr, pd, p, gib * HT_GIB, HT_ODP, HT_ACCESS_ALL))
 			ht_require(&dev, false, "an ODP region of %zu GiB: %s", gib,
 				   strerror(errno));
@@ -192,17 +190,13 @@ static void register_large_pinned(const void *arg)
 	if (!dev.is_hodp)
 		ht_skip("tried on hmm_odp only");
 	for (size_t i = 0; i < HT_LEN(gib); i++) {
-		p = mmap(NULL, gib[i] * HT_GIB, PROT_READ,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		ht_check(p != MAP_FAILED, "mmap of %zu GiB: %s", gib[i], strerror(errno));
+		p = ht_map(gib[i] * HT_GIB, PROT_READ);
 		ht_sys(madvise(p, gib[i] * HT_GIB, MADV_HUGEPAGE));
 		refused(p, gib[i] * HT_GIB, IBV_ACCESS_REMOTE_READ, ENOMEM, "a pinned region");
 		ht_sys(munmap(p, gib[i] * HT_GIB));
 	}
 	/* From any place in a page. */
-	p = mmap(NULL, 1024 * HT_GIB + HT_PAGE, PROT_READ,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	ht_check(p != MAP_FAILED, "mmap: %s", strerror(errno));
+	p = ht_map(1024 * HT_GIB + HT_PAGE, PROT_READ);
 	refused(p + HT_PAGE - 1, 1024 * HT_GIB, IBV_ACCESS_REMOTE_READ, ENOMEM,
 		"a pinned region from the end of a page");
 }

@@ -9,7 +9,6 @@
 
 #define LEN	(2 * HT_PAGE)
 #define MAGIC	0x5ca1ab1e0ddba11ULL
-#define QKEY	0x11111111
 
 enum kind { WRITE, READ, ATOMIC, SEND, SEND_IMM, LOCAL_INV, DATAGRAM };
 
@@ -49,7 +48,6 @@ static struct ibv_ah *ah;
 static void setup(enum ibv_qp_type type)
 {
 	struct ht_conf conf = { .depth = 16, .type = type };
-	struct ibv_ah_attr attr;
 
 	ht_pair_open(&p, &conf);
 	if (!p.s[0].dev->is_hodp)
@@ -67,9 +65,7 @@ static void setup(enum ibv_qp_type type)
 		ht_mem_get(&mem[i], HT_ANON, LEN, 0);
 		ht_mr_get(&mr[i], p.s[i].pd, mem[i].p, LEN, HT_ODP, HT_ACCESS_ALL);
 	}
-	ht_ah_attr(&attr, &p.s[0], &p.s[1].dev->gid);
-	ah = ibv_create_ah(p.s[0].pd, &attr);
-	ht_true(ah != NULL);
+	ah = ht_ah(&p.s[0], &p.s[1].dev->gid);
 }
 
 static void anew(void)
@@ -101,7 +97,7 @@ static void post_good(enum kind kind)
 	struct ht_wr w = {
 		.id = MAGIC, .op = ops[kind], .len = 8, .lkey = mr[0].mr->lkey,
 		.addr = ht_iova(&mr[0], mem[0].p), .raddr = ht_iova(&mr[1], mem[1].p),
-		.rkey = mr[1].mr->rkey, .add = 5, .qkey = QKEY, .qpn = p.s[1].qp->qp_num,
+		.rkey = mr[1].mr->rkey, .add = 5, .qkey = HT_QKEY, .qpn = p.s[1].qp->qp_num,
 		.ah = kind == DATAGRAM ? ah : NULL, .no_sge = kind == LOCAL_INV,
 	};
 

@@ -4,7 +4,6 @@
  * writes; whoever writes gets a copy, and the region must follow the parent's.
  */
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 

@@ -47,9 +47,8 @@ static void become(uid_t uid)
 
 static uint8_t *map(size_t len)
 {
-	uint8_t *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *p = ht_map(len, PROT_READ | PROT_WRITE);
 
-	ht_true(p != MAP_FAILED);
 	ht_sys(madvise(p, len, MADV_NOHUGEPAGE));
 	return p;
 }
@@ -440,7 +439,7 @@ static long charged(const char *name)
 	return bytes;
 }
 
-enum { RECEIVERS = 16, EACH = 128, LOAD = 4000, QKEY = 0x11111111 };
+enum { RECEIVERS = 16, EACH = 128, LOAD = 4000 };
 
 /* Told by the receiver through shared memory. */
 static struct letter {
@@ -463,7 +462,7 @@ static void receiver(void *arg)
 	for (int i = 0; i < RECEIVERS; i++) {
 		ht_side_clone(&s, &h.s, &ud);
 		ht_connect(&s, &ud, &nobody);
-		ht_recv(&s, i, &h.bad, h.q + i * 2 * HT_PAGE, LOAD + 40);
+		ht_recv(&s, i, &h.bad, h.q + i * 2 * HT_PAGE, LOAD + HT_GRH);
 		letter->qpn[i] = s.qp->qp_num;
 	}
 	stay();
@@ -475,7 +474,6 @@ static void sender(void *arg)
 	static const struct ht_conf ud = { .type = IBV_QPT_UD, .depth = EACH };
 	static struct ibv_send_wr wr[EACH];
 	struct ibv_send_wr *bad;
-	struct ibv_ah_attr attr;
 	static struct herd h;
 	struct ht_addr nobody;
 	struct ibv_sge sge;
@@ -488,9 +486,7 @@ static void sender(void *arg)
 	memset(&nobody, 0, sizeof(nobody));
 	ht_side_clone(&s, &h.s, &ud);
 	ht_connect(&s, &ud, &nobody);
-	ht_ah_attr(&attr, &s, &letter->gid);
-	ah = ibv_create_ah(s.pd, &attr);
-	ht_true(ah);
+	ah = ht_ah(&s, &letter->gid);
 	memset(h.p, 1, h.len);
 	sge = (struct ibv_sge){ ht_iova(&h.good, h.p), LOAD, h.good.mr->lkey };
 	atomic_fetch_add(&board->ready, 1);
@@ -501,7 +497,7 @@ static void sender(void *arg)
 				.wr_id = n, .opcode = IBV_WR_SEND, .sg_list = &sge, .num_sge = 1,
 				.send_flags = n == EACH - 1 ? IBV_SEND_SIGNALED : 0,
 				.next = n == EACH - 1 ? NULL : &wr[n + 1],
-				.wr.ud = { .ah = ah, .remote_qpn = letter->qpn[i], .remote_qkey = QKEY },
+				.wr.ud = { .ah = ah, .remote_qpn = letter->qpn[i], .remote_qkey = HT_QKEY },
 			};
 		ht_ok(ibv_post_send(s.qp, wr, &bad));
 		ht_want_wc(s.scq, &wc, EACH - 1, IBV_WC_SUCCESS);
@@ -516,9 +512,7 @@ static void bounds_datagrams(const void *arg)
 	pid_t pid[2];
 
 	ledger_open();
-	letter = mmap(NULL, sizeof(*letter), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ht_true(letter != MAP_FAILED);
+	letter = ht_map_shared(sizeof(*letter));
 	pid[0] = ht_fork(receiver, NULL);
 	ht_wait_until(atomic_load(&board->ready) == 1, "the receiver");
 	pid[1] = ht_fork(sender, NULL);

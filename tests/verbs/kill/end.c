@@ -12,8 +12,7 @@ void end_open(struct end *e)
 	e->s.dev = &e->dev;
 	e->s.pd = ibv_alloc_pd(e->dev.ctx);
 	ht_true(e->s.pd != NULL);
-	e->p = mmap(NULL, END_LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ht_true(e->p != MAP_FAILED);
+	e->p = ht_map(END_LEN, PROT_READ | PROT_WRITE);
 }
 
 static void say(int fd, void *mine, void *other, size_t len)

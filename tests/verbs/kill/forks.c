@@ -2,7 +2,6 @@
 /* fork and exec with an open device. */
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 

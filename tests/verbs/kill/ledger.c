@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* What the kernel holds for processes, before and after. */
-#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "kill.h"
@@ -26,9 +25,7 @@ static void ask(char *text, size_t size)
 void ledger_open(void)
 {
 	ask(before, sizeof(before));
-	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		     -1, 0);
-	ht_true(board != MAP_FAILED);
+	board = ht_map_shared(sizeof(*board));
 }
 
 void ledger_close(const char *when)

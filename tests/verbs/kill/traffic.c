@@ -34,8 +34,7 @@ static void *objects(void *arg)
 
 	for (;;) {
 		struct ht_side x = e->s;
-		uint8_t *p = mmap(NULL, 64 * HT_PAGE, PROT_READ | PROT_WRITE,
-				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		uint8_t *p = ht_map(64 * HT_PAGE, PROT_READ | PROT_WRITE);
 
 		ht_mr_get(&mr, e->s.pd, p, 64 * HT_PAGE, HT_ODP, HT_ACCESS_ALL);
 		ht_side_create(&x, NULL, 0);

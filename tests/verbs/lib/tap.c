@@ -18,23 +18,13 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "hodp_test.h"
 
 enum { EXIT_FAILED = 1, EXIT_SKIPPED = 4 };
-
-struct ht_opt ht_opt = {
-	.dev = "hodp0",
-	.gid = -1,
-	.seed = 0x68f0d7a1,
-	.scale = 1,
-	.patience = 1,
-};
 
 /* Written by the child that runs a case, read by the parent. */
 struct shared {
@@ -103,12 +93,7 @@ void ht_init(int argc, char **argv)
 		usage(argv[0], 2);
 	if (!ht_opt.peer)
 		ht_opt.peer = ht_opt.dev;
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED) {
-		perror("mmap");
-		exit(2);
-	}
+	shared = ht_map_shared(sizeof(*shared));
 }
 
 void ht_add(const struct ht_case *c)
@@ -195,39 +180,6 @@ void ht_fail_at(const char *file, int line, const char *fmt, ...)
 	_exit(EXIT_FAILED);
 }
 
-/* --- time ------------------------------------------------------------------ */
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-uint64_t ht_deadline(unsigned int ms)
-{
-	return now_ns() + (uint64_t)(ms * ht_opt.patience * 1e6);
-}
-
-bool ht_over(uint64_t deadline)
-{
-	return now_ns() > deadline;
-}
-
-void ht_yield(void)
-{
-	sched_yield();
-}
-
-void ht_sleep_ms(unsigned int ms)
-{
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
-
-	while (nanosleep(&ts, &ts) && errno == EINTR)
-		;
-}
-
 /* --- processes --------------------------------------------------------------- */
 
 pid_t ht_fork(void (*fn)(void *), void *arg)
@@ -266,7 +218,7 @@ void ht_join(pid_t pid)
 
 static bool wait_pidfd(int fd, double seconds)
 {
-	uint64_t deadline = now_ns() + (uint64_t)(seconds * 1e9);
+	uint64_t deadline = ht_now() + (uint64_t)(seconds * 1e9);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
 	while (!ht_over(deadline)) {
@@ -365,7 +317,7 @@ int ht_run(void)
 	}
 	for (size_t i = 0; i < num_cases; i++) {
 		const struct ht_case *c = &cases[i];
-		uint64_t begin = now_ns();
+		uint64_t begin = ht_now();
 		pid_t pid;
 
 		memset(shared, 0, sizeof(*shared));
@@ -383,8 +335,8 @@ int ht_run(void)
 			printf("Bail out! %s hangs in the kernel\n", c->name);
 			return 1;
 		}
-		if (now_ns() - begin > 3000000000ULL)
-			ht_note("%s took %.1f s", c->name, (now_ns() - begin) / 1e9);
+		if (ht_now() - begin > 3000000000ULL)
+			ht_note("%s took %.1f s", c->name, (ht_now() - begin) / 1e9);
 		say_end(c, status, late, i + 1, &failed, &skipped);
 	}
 	ht_note("%zu cases, %d failed, %d skipped", num_cases, failed, skipped);

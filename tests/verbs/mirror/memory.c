@@ -6,14 +6,6 @@
 
 static struct ht_rig r;
 
-static void *reserve(size_t len, int prot)
-{
-	void *p = mmap(NULL, len, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	ht_check(p != MAP_FAILED, "mmap of %zu GiB: %s", len / HT_GIB, strerror(errno));
-	return p;
-}
-
 #define PIECE	(2 * HT_GIB)
 #define PIECES	256
 
@@ -41,9 +33,9 @@ static void holes(const void *arg)
 		ht_require(r.b->dev, false, "no implicit ODP");
 	ht_mr_get(&all, r.b->pd, NULL, 0, HT_ODP_IMPLICIT, HT_ACCESS_ALL);
 	ht_cgroup_enter();
-	p[0] = reserve(len, PROT_READ | PROT_WRITE);
-	p[1] = reserve(len, PROT_NONE);
-	p[2] = reserve(len, PROT_READ);
+	p[0] = ht_map(len, PROT_READ | PROT_WRITE);
+	p[1] = ht_map(len, PROT_NONE);
+	p[2] = ht_map(len, PROT_READ);
 	/* One page in the middle of nowhere, which the advice is to find. */
 	page = p[2] + len / 2 + HT_GIB / 2;
 	ht_true(mmap(page, HT_PAGE, PROT_READ | PROT_WRITE,
@@ -79,7 +71,7 @@ static void charged(const void *arg)
 	ht_rig_get(&r, NULL, HT_PAGE);
 	if (ht_mr_missing(r.b->dev, HT_ODP))
 		ht_require(r.b->dev, false, "no ODP");
-	p = reserve(chunks * HT_HUGE, PROT_READ | PROT_WRITE);
+	p = ht_map(chunks * HT_HUGE, PROT_READ | PROT_WRITE);
 	/* Small pages: a huge one needs no table. */
 	ht_sys(madvise(p, chunks * HT_HUGE, MADV_NOHUGEPAGE));
 	ht_mr_get(&mr, r.b->pd, p, chunks * HT_HUGE, HT_ODP, HT_ACCESS_ALL);

@@ -22,14 +22,6 @@
 
 static struct mirror_rig m;
 
-static uint64_t now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
 static void sleep_ns(uint64_t ns)
 {
 	struct timespec ts = { ns / 1000000000, ns % 1000000000 };
@@ -94,11 +86,11 @@ static void race_fault(const void *arg)
 		uint64_t start;
 
 		mirror_show(&m, from);
-		start = now();
+		start = ht_now();
 		post(IBV_WR_RDMA_READ, 2 * round);
 		if (round < 8) {
 			wait_wc(2 * round);
-			most = HT_MAX(most, now() - start);
+			most = HT_MAX(most, ht_now() - start);
 			continue;
 		}
 		sleep_ns(most * (round - 8) / rounds);
@@ -165,11 +157,11 @@ static void race_copy(const void *arg)
 		/* Each round's bytes differ from those before in every place. */
 		memset(m.rig.p[0], round & 0xff, MIRROR_LEN);
 		atomic_store(&turn, round);
-		start = now();
+		start = ht_now();
 		sem_post(&go);
 		if (round < 8) {
 			ht_sys(sem_wait(&done));
-			most = HT_MAX(most, now() - start);
+			most = HT_MAX(most, ht_now() - start);
 			continue;
 		}
 		sleep_ns(most * (round - 8) / rounds);

@@ -297,8 +297,7 @@ static void answer(const void *arg)
 	if (access("/sys/module/hmm_odp/refcnt", R_OK))
 		ht_skip("the module is not there");
 	make_device();
-	pages = mmap(NULL, 2 * HT_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ht_true(pages != MAP_FAILED);
+	pages = ht_map(2 * HT_PAGE, PROT_READ | PROT_WRITE);
 	ht_sys(mprotect(pages + HT_PAGE, HT_PAGE, PROT_READ));
 	ht_join(ht_fork(spoil_all, NULL));
 	drop_device();

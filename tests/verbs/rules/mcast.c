@@ -3,8 +3,6 @@
 #include "rules.h"
 
 #define LEN	(64 * HT_KIB)
-#define QKEY	0x11111111
-#define GRH	40
 #define QPS	4
 #define ROOM	512	/* of a receive */
 
@@ -40,7 +38,6 @@ static void setup(void)
 static void sent(int to, unsigned int who, const char *when)
 {
 	static int round;
-	struct ibv_ah_attr attr;
 	uint8_t *from = buf + LEN - ROOM;
 	struct ibv_ah *ah;
 	struct ibv_wc wc;
@@ -52,12 +49,10 @@ static void sent(int to, unsigned int who, const char *when)
 			ht_recv(&s[i], round * 10 + k, &mr, buf + (2 * i + k) * ROOM, ROOM);
 	memset(buf, 0, 2 * QPS * ROOM);
 	ht_fill(from, 300, round, 0);
-	ht_ah_attr(&attr, &s[0], &group[to]);
-	ah = ibv_create_ah(s[0].pd, &attr);
-	ht_check(ah, "ibv_create_ah of a group: %s", strerror(errno));
+	ah = ht_ah(&s[0], &group[to]);
 	w = (struct ht_wr){
 		.id = round, .op = IBV_WR_SEND, .len = 300, .lkey = mr.mr->lkey,
-		.addr = ht_iova(&mr, from), .ah = ah, .qpn = 0xffffff, .qkey = QKEY,
+		.addr = ht_iova(&mr, from), .ah = ah, .qpn = 0xffffff, .qkey = HT_QKEY,
 	};
 	ht_do(&s[0], &w);
 	for (int i = 0; i < QPS; i++) {
@@ -65,9 +60,9 @@ static void sent(int to, unsigned int who, const char *when)
 
 		if (who & 1 << i) {
 			ht_want_wc(s[i].rcq, &wc, round * 10, IBV_WC_SUCCESS);
-			ht_eq(wc.byte_len, GRH + 300);
+			ht_eq(wc.byte_len, HT_GRH + 300);
 			ht_eq(wc.src_qp, s[0].qp->qp_num);
-			ht_check_fill(at + GRH, 300, round, 0, when);
+			ht_check_fill(at + HT_GRH, 300, round, 0, when);
 			at += ROOM;
 		}
 		ht_no_wc(s[i].rcq, 5);

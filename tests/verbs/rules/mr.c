@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Regions that change, and regions that go while they are used. */
 #include <pthread.h>
-#include <sys/mman.h>
 
 #include "rules.h"
 

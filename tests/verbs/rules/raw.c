@@ -342,10 +342,8 @@ static void raw_srq_index(const void *arg)
 	if (!pair.s[1].dev->is_hodp)
 		ht_skip("the layout of this device's rings is another");
 	raw_mark();
-	srq = ibv_create_srq(pair.s[1].pd, &init);
-	ht_check(srq, "ibv_create_srq: %s", strerror(errno));
+	srq = ht_pair_srq(&pair, &init);
 	ht_eq(raw_new(&ring, 1), 1);
-	pair.conf.srq[1] = srq;
 	ht_pair_create(&pair);
 	ht_pair_connect(&pair);
 	for (int i = 0; i < 3; i++) {
@@ -374,7 +372,6 @@ static void raw_sqe(const void *arg)
 	enum { BEFORE = 20, AFTER = 20, BYTES = 100 };
 	struct ht_conf conf = { .type = IBV_QPT_UD, .sge = SGES };
 	struct hodp_send_wqe wqe;
-	struct ibv_ah_attr attr;
 	struct hodp_sge sge;
 	struct ibv_wc wc;
 	struct ht_wr w;
@@ -382,14 +379,12 @@ static void raw_sqe(const void *arg)
 	raw_pair_get(&p, &conf, LEN);
 	ht_fill(p.r.p[0], LEN, 400, 0);
 	for (int n = 0; n <= AFTER; n++)
-		ht_recv(p.r.b, n, &p.r.mr[1], p.r.p[1] + n * 200, 40 + BYTES);
-	ht_ah_attr(&attr, p.r.a, &p.r.b->dev->gid);
+		ht_recv(p.r.b, n, &p.r.mr[1], p.r.p[1] + n * 200, HT_GRH + BYTES);
 	w = (struct ht_wr){
 		.id = 1, .op = IBV_WR_SEND, .len = BYTES, .lkey = p.r.mr[0].mr->lkey,
 		.addr = ht_iova(&p.r.mr[0], p.r.p[0]), .qpn = p.r.b->qp->qp_num,
-		.qkey = 0x11111111, .ah = ibv_create_ah(p.r.a->pd, &attr),
+		.qkey = HT_QKEY, .ah = ht_ah(p.r.a, &p.r.b->dev->gid),
 	};
-	ht_true(w.ah != NULL);
 	/* The library's entry is the pattern of ours. */
 	ht_do(p.r.a, &w);
 	ht_want_wc(p.r.b->rcq, &wc, 0, IBV_WC_SUCCESS);
@@ -413,7 +408,7 @@ static void raw_sqe(const void *arg)
 	for (int n = 0; n < AFTER; n++) {
 		ht_want_wc(p.r.a->scq, &wc, BEFORE + n, IBV_WC_SUCCESS);
 		ht_want_wc(p.r.b->rcq, &wc, n + 1, IBV_WC_SUCCESS);
-		ht_check_fill(p.r.p[1] + (n + 1) * 200 + 40, BYTES, 400, BEFORE + n,
+		ht_check_fill(p.r.p[1] + (n + 1) * 200 + HT_GRH, BYTES, 400, BEFORE + n,
 			      "a datagram after SQE");
 	}
 	ht_no_wc(p.r.b->rcq, 20);

@@ -49,8 +49,7 @@ static void retry_rnr_each(const void *arg)
 
 	/* Beside an SRQ the timer alone ends a wait: each receive is late. */
 	ht_pair_open(&p, &conf);
-	p.conf.srq[1] = ibv_create_srq(p.s[1].pd, &init);
-	ht_true(p.conf.srq[1] != NULL);
+	ht_pair_srq(&p, &init);
 	ht_pair_create(&p);
 	ht_pair_connect(&p);
 	/* A worker that is late meets the receive: then there is no wait to see. */

@@ -22,8 +22,7 @@ static void srq_taken(const void *arg)
 	int ufd;
 
 	ht_pair_open(&p, &conf);
-	p.conf.srq[1] = ibv_create_srq(p.s[1].pd, &init);
-	ht_true(p.conf.srq[1] != NULL);
+	ht_pair_srq(&p, &init);
 	ht_pair_create(&p);
 	ht_pair_connect(&p);
 	ht_mem_get(&mem, HT_ANON, LEN, 0);

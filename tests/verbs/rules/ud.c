@@ -6,8 +6,6 @@
 #include "rules.h"
 
 #define LEN	(32 * HT_KIB)
-#define QKEY	0x11111111
-#define GRH	40
 
 static struct ht_pair p;
 static struct ht_mr mr[2];
@@ -18,23 +16,15 @@ static void setup(void)
 	struct ht_conf conf = { .type = IBV_QPT_UD };
 
 	ht_pair_get(&p, &conf);
-	for (int i = 0; i < 2; i++) {
-		buf[i] = aligned_alloc(HT_PAGE, LEN);
-		ht_fill(buf[i], LEN, 420 + i, 0);
-		ht_mr_get(&mr[i], p.s[i].pd, buf[i], LEN, ht_best_mr(p.s[i].dev),
-			  IBV_ACCESS_LOCAL_WRITE);
-	}
+	ht_buffers(&p, buf, mr, LEN, 420, IBV_ACCESS_LOCAL_WRITE);
 }
 
 static struct ibv_ah *new_ah(struct ibv_pd *pd)
 {
-	struct ibv_ah_attr attr;
-	struct ibv_ah *ah;
+	struct ht_side s = p.s[0];
 
-	ht_ah_attr(&attr, &p.s[0], &p.s[1].dev->gid);
-	ah = ibv_create_ah(pd, &attr);
-	ht_check(ah, "ibv_create_ah: %s", strerror(errno));
-	return ah;
+	s.pd = pd;
+	return ht_ah(&s, &p.s[1].dev->gid);
 }
 
 static struct ht_wr datagram(struct ibv_ah *ah, uint64_t id, uint32_t len)
@@ -42,7 +32,7 @@ static struct ht_wr datagram(struct ibv_ah *ah, uint64_t id, uint32_t len)
 	return (struct ht_wr){
 		.id = id, .op = IBV_WR_SEND, .len = len, .lkey = mr[0].mr->lkey,
 		.addr = ht_iova(&mr[0], buf[0]), .ah = ah,
-		.qpn = p.s[1].qp->qp_num, .qkey = QKEY,
+		.qpn = p.s[1].qp->qp_num, .qkey = HT_QKEY,
 	};
 }
 
@@ -66,7 +56,7 @@ static void ud_ah_other_pd(const void *arg)
 	w = datagram(new_ah(p.s[0].pd), 4, 100);
 	ht_do(&p.s[0], &w);
 	ht_want_wc(p.s[1].rcq, &wc, 3, IBV_WC_SUCCESS);
-	ht_check_fill(buf[1] + GRH, 100, 420, 0, "the datagram that was in order");
+	ht_check_fill(buf[1] + HT_GRH, 100, 420, 0, "the datagram that was in order");
 }
 
 /* Numbers are given out in turn, and one that was given back leads nowhere. */
@@ -158,8 +148,8 @@ static void check_v6(const uint8_t *grh, const union ibv_gid *gid, uint32_t payl
 	ht_eq(grh[6], IPPROTO_UDP);
 	/* The core takes the hop limit from the route. */
 	ht_true(grh[7] > 0);
-	ht_check_bytes(grh + 8, gid[0].raw, 16, "source address in the GRH");
-	ht_check_bytes(grh + 24, gid[1].raw, 16, "destination address in the GRH");
+	ht_check_bytes(grh + 8, gid[0].raw, 16, "source address in the HT_GRH");
+	ht_check_bytes(grh + 24, gid[1].raw, 16, "destination address in the HT_GRH");
 }
 
 static void ud_grh_v6(const void *arg)
@@ -182,13 +172,13 @@ static void ud_grh_v6(const void *arg)
 	ah = ibv_create_ah(p.s[0].pd, &attr);
 	ht_check(ah, "ibv_create_ah: %s", strerror(errno));
 	for (size_t i = 0; i < HT_LEN(sizes); i++) {
-		ht_recv(&p.s[1], i, &mr[1], buf[1], GRH + sizes[i]);
+		ht_recv(&p.s[1], i, &mr[1], buf[1], HT_GRH + sizes[i]);
 		w = datagram(ah, 10 + i, sizes[i]);
 		ht_do(&p.s[0], &w);
 		ht_want_wc(p.s[1].rcq, &wc, i, IBV_WC_SUCCESS);
 		ht_true(wc.wc_flags & IBV_WC_GRH);
 		check_v6(buf[1], gid, sizes[i]);
-		ht_check_fill(buf[1] + GRH, sizes[i], 420, 0, "datagram");
+		ht_check_fill(buf[1] + HT_GRH, sizes[i], 420, 0, "datagram");
 	}
 }
 
@@ -201,19 +191,19 @@ static void ud_controlled_qkey(const void *arg)
 	setup();
 	ht_recv(&p.s[1], 1, &mr[1], buf[1], 200);
 	w = datagram(new_ah(p.s[0].pd), 2, 60);
-	w.qkey = QKEY ^ 1;
+	w.qkey = HT_QKEY ^ 1;
 	ht_do(&p.s[0], &w);
 	ht_no_wc(p.s[1].rcq, 10);
 	w.qkey = 0x80000000;
 	ht_do(&p.s[0], &w);
 	ht_want_wc(p.s[1].rcq, &wc, 1, IBV_WC_SUCCESS);
-	ht_check_fill(buf[1] + GRH, 60, 420, 0, "datagram with the sender's own Q_Key");
+	ht_check_fill(buf[1] + HT_GRH, 60, 420, 0, "datagram with the sender's own Q_Key");
 }
 
 static const struct ht_case cases[] = {
 	{ "ud-ah-other-pd", "an address handle is good in its own PD only", ud_ah_other_pd },
 	{ "ud-ah-numbers", "a stale address handle leads nowhere", ud_ah_numbers },
-	{ "ud-grh-v6", "the GRH of an IPv6 datagram is true in every field", ud_grh_v6 },
+	{ "ud-grh-v6", "the HT_GRH of an IPv6 datagram is true in every field", ud_grh_v6 },
 	{ "ud-controlled-qkey", "a controlled Q_Key stands for the QP's own", ud_controlled_qkey },
 };
 

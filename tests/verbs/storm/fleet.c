@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Lanes, their memory and the threads that drive them. */
-#include <time.h>
 
 #include "storm.h"
 

@@ -28,11 +28,8 @@ static int ufd;
 /* @pages pages that nobody delivers. */
 static uint8_t *hopeless(size_t pages)
 {
-	uint8_t *p;
+	uint8_t *p = ht_map(pages * HT_PAGE, PROT_READ | PROT_WRITE);
 
-	p = mmap(NULL, pages * HT_PAGE, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ht_true(p != MAP_FAILED);
 	ufd = ht_uffd_missing(p, pages * HT_PAGE);
 	return p;
 }
@@ -55,8 +52,7 @@ static void stick(struct stuck *s, uint8_t *q, enum role role)
 
 	s->role = role;
 	s->q = q;
-	s->p = mmap(NULL, HT_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ht_true(s->p != MAP_FAILED);
+	s->p = ht_map(HT_PAGE, PROT_READ | PROT_WRITE);
 	ht_fill(s->p, HT_PAGE, 900 + role, 0);
 	ht_pair_get(&s->pair, &conf);
 	for (int i = 0; i < 2; i++)
@@ -196,10 +192,9 @@ static void stall_many(const void *arg)
  */
 static void stall_datagrams(const void *arg)
 {
-	enum { QKEY = 0x11111111, LEN = 1000 };
+	enum { LEN = 1000 };
 	struct ht_conf conf = { .type = IBV_QPT_UD, .depth = 8 };
 	uint8_t *q = hopeless(1);
-	struct ibv_ah_attr attr;
 	static struct ht_rig r;
 	struct ibv_ah *ah;
 	struct ibv_sge sge;
@@ -210,23 +205,21 @@ static void stall_datagrams(const void *arg)
 	ht_fill(r.p[0], r.len, 960, 0);
 	ht_fill(r.p[1], r.len, 961, 0);
 	ht_mr_get(&bad, r.b->pd, q, HT_PAGE, HT_ODP, HT_ACCESS_ALL);
-	ht_ah_attr(&attr, r.a, &r.b->dev->gid);
-	ah = ibv_create_ah(r.a->pd, &attr);
-	ht_true(ah);
+	ah = ht_ah(r.a, &r.b->dev->gid);
 	/* The last one would be delivered at once, were it not for the state. */
 	sge = (struct ibv_sge){ ht_iova(&r.mr[1], r.p[1]), r.len, r.mr[1].mr->lkey };
 	ht_ok(ibv_advise_mr(r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
 			    IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1));
-	ht_recv(r.b, 0, &bad, q + 8, LEN + 40);
+	ht_recv(r.b, 0, &bad, q + 8, LEN + HT_GRH);
 	bad.mr->lkey ^= 0xffff00;
-	ht_recv(r.b, 1, &bad, q, LEN + 40);
+	ht_recv(r.b, 1, &bad, q, LEN + HT_GRH);
 	bad.mr->lkey ^= 0xffff00;
-	ht_recv(r.b, 2, &r.mr[1], r.p[1] + 8, LEN + 40);
+	ht_recv(r.b, 2, &r.mr[1], r.p[1] + 8, LEN + HT_GRH);
 	for (int i = 0; i < 3; i++) {
 		struct ht_wr w = {
 			.id = i, .op = IBV_WR_SEND, .len = LEN, .lkey = r.mr[0].mr->lkey,
 			.addr = ht_iova(&r.mr[0], r.p[0] + i), .ah = ah,
-			.qpn = r.b->qp->qp_num, .qkey = QKEY,
+			.qpn = r.b->qp->qp_num, .qkey = HT_QKEY,
 		};
 
 		ht_do(r.a, &w);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The usual stage of a test: a connected pair and a registered buffer each. */
-#include "hodp_test.h"
+#include "ht.h"
 
 enum ht_mr_kind ht_best_mr(const struct ht_dev *d)
 {
@@ -61,13 +61,16 @@ void ht_rig_put(struct ht_rig *r)
 struct ht_wr ht_rig_wr(const struct ht_rig *r, enum ibv_wr_opcode op,
 		       size_t loff, uint32_t len, size_t roff)
 {
-	static uint64_t next = 0x7100;
+	return ht_rdma_wr(op, &r->mr[0], r->p[0] + loff, len, &r->mr[1], r->p[1] + roff);
+}
 
-	return (struct ht_wr){
-		.id = next++, .op = op,
-		.addr = ht_iova(&r->mr[0], r->p[0] + loff), .len = len,
-		.lkey = r->mr[0].mr->lkey, .no_sge = !len,
-		.raddr = ht_iova(&r->mr[1], r->p[1] + roff),
-		.rkey = r->mr[1].mr->rkey,
-	};
+void ht_buffers(struct ht_pair *p, uint8_t *buf[2], struct ht_mr mr[2], size_t len,
+		uint64_t seed, int access)
+{
+	for (int i = 0; i < 2; i++) {
+		buf[i] = aligned_alloc(HT_PAGE, len);
+		ht_fill(buf[i], len, seed + i, 0);
+		ht_mr_get(&mr[i], p->s[i].pd, buf[i], len, ht_best_mr(p->s[i].dev),
+			  access);
+	}
 }

@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "hodp_test.h"
+#include "ht.h"
 
 static const char *const names[HT_MEM_KINDS] = {
 	[HT_ANON] = "anon",
@@ -96,18 +96,29 @@ const char *ht_mem_missing(enum ht_mem_kind kind)
 	}
 }
 
+void *ht_map(size_t len, int prot)
+{
+	void *p = mmap(NULL, len, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		ht_fail("mmap of %zu bytes: %s", len, strerror(errno));
+	return p;
+}
+
+void *ht_map_shared(size_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		ht_fail("mmap of %zu bytes: %s", len, strerror(errno));
+	return p;
+}
+
 void *ht_reserve(size_t len, size_t before, size_t multiple)
 {
-	uintptr_t at, map;
-	void *p;
+	uintptr_t map = (uintptr_t)ht_map(len + 2 * multiple, PROT_NONE);
 
-	p = mmap(NULL, len + 2 * multiple, PROT_NONE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	ht_check(p != MAP_FAILED, "cannot reserve %zu bytes of addresses: %s",
-		 len + 2 * multiple, strerror(errno));
-	map = (uintptr_t)p;
-	at = (map + before + multiple - 1) / multiple * multiple - before;
-	return (void *)at;
+	return (void *)((map + before + multiple - 1) / multiple * multiple - before);
 }
 
 int ht_file(enum ht_mem_kind kind, size_t len, char *path, size_t path_len)

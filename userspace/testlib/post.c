@@ -2,7 +2,7 @@
 /* Work requests and completions. */
 #include <poll.h>
 
-#include "hodp_test.h"
+#include "ht.h"
 
 static void build(struct ibv_send_wr *wr, struct ibv_sge *sge,
 		  const struct ht_wr *w)
@@ -83,17 +83,28 @@ void ht_recv(const struct ht_side *s, uint64_t id, const struct ht_mr *mr,
 	ht_ok(ht_recv_try(s->qp, s->qp->srq, id, &sge, len ? 1 : 0));
 }
 
-void ht_next_wc(struct ibv_cq *cq, struct ibv_wc *wc, const char *what)
+/*
+ * Yields between polls: on two CPUs a spinning process starves the kernel
+ * workers that are to complete its request.
+ */
+bool ht_poll_wc(struct ibv_cq *cq, struct ibv_wc *wc, unsigned int ms)
 {
-	uint64_t deadline = ht_deadline(HT_PATIENCE_MS);
+	uint64_t deadline = ht_deadline(ms);
 	int n;
 
 	while ((n = ibv_poll_cq(cq, 1, wc)) == 0) {
 		if (ht_over(deadline))
-			ht_fail("no completion: %s", what);
+			return false;
 		ht_yield();
 	}
 	ht_check(n == 1, "ibv_poll_cq returned %d", n);
+	return true;
+}
+
+void ht_next_wc(struct ibv_cq *cq, struct ibv_wc *wc, const char *what)
+{
+	if (!ht_poll_wc(cq, wc, HT_PATIENCE_MS))
+		ht_fail("no completion: %s", what);
 }
 
 void ht_want_wc(struct ibv_cq *cq, struct ibv_wc *wc, uint64_t id,
@@ -139,19 +150,25 @@ void ht_do(const struct ht_side *s, const struct ht_wr *w)
 	ht_do_status(s, w, IBV_WC_SUCCESS);
 }
 
+struct ht_wr ht_rdma_wr(enum ibv_wr_opcode op, const struct ht_mr *lmr, const void *local,
+			uint32_t len, const struct ht_mr *rmr, const void *remote)
+{
+	static uint64_t next = 0x52000000;
+
+	return (struct ht_wr){
+		.id = next++, .op = op, .addr = ht_iova(lmr, local), .len = len,
+		.lkey = lmr->mr->lkey, .raddr = ht_iova(rmr, remote),
+		.rkey = rmr->mr->rkey, .no_sge = !len,
+	};
+}
+
 enum ibv_wc_status ht_rdma_status(const struct ht_side *s,
 				  enum ibv_wr_opcode op,
 				  const struct ht_mr *lmr, void *local,
 				  uint32_t len, const struct ht_mr *rmr,
 				  const void *remote)
 {
-	static uint64_t next = 0x52000000;
-	struct ht_wr w = {
-		.id = next++, .op = op, .addr = ht_iova(lmr, local),
-		.len = len, .lkey = lmr->mr->lkey,
-		.raddr = ht_iova(rmr, remote), .rkey = rmr->mr->rkey,
-		.no_sge = !len,
-	};
+	struct ht_wr w = ht_rdma_wr(op, lmr, local, len, rmr, remote);
 	struct ibv_wc wc;
 
 	ht_post(s->qp, &w);

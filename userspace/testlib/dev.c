@@ -9,7 +9,7 @@
  */
 #include <stdarg.h>
 
-#include "hodp_test.h"
+#include "ht.h"
 
 static bool sysfs_says_hodp(const char *name)
 {
@@ -26,13 +26,11 @@ static bool sysfs_says_hodp(const char *name)
 	return !strncmp(text, "hmm_odp", 7);
 }
 
-/* A RoCE v2 GID that is an IPv4 address: 00…00 ffff a.b.c.d */
-static bool is_ipv4(const struct ibv_gid_entry *e)
+bool ht_gid_is_ipv4(const union ibv_gid *gid)
 {
 	static const uint8_t head[12] = { [10] = 0xff, [11] = 0xff };
 
-	return e->gid_type == IBV_GID_TYPE_ROCE_V2 &&
-	       !memcmp(e->gid.raw, head, sizeof(head));
+	return !memcmp(gid->raw, head, sizeof(head));
 }
 
 static void find_gid(struct ht_dev *d)
@@ -45,7 +43,8 @@ static void find_gid(struct ht_dev *d)
 		return;
 	}
 	for (int i = 0; i < d->port.gid_tbl_len; i++) {
-		if (ibv_query_gid_ex(d->ctx, 1, i, &e, 0) || !is_ipv4(&e))
+		if (ibv_query_gid_ex(d->ctx, 1, i, &e, 0) || e.gid_type != IBV_GID_TYPE_ROCE_V2 ||
+		    !ht_gid_is_ipv4(&e.gid))
 			continue;
 		d->gid_index = i;
 		d->gid = e.gid;

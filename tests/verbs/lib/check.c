@@ -1,82 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/*
- * Random numbers and patterns.
- *
- * A pattern is a function of (seed, place): eight bytes come from a mix of the
- * seed and the place divided by eight, so a byte in the wrong place, from the
- * wrong page or from the wrong round differs with a probability of 255/256,
- * and a run of them for sure.
- */
+/* Checks of bytes, and seeds. */
 #include "hodp_test.h"
-
-static uint64_t mix(uint64_t x)
-{
-	x ^= x >> 31;
-	x *= 0x9e6c63d0876a9a47ULL;
-	x ^= x >> 29;
-	x *= 0xd1342543de82ef95ULL;
-	return x ^ (x >> 32);
-}
-
-uint64_t ht_rand(struct ht_rng *r)
-{
-	r->s += 0xa0761d6478bd642fULL;
-	return mix(r->s);
-}
-
-uint64_t ht_below(struct ht_rng *r, uint64_t n)
-{
-	return n ? ht_rand(r) % n : 0;
-}
 
 uint64_t ht_seed(const char *what)
 {
 	uint64_t s = ht_opt.seed;
 
 	while (*what)
-		s = mix(s + (unsigned char)*what++);
+		s = ht_mix(s + (unsigned char)*what++);
 	return s;
-}
-
-/* @key is the mixed seed: neighbouring seeds must have nothing in common. */
-static uint64_t word(uint64_t key, uint64_t index)
-{
-	uint64_t x = key + (index + 1) * 0x9e6c63d0876a9a47ULL;
-
-	x ^= x >> 32;
-	x *= 0xd1342543de82ef95ULL;
-	return x ^ (x >> 29);
-}
-
-static uint8_t byte(uint64_t key, uint64_t at)
-{
-	return word(key, at / 8) >> (at % 8 * 8);
-}
-
-uint8_t ht_byte(uint64_t seed, uint64_t at)
-{
-	return byte(mix(seed), at);
-}
-
-void ht_fill(void *p, size_t len, uint64_t seed, uint64_t at)
-{
-	uint64_t key = mix(seed);
-	uint8_t *b = p;
-
-	while (len && at % 8) {
-		*b++ = byte(key, at++);
-		len--;
-	}
-	while (len >= 8) {
-		uint64_t w = word(key, at / 8);
-
-		memcpy(b, &w, 8);
-		b += 8;
-		at += 8;
-		len -= 8;
-	}
-	while (len--)
-		*b++ = byte(key, at++);
 }
 
 static void hex(char *out, size_t size, const uint8_t *p, size_t len)

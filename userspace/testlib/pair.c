@@ -7,7 +7,7 @@
  * over the wire. Without, both sides are on one device, and in one context
  * unless ht_conf.two_contexts asks for two.
  */
-#include "hodp_test.h"
+#include "ht.h"
 
 /* --- defaults -------------------------------------------------------------------- */
 
@@ -138,12 +138,19 @@ void ht_pair_open(struct ht_pair *p, const struct ht_conf *conf)
 		ht_open(&p->dev[1], ht_opt.peer);
 	for (int i = 0; i < 2; i++) {
 		p->s[i].dev = p->dev[i].ctx ? &p->dev[i] : &p->dev[0];
-		p->s[i].pd = ibv_alloc_pd(p->s[i].dev->ctx);
+		p->s[i].pd = i && p->conf.one_pd ? p->s[0].pd : ibv_alloc_pd(p->s[i].dev->ctx);
 		ht_check(p->s[i].pd, "ibv_alloc_pd: %s", strerror(errno));
 	}
 	if (!p->conf.mtu)
 		p->conf.mtu = HT_MIN(p->s[0].dev->port.active_mtu,
 				     p->s[1].dev->port.active_mtu);
+}
+
+struct ibv_srq *ht_pair_srq(struct ht_pair *p, struct ibv_srq_init_attr *init)
+{
+	p->conf.srq[1] = ibv_create_srq(p->s[1].pd, init);
+	ht_check(p->conf.srq[1], "ibv_create_srq: %s", strerror(errno));
+	return p->conf.srq[1];
 }
 
 void ht_pair_create(struct ht_pair *p)
@@ -171,8 +178,9 @@ void ht_pair_put(struct ht_pair *p)
 			if (s->chan[k])
 				ht_ok(ibv_destroy_comp_channel(s->chan[k]));
 		}
-		ht_ok(ibv_dealloc_pd(s->pd));
 	}
+	for (int i = 0; i < 2 - p->conf.one_pd; i++)
+		ht_ok(ibv_dealloc_pd(p->s[i].pd));
 	for (int i = 0; i < 2; i++) {
 		if (p->dev[i].ctx)
 			ht_close(&p->dev[i]);
@@ -201,6 +209,17 @@ void ht_ah_attr(struct ibv_ah_attr *ah, const struct ht_side *s,
 	};
 }
 
+struct ibv_ah *ht_ah(const struct ht_side *s, const union ibv_gid *dgid)
+{
+	struct ibv_ah_attr attr;
+	struct ibv_ah *ah;
+
+	ht_ah_attr(&attr, s, dgid);
+	ah = ibv_create_ah(s->pd, &attr);
+	ht_check(ah, "ibv_create_ah: %s", strerror(errno));
+	return ah;
+}
+
 int ht_to_init(const struct ht_side *s, const struct ht_conf *conf)
 {
 	struct ibv_qp_attr a = { .qp_state = IBV_QPS_INIT, .port_num = 1 };
@@ -209,7 +228,7 @@ int ht_to_init(const struct ht_side *s, const struct ht_conf *conf)
 
 	fill_conf(&c, conf);
 	if (c.type == IBV_QPT_UD) {
-		a.qkey = 0x11111111;
+		a.qkey = HT_QKEY;
 		mask |= IBV_QP_QKEY;
 	} else {
 		a.qp_access_flags = c.access;
@@ -298,17 +317,21 @@ void ht_pair_connect(struct ht_pair *p)
 		ht_ok(ht_to_rts(&p->s[i], &p->conf));
 }
 
-void ht_pair_reconnect(struct ht_pair *p)
+void ht_side_drain(struct ht_side *s)
 {
 	struct ibv_wc wc;
 
+	while (ibv_poll_cq(s->scq, 1, &wc) > 0)
+		;
+	while (ibv_poll_cq(s->rcq, 1, &wc) > 0)
+		;
+}
+
+void ht_pair_reconnect(struct ht_pair *p)
+{
 	for (int i = 0; i < 2; i++)
 		ht_ok(ht_to(&p->s[i], IBV_QPS_RESET));
-	for (int i = 0; i < 2; i++) {
-		while (ibv_poll_cq(p->s[i].scq, 1, &wc) > 0)
-			;
-		while (ibv_poll_cq(p->s[i].rcq, 1, &wc) > 0)
-			;
-	}
+	for (int i = 0; i < 2; i++)
+		ht_side_drain(&p->s[i]);
 	ht_pair_connect(p);
 }
