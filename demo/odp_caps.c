@@ -88,8 +88,8 @@ static void judge(const char *what, int status, const void *got,
 
 static int write_to(void *dst, const struct ht_mr *mr, uint32_t length)
 {
-	struct ht_wr w = ht_rdma_wr(IBV_WR_RDMA_WRITE, &src_mr, src, length, mr,
-				    dst);
+	struct ht_wr w =
+		ht_rdma_wr(IBV_WR_RDMA_WRITE, &src_mr, src, length, mr, dst);
 
 	return demo_do(&pair, &w);
 }

@@ -102,7 +102,8 @@ static void send_case(size_t n, unsigned char *from, unsigned char *to)
 {
 	fill(from, n, round_number, rank);
 	memset(to, 0, n);
-	MPI_Sendrecv(from, n, MPI_BYTE, right, 1, to, n, MPI_BYTE, left, 1, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+	MPI_Sendrecv(from, n, MPI_BYTE, right, 1, to, n, MPI_BYTE, left, 1, MPI_COMM_WORLD,
+		     MPI_STATUS_IGNORE);
 	report("send", n, wrong(to, n, round_number, left));
 }
 
@@ -141,7 +142,8 @@ static void get_case(size_t n, unsigned char *to, unsigned char *base, MPI_Win w
 	MPI_Win_fence(0, win);
 	MPI_Get(to, n, MPI_BYTE, right, GUARD, n, MPI_BYTE, win);
 	MPI_Win_fence(0, win);
-	report("get", n, wrong(to, n, round_number, right) + window_wrong(base, n, round_number, rank));
+	report("get", n,
+	       wrong(to, n, round_number, right) + window_wrong(base, n, round_number, rank));
 }
 
 static void allreduce_case(size_t n, unsigned char *from, unsigned char *to)

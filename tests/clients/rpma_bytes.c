@@ -16,10 +16,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MUST(call)                                                    \
-	do {                                                          \
-		int ret_ = (call);                                    \
-		if (ret_)                                             \
+#define MUST(call)                                                     \
+	do {                                                           \
+		int ret_ = (call);                                     \
+		if (ret_)                                              \
 			errx(1, "%s: %s", #call, rpma_err_2str(ret_)); \
 	} while (0)
 
@@ -83,7 +83,8 @@ static void done(struct rpma_conn *conn)
 static void serve(const char *address, const char *port, const char *to)
 {
 	struct mapped m = map(to, RPMA_MR_USAGE_WRITE_DST | RPMA_MR_USAGE_READ_SRC |
-				  RPMA_MR_USAGE_FLUSH_TYPE_PERSISTENT | RPMA_MR_USAGE_FLUSH_TYPE_VISIBILITY);
+					  RPMA_MR_USAGE_FLUSH_TYPE_PERSISTENT |
+					  RPMA_MR_USAGE_FLUSH_TYPE_VISIBILITY);
 	struct rpma_conn_private_data data = {};
 	struct rpma_conn_req *request;
 	struct rpma_conn *conn;
@@ -107,7 +108,8 @@ static void serve(const char *address, const char *port, const char *to)
 
 static void transfer(const char *address, const char *port, const char *from, const char *back)
 {
-	struct mapped source = map(from, RPMA_MR_USAGE_WRITE_SRC), sink = map(back, RPMA_MR_USAGE_READ_DST);
+	struct mapped source = map(from, RPMA_MR_USAGE_WRITE_SRC),
+		      sink = map(back, RPMA_MR_USAGE_READ_DST);
 	struct rpma_conn_private_data data;
 	struct rpma_peer_cfg *settings;
 	struct rpma_mr_remote *target;
@@ -127,10 +129,12 @@ static void transfer(const char *address, const char *port, const char *from, co
 	MUST(rpma_mr_remote_from_descriptor(data.ptr, data.len, &target));
 	for (at = 0; at < source.size; at += n) {
 		n = source.size - at < PIECE ? source.size - at : PIECE;
-		MUST(rpma_write(conn, target, at, source.mr, at, n, RPMA_F_COMPLETION_ALWAYS, NULL));
+		MUST(rpma_write(conn, target, at, source.mr, at, n, RPMA_F_COMPLETION_ALWAYS,
+				NULL));
 		done(conn);
 	}
-	MUST(rpma_flush(conn, target, 0, source.size, RPMA_FLUSH_TYPE_PERSISTENT, RPMA_F_COMPLETION_ALWAYS, NULL));
+	MUST(rpma_flush(conn, target, 0, source.size, RPMA_FLUSH_TYPE_PERSISTENT,
+			RPMA_F_COMPLETION_ALWAYS, NULL));
 	done(conn);
 	MUST(rpma_read(conn, sink.mr, 0, target, 0, sink.size, RPMA_F_COMPLETION_ALWAYS, NULL));
 	done(conn);
@@ -148,8 +152,9 @@ int main(int argc, char **argv)
 
 	if (argc < 4)
 		errx(2, "usage: rpma_bytes ADDRESS PORT TO | ADDRESS PORT FROM BACK");
-	MUST(rpma_utils_get_ibv_context(argv[1], argc > 4 ? RPMA_UTIL_IBV_CONTEXT_REMOTE : RPMA_UTIL_IBV_CONTEXT_LOCAL,
-					&context));
+	MUST(rpma_utils_get_ibv_context(
+		argv[1], argc > 4 ? RPMA_UTIL_IBV_CONTEXT_REMOTE : RPMA_UTIL_IBV_CONTEXT_LOCAL,
+		&context));
 	MUST(rpma_peer_new(context, &peer));
 	if (argc > 4)
 		transfer(argv[1], argv[2], argv[3], argv[4]);

@@ -134,18 +134,15 @@ static uint64_t iova_of(enum ht_mr_kind kind, const void *p)
 
 	switch (kind) {
 	case HT_PINNED_IOVA:
-	case HT_ODP_IOVA:
-		return va + 0x123457 * HT_PAGE;
+	case HT_ODP_IOVA: return va + 0x123457 * HT_PAGE;
 	case HT_PINNED_IOVA0:
-	case HT_ODP_IOVA0:
-		return va % HT_PAGE;
-	default:
-		return va;
+	case HT_ODP_IOVA0: return va % HT_PAGE;
+	default: return va;
 	}
 }
 
-int ht_mr_try(struct ht_mr *m, struct ibv_pd *pd, void *p, size_t len,
-	      enum ht_mr_kind kind, int access)
+int ht_mr_try(struct ht_mr *m, struct ibv_pd *pd, void *p, size_t len, enum ht_mr_kind kind,
+	      int access)
 {
 	uint64_t iova = iova_of(kind, p);
 
@@ -162,13 +159,13 @@ int ht_mr_try(struct ht_mr *m, struct ibv_pd *pd, void *p, size_t len,
 	return m->mr ? 0 : errno;
 }
 
-void ht_mr_get(struct ht_mr *m, struct ibv_pd *pd, void *p, size_t len,
-	       enum ht_mr_kind kind, int access)
+void ht_mr_get(struct ht_mr *m, struct ibv_pd *pd, void *p, size_t len, enum ht_mr_kind kind,
+	       int access)
 {
 	int err = ht_mr_try(m, pd, p, len, kind, access);
 
-	ht_check(!err, "registering %zu bytes at %p (%s, access 0x%x): %d %s",
-		 len, p, names[kind], access, err, strerror(err));
+	ht_check(!err, "registering %zu bytes at %p (%s, access 0x%x): %d %s", len, p, names[kind],
+		 access, err, strerror(err));
 }
 
 void ht_mr_put(struct ht_mr *m)

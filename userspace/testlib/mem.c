@@ -21,14 +21,9 @@
 #include "ht.h"
 
 static const char *const names[HT_MEM_KINDS] = {
-	[HT_ANON] = "anon",
-	[HT_THP] = "thp",
-	[HT_HUGETLB] = "hugetlb",
-	[HT_TMPFS] = "tmpfs",
-	[HT_FILE] = "ext4",
-	[HT_DAX_EXT4] = "dax-ext4",
-	[HT_DAX_XFS] = "dax-xfs",
-	[HT_DEVDAX] = "devdax",
+	[HT_ANON] = "anon",	  [HT_THP] = "thp",	  [HT_HUGETLB] = "hugetlb",
+	[HT_TMPFS] = "tmpfs",	  [HT_FILE] = "ext4",	  [HT_DAX_EXT4] = "dax-ext4",
+	[HT_DAX_XFS] = "dax-xfs", [HT_DEVDAX] = "devdax",
 };
 
 const char *ht_mem_name(enum ht_mem_kind kind)
@@ -58,9 +53,7 @@ static const char *directory(enum ht_mem_kind kind)
 
 	switch (kind) {
 	case HT_TMPFS: return "/dev/shm";
-	case HT_FILE:
-		dir = getenv("HODP_FILE_DIR");
-		return dir ? dir : "/var/tmp";
+	case HT_FILE: dir = getenv("HODP_FILE_DIR"); return dir ? dir : "/var/tmp";
 	case HT_DAX_EXT4: return getenv("HODP_DAX_EXT4");
 	case HT_DAX_XFS: return getenv("HODP_DAX_XFS");
 	default: return NULL;
@@ -83,16 +76,15 @@ static long free_hugetlb(void)
 const char *ht_mem_missing(enum ht_mem_kind kind)
 {
 	switch (kind) {
-	case HT_HUGETLB:
-		return free_hugetlb() ? NULL : "no free 2 MiB hugetlb pages";
+	case HT_HUGETLB: return free_hugetlb() ? NULL : "no free 2 MiB hugetlb pages";
 	case HT_DAX_EXT4:
 		return directory(kind) ? NULL : "HODP_DAX_EXT4 is not set: no pmem in this guest";
 	case HT_DAX_XFS:
 		return directory(kind) ? NULL : "HODP_DAX_XFS is not set: no pmem in this guest";
 	case HT_DEVDAX:
-		return getenv("HODP_DEVDAX") ? NULL : "HODP_DEVDAX is not set: no pmem in this guest";
-	default:
-		return NULL;
+		return getenv("HODP_DEVDAX") ? NULL :
+					       "HODP_DEVDAX is not set: no pmem in this guest";
+	default: return NULL;
 	}
 }
 
@@ -146,12 +138,9 @@ static int map_flags(enum ht_mem_kind kind)
 {
 	switch (kind) {
 	case HT_ANON:
-	case HT_THP:
-		return MAP_PRIVATE | MAP_ANONYMOUS;
-	case HT_HUGETLB:
-		return MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB;
-	default:
-		return MAP_SHARED;
+	case HT_THP: return MAP_PRIVATE | MAP_ANONYMOUS;
+	case HT_HUGETLB: return MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB;
+	default: return MAP_SHARED;
 	}
 }
 
@@ -179,8 +168,7 @@ static void open_devdax(struct ht_mem *m)
 	next += m->len;
 }
 
-void ht_mem_get(struct ht_mem *m, enum ht_mem_kind kind, size_t len,
-		size_t straddle)
+void ht_mem_get(struct ht_mem *m, enum ht_mem_kind kind, size_t len, size_t straddle)
 {
 	const char *why = ht_mem_missing(kind);
 	void *p;
@@ -197,12 +185,11 @@ void ht_mem_get(struct ht_mem *m, enum ht_mem_kind kind, size_t len,
 	else if (kind == HT_DEVDAX)
 		open_devdax(m);
 	place(m, m->len, straddle);
-	p = mmap(m->p, m->len, PROT_READ | PROT_WRITE,
-		 map_flags(kind) | MAP_FIXED, m->fd, m->off);
+	p = mmap(m->p, m->len, PROT_READ | PROT_WRITE, map_flags(kind) | MAP_FIXED, m->fd, m->off);
 	if (p == MAP_FAILED && kind == HT_HUGETLB && errno == ENOMEM)
 		ht_skip("not enough hugetlb pages for %zu bytes", m->len);
-	ht_check(p != MAP_FAILED, "mmap of %zu bytes of %s: %s", m->len,
-		 names[kind], strerror(errno));
+	ht_check(p != MAP_FAILED, "mmap of %zu bytes of %s: %s", m->len, names[kind],
+		 strerror(errno));
 	if (kind == HT_THP && madvise(m->p, m->len, MADV_HUGEPAGE))
 		ht_skip("no transparent huge pages: %s", strerror(errno));
 	if (kind == HT_ANON && madvise(m->p, m->len, MADV_NOHUGEPAGE))
@@ -242,7 +229,8 @@ bool ht_present(const void *p)
 int ht_uffd_missing(void *p, size_t len)
 {
 	struct uffdio_register reg = {
-		.range = { (uintptr_t)p, len }, .mode = UFFDIO_REGISTER_MODE_MISSING,
+		.range = { (uintptr_t)p, len },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
 	};
 	struct uffdio_api api = { .api = UFFD_API };
 	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);

@@ -34,14 +34,14 @@ static void fill_conf(struct ht_conf *to, const struct ht_conf *from)
 	to->retry = number(to->retry, 7);
 	to->rnr_retry = number(to->rnr_retry, 7);
 	to->rnr_timer = number(to->rnr_timer, 1);
-	to->access = number(to->access, IBV_ACCESS_REMOTE_WRITE |
-			    IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC);
+	to->access = number(to->access, IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ |
+						IBV_ACCESS_REMOTE_ATOMIC);
 }
 
 static int rd_atomic(const struct ht_side *s, const struct ht_conf *c, bool dest)
 {
-	int have = dest ? s->dev->attr.orig_attr.max_qp_rd_atom
-			: s->dev->attr.orig_attr.max_qp_init_rd_atom;
+	int have = dest ? s->dev->attr.orig_attr.max_qp_rd_atom :
+			  s->dev->attr.orig_attr.max_qp_init_rd_atom;
 
 	return HT_MIN(c->rd_atomic ? c->rd_atomic : 16, have);
 }
@@ -52,20 +52,23 @@ static struct ibv_qp *create_extended(struct ht_side *s, struct ht_conf *c,
 				      struct ibv_qp_init_attr *init)
 {
 	struct ibv_qp_init_attr_ex ex = {
-		.qp_context = s, .send_cq = s->scq, .recv_cq = s->rcq,
-		.srq = init->srq, .cap = init->cap, .qp_type = init->qp_type,
-		.sq_sig_all = init->sq_sig_all, .pd = s->pd,
+		.qp_context = s,
+		.send_cq = s->scq,
+		.recv_cq = s->rcq,
+		.srq = init->srq,
+		.cap = init->cap,
+		.qp_type = init->qp_type,
+		.sq_sig_all = init->sq_sig_all,
+		.pd = s->pd,
 		.comp_mask = IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_SEND_OPS_FLAGS,
-		.send_ops_flags = IBV_QP_EX_WITH_SEND |
-				  IBV_QP_EX_WITH_SEND_WITH_IMM | c->more_ops,
+		.send_ops_flags = IBV_QP_EX_WITH_SEND | IBV_QP_EX_WITH_SEND_WITH_IMM | c->more_ops,
 	};
 
 	if (c->type == IBV_QPT_RC)
 		ex.send_ops_flags |= IBV_QP_EX_WITH_RDMA_WRITE |
-			IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM |
-			IBV_QP_EX_WITH_RDMA_READ |
-			IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP |
-			IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD;
+				     IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM | IBV_QP_EX_WITH_RDMA_READ |
+				     IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP |
+				     IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD;
 	return ibv_create_qp_ex(s->dev->ctx, &ex);
 }
 
@@ -104,17 +107,15 @@ void ht_side_create(struct ht_side *s, const struct ht_conf *conf, int which)
 			.max_inline_data = c.inl,
 		},
 	};
-	s->qp = c.extended ? create_extended(s, &c, &init)
-			   : ibv_create_qp(s->pd, &init);
+	s->qp = c.extended ? create_extended(s, &c, &init) : ibv_create_qp(s->pd, &init);
 	if (!s->qp && c.extended && (errno == EOPNOTSUPP || errno == ENOSYS))
 		ht_require(s->dev, false, "no ibv_wr_* API");
-	ht_check(s->qp, "creating a QP (depth %d, %d SGEs, inline %d): %s",
-		 c.depth, c.sge, c.inl, strerror(errno));
+	ht_check(s->qp, "creating a QP (depth %d, %d SGEs, inline %d): %s", c.depth, c.sge, c.inl,
+		 strerror(errno));
 	s->psn = (s->qp->qp_num * 0x9e3779 + 0x5a5a5a) & 0xffffff;
 }
 
-void ht_side_clone(struct ht_side *to, const struct ht_side *from,
-		   const struct ht_conf *conf)
+void ht_side_clone(struct ht_side *to, const struct ht_side *from, const struct ht_conf *conf)
 {
 	*to = *from;
 	ht_side_create(to, conf, 0);
@@ -142,8 +143,7 @@ void ht_pair_open(struct ht_pair *p, const struct ht_conf *conf)
 		ht_check(p->s[i].pd, "ibv_alloc_pd: %s", strerror(errno));
 	}
 	if (!p->conf.mtu)
-		p->conf.mtu = HT_MIN(p->s[0].dev->port.active_mtu,
-				     p->s[1].dev->port.active_mtu);
+		p->conf.mtu = HT_MIN(p->s[0].dev->port.active_mtu, p->s[1].dev->port.active_mtu);
 }
 
 struct ibv_srq *ht_pair_srq(struct ht_pair *p, struct ibv_srq_init_attr *init)
@@ -192,13 +192,14 @@ void ht_pair_put(struct ht_pair *p)
 void ht_addr_of(struct ht_addr *a, const struct ht_side *s)
 {
 	*a = (struct ht_addr){
-		.qpn = s->qp->qp_num, .psn = s->psn, .gid = s->dev->gid,
+		.qpn = s->qp->qp_num,
+		.psn = s->psn,
+		.gid = s->dev->gid,
 		.mtu = s->dev->port.active_mtu,
 	};
 }
 
-void ht_ah_attr(struct ibv_ah_attr *ah, const struct ht_side *s,
-		const union ibv_gid *dgid)
+void ht_ah_attr(struct ibv_ah_attr *ah, const struct ht_side *s, const union ibv_gid *dgid)
 {
 	*ah = (struct ibv_ah_attr){
 		.is_global = 1, .port_num = 1,
@@ -237,8 +238,7 @@ int ht_to_init(const struct ht_side *s, const struct ht_conf *conf)
 	return ibv_modify_qp(s->qp, &a, mask);
 }
 
-int ht_to_rtr(const struct ht_side *s, const struct ht_conf *conf,
-	      const struct ht_addr *peer)
+int ht_to_rtr(const struct ht_side *s, const struct ht_conf *conf, const struct ht_addr *peer)
 {
 	struct ibv_qp_attr a = { .qp_state = IBV_QPS_RTR };
 	int mask = IBV_QP_STATE;
@@ -250,8 +250,7 @@ int ht_to_rtr(const struct ht_side *s, const struct ht_conf *conf,
 		a.dest_qp_num = peer->qpn;
 		a.rq_psn = peer->psn;
 		ht_ah_attr(&a.ah_attr, s, &peer->gid);
-		mask |= IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN |
-			IBV_QP_RQ_PSN;
+		mask |= IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN;
 	}
 	if (c.type == IBV_QPT_RC) {
 		a.max_dest_rd_atomic = rd_atomic(s, &c, true);
@@ -295,8 +294,7 @@ enum ibv_qp_state ht_state(const struct ht_side *s)
 	return a.qp_state;
 }
 
-void ht_connect(const struct ht_side *s, const struct ht_conf *c,
-		const struct ht_addr *peer)
+void ht_connect(const struct ht_side *s, const struct ht_conf *c, const struct ht_addr *peer)
 {
 	ht_ok(ht_to_init(s, c));
 	ht_ok(ht_to_rtr(s, c, peer));

@@ -4,8 +4,7 @@
 
 #include "ht.h"
 
-static void build(struct ibv_send_wr *wr, struct ibv_sge *sge,
-		  const struct ht_wr *w)
+static void build(struct ibv_send_wr *wr, struct ibv_sge *sge, const struct ht_wr *w)
 {
 	memset(wr, 0, sizeof(*wr));
 	wr->wr_id = w->id;
@@ -38,9 +37,7 @@ static void build(struct ibv_send_wr *wr, struct ibv_sge *sge,
 			wr->wr.ud.remote_qkey = w->qkey;
 		}
 		break;
-	default:
-		wr->wr.rdma.remote_addr = w->raddr;
-		wr->wr.rdma.rkey = w->rkey;
+	default: wr->wr.rdma.remote_addr = w->raddr; wr->wr.rdma.rkey = w->rkey;
 	}
 }
 
@@ -52,8 +49,8 @@ int ht_post_try(struct ibv_qp *qp, const struct ht_wr *w)
 
 	build(&wr, &sge, w);
 	err = ibv_post_send(qp, &wr, &bad);
-	ht_check(!err || bad == &wr, "post_send failed with bad_wr %p, not %p",
-		 (void *)bad, (void *)&wr);
+	ht_check(!err || bad == &wr, "post_send failed with bad_wr %p, not %p", (void *)bad,
+		 (void *)&wr);
 	return err;
 }
 
@@ -62,19 +59,18 @@ void ht_post(struct ibv_qp *qp, const struct ht_wr *w)
 	ht_ok(ht_post_try(qp, w));
 }
 
-int ht_recv_try(struct ibv_qp *qp, struct ibv_srq *srq, uint64_t id,
-		struct ibv_sge *sgl, int num_sge)
+int ht_recv_try(struct ibv_qp *qp, struct ibv_srq *srq, uint64_t id, struct ibv_sge *sgl,
+		int num_sge)
 {
 	struct ibv_recv_wr wr = {
 		.wr_id = id, .sg_list = sgl, .num_sge = num_sge,
 	}, *bad = NULL;
 
-	return srq ? ibv_post_srq_recv(srq, &wr, &bad)
-		   : ibv_post_recv(qp, &wr, &bad);
+	return srq ? ibv_post_srq_recv(srq, &wr, &bad) : ibv_post_recv(qp, &wr, &bad);
 }
 
-void ht_recv(const struct ht_side *s, uint64_t id, const struct ht_mr *mr,
-	     const void *p, uint32_t len)
+void ht_recv(const struct ht_side *s, uint64_t id, const struct ht_mr *mr, const void *p,
+	     uint32_t len)
 {
 	struct ibv_sge sge = { 0 };
 
@@ -107,8 +103,7 @@ void ht_next_wc(struct ibv_cq *cq, struct ibv_wc *wc, const char *what)
 		ht_fail("no completion: %s", what);
 }
 
-void ht_want_wc(struct ibv_cq *cq, struct ibv_wc *wc, uint64_t id,
-		enum ibv_wc_status status)
+void ht_want_wc(struct ibv_cq *cq, struct ibv_wc *wc, uint64_t id, enum ibv_wc_status status)
 {
 	char what[80];
 
@@ -135,8 +130,7 @@ void ht_no_wc(struct ibv_cq *cq, unsigned int ms)
 	} while (!ht_over(deadline));
 }
 
-void ht_do_status(const struct ht_side *s, const struct ht_wr *w,
-		  enum ibv_wc_status status)
+void ht_do_status(const struct ht_side *s, const struct ht_wr *w, enum ibv_wc_status status)
 {
 	struct ibv_wc wc;
 
@@ -156,36 +150,36 @@ struct ht_wr ht_rdma_wr(enum ibv_wr_opcode op, const struct ht_mr *lmr, const vo
 	static uint64_t next = 0x52000000;
 
 	return (struct ht_wr){
-		.id = next++, .op = op, .addr = ht_iova(lmr, local), .len = len,
-		.lkey = lmr->mr->lkey, .raddr = ht_iova(rmr, remote),
-		.rkey = rmr->mr->rkey, .no_sge = !len,
+		.id = next++,
+		.op = op,
+		.addr = ht_iova(lmr, local),
+		.len = len,
+		.lkey = lmr->mr->lkey,
+		.raddr = ht_iova(rmr, remote),
+		.rkey = rmr->mr->rkey,
+		.no_sge = !len,
 	};
 }
 
-enum ibv_wc_status ht_rdma_status(const struct ht_side *s,
-				  enum ibv_wr_opcode op,
-				  const struct ht_mr *lmr, void *local,
-				  uint32_t len, const struct ht_mr *rmr,
-				  const void *remote)
+enum ibv_wc_status ht_rdma_status(const struct ht_side *s, enum ibv_wr_opcode op,
+				  const struct ht_mr *lmr, void *local, uint32_t len,
+				  const struct ht_mr *rmr, const void *remote)
 {
 	struct ht_wr w = ht_rdma_wr(op, lmr, local, len, rmr, remote);
 	struct ibv_wc wc;
 
 	ht_post(s->qp, &w);
 	ht_next_wc(s->scq, &wc, "of an RDMA operation");
-	ht_check(wc.wr_id == w.id, "wr_id 0x%" PRIx64 ", not 0x%" PRIx64,
-		 wc.wr_id, w.id);
+	ht_check(wc.wr_id == w.id, "wr_id 0x%" PRIx64 ", not 0x%" PRIx64, wc.wr_id, w.id);
 	return wc.status;
 }
 
-void ht_rdma(const struct ht_side *s, enum ibv_wr_opcode op,
-	     const struct ht_mr *lmr, void *local, uint32_t len,
-	     const struct ht_mr *rmr, const void *remote)
+void ht_rdma(const struct ht_side *s, enum ibv_wr_opcode op, const struct ht_mr *lmr, void *local,
+	     uint32_t len, const struct ht_mr *rmr, const void *remote)
 {
 	enum ibv_wc_status st = ht_rdma_status(s, op, lmr, local, len, rmr, remote);
 
-	ht_check(st == IBV_WC_SUCCESS, "opcode %d, %u bytes: %s", op, len,
-		 ibv_wc_status_str(st));
+	ht_check(st == IBV_WC_SUCCESS, "opcode %d, %u bytes: %s", op, len, ibv_wc_status_str(st));
 }
 
 /* --- asynchronous events ---------------------------------------------------------- */
@@ -202,13 +196,11 @@ bool ht_poll_fd(int fd, unsigned int ms)
 	return false;
 }
 
-void ht_want_event(struct ibv_context *ctx, enum ibv_event_type type,
-		   void *element)
+void ht_want_event(struct ibv_context *ctx, enum ibv_event_type type, void *element)
 {
 	struct ibv_async_event ev;
 
-	ht_check(ht_poll_fd(ctx->async_fd, HT_PATIENCE_MS),
-		 "no asynchronous event, waiting for %s",
+	ht_check(ht_poll_fd(ctx->async_fd, HT_PATIENCE_MS), "no asynchronous event, waiting for %s",
 		 ibv_event_type_str(type));
 	ht_ok(ibv_get_async_event(ctx, &ev));
 	ht_check(ev.event_type == type, "event \"%s\", not \"%s\"",

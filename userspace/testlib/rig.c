@@ -15,13 +15,12 @@ enum ht_mr_kind ht_best_mr(const struct ht_dev *d)
 	ht_fail("HODP_MR=%s: there is no such kind of region", name);
 }
 
-void ht_rig_mem(struct ht_rig *r, size_t len, enum ht_mem_kind mem,
-		enum ht_mr_kind mr)
+void ht_rig_mem(struct ht_rig *r, size_t len, enum ht_mem_kind mem, enum ht_mr_kind mr)
 {
 	for (int i = 0; i < 2; i++) {
 		ht_mem_get(&r->mem[i], mem, len, 0);
-		ht_mr_get(&r->mr[i], r->pair.s[i].pd, r->mem[i].p,
-			  r->mem[i].len, mr, HT_ACCESS_ALL);
+		ht_mr_get(&r->mr[i], r->pair.s[i].pd, r->mem[i].p, r->mem[i].len, mr,
+			  HT_ACCESS_ALL);
 		r->p[i] = r->mem[i].p;
 	}
 	r->len = r->mem[0].len;
@@ -29,8 +28,8 @@ void ht_rig_mem(struct ht_rig *r, size_t len, enum ht_mem_kind mem,
 	r->b = &r->pair.s[1];
 }
 
-void ht_rig_get_kind(struct ht_rig *r, const struct ht_conf *conf, size_t len,
-		     enum ht_mem_kind mem, enum ht_mr_kind mr)
+void ht_rig_get_kind(struct ht_rig *r, const struct ht_conf *conf, size_t len, enum ht_mem_kind mem,
+		     enum ht_mr_kind mr)
 {
 	const char *why;
 
@@ -58,19 +57,18 @@ void ht_rig_put(struct ht_rig *r)
 	ht_pair_put(&r->pair);
 }
 
-struct ht_wr ht_rig_wr(const struct ht_rig *r, enum ibv_wr_opcode op,
-		       size_t loff, uint32_t len, size_t roff)
+struct ht_wr ht_rig_wr(const struct ht_rig *r, enum ibv_wr_opcode op, size_t loff, uint32_t len,
+		       size_t roff)
 {
 	return ht_rdma_wr(op, &r->mr[0], r->p[0] + loff, len, &r->mr[1], r->p[1] + roff);
 }
 
-void ht_buffers(struct ht_pair *p, uint8_t *buf[2], struct ht_mr mr[2], size_t len,
-		uint64_t seed, int access)
+void ht_buffers(struct ht_pair *p, uint8_t *buf[2], struct ht_mr mr[2], size_t len, uint64_t seed,
+		int access)
 {
 	for (int i = 0; i < 2; i++) {
 		buf[i] = aligned_alloc(HT_PAGE, len);
 		ht_fill(buf[i], len, seed + i, 0);
-		ht_mr_get(&mr[i], p->s[i].pd, buf[i], len, ht_best_mr(p->s[i].dev),
-			  access);
+		ht_mr_get(&mr[i], p->s[i].pd, buf[i], len, ht_best_mr(p->s[i].dev), access);
 	}
 }

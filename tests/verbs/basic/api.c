@@ -4,7 +4,7 @@
 
 #include "basic.h"
 
-#define LEN	(64 * HT_KIB)
+#define LEN (64 * HT_KIB)
 
 static struct ht_rig rig;
 
@@ -122,8 +122,8 @@ static void api_wr_inline_sgl(const void *arg)
 	ht_fill(text, sizeof(text), 152, 0);
 	for (int i = 0; i < 3; i++) {
 		bufs[i] = (struct ibv_data_buf){ text + 30 + i * 10, 10 };
-		sge[i] = (struct ibv_sge){ ht_iova(&rig.mr[0], rig.p[0] + i * 5000),
-					   3000, rig.mr[0].mr->lkey };
+		sge[i] = (struct ibv_sge){ ht_iova(&rig.mr[0], rig.p[0] + i * 5000), 3000,
+					   rig.mr[0].mr->lkey };
 	}
 	q = begin(1, IBV_SEND_INLINE | IBV_SEND_SIGNALED);
 	ibv_wr_rdma_write(q, rig.mr[1].mr->rkey, ht_iova(&rig.mr[1], rig.p[1] + 3));
@@ -179,8 +179,8 @@ static void cq_ex_run(struct ibv_cq_ex *cq, bool stamps)
 			if (stamps) {
 				uint64_t t = ibv_wc_read_completion_ts(cq);
 
-				ht_check(t && t >= last, "time stamps go back: %" PRIu64 ", %" PRIu64,
-					 last, t);
+				ht_check(t && t >= last,
+					 "time stamps go back: %" PRIu64 ", %" PRIu64, last, t);
 				last = t;
 			}
 			n++;
@@ -195,8 +195,8 @@ static void api_cq_ex(const void *arg)
 	const bool *stamps = arg;
 	struct ibv_cq_init_attr_ex init = {
 		.cqe = 64,
-		.wc_flags = IBV_WC_EX_WITH_BYTE_LEN | IBV_WC_EX_WITH_IMM |
-			    IBV_WC_EX_WITH_QP_NUM | IBV_WC_EX_WITH_SRC_QP |
+		.wc_flags = IBV_WC_EX_WITH_BYTE_LEN | IBV_WC_EX_WITH_IMM | IBV_WC_EX_WITH_QP_NUM |
+			    IBV_WC_EX_WITH_SRC_QP |
 			    (*stamps ? IBV_WC_EX_WITH_COMPLETION_TIMESTAMP : 0),
 	};
 	struct ibv_cq_ex *cq;
@@ -247,8 +247,8 @@ static void api_clock(const void *arg)
 	first = v.raw_clock;
 	ht_sleep_ms(2);
 	ht_ok(ibv_query_rt_values_ex(d.ctx, &v));
-	ht_check(v.raw_clock.tv_sec > first.tv_sec ||
-		 (v.raw_clock.tv_sec == first.tv_sec && v.raw_clock.tv_nsec > first.tv_nsec),
+	ht_check(v.raw_clock.tv_sec > first.tv_sec || (v.raw_clock.tv_sec == first.tv_sec &&
+						       v.raw_clock.tv_nsec > first.tv_nsec),
 		 "the clock stands still");
 	ht_close(&d);
 }

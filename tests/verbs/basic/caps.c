@@ -7,16 +7,16 @@
 
 #include "basic.h"
 
-#define LEN	(32 * HT_KIB)
-#define OFF	(HT_PAGE - 61)
-#define MSG	(2 * HT_PAGE + 77)
+#define LEN (32 * HT_KIB)
+#define OFF (HT_PAGE - 61)
+#define MSG (2 * HT_PAGE + 77)
 
 /* In the kernel's interface, but not in the header of this libibverbs. */
-#define ODP_FLUSH		(1U << 6)
-#define ODP_ATOMIC_WRITE	(1U << 7)
-#define DEVICE_FLUSH_GLOBAL	(1ULL << 38)
-#define DEVICE_FLUSH_PERSISTENT	(1ULL << 39)
-#define DEVICE_ATOMIC_WRITE	(1ULL << 40)
+#define ODP_FLUSH (1U << 6)
+#define ODP_ATOMIC_WRITE (1U << 7)
+#define DEVICE_FLUSH_GLOBAL (1ULL << 38)
+#define DEVICE_FLUSH_PERSISTENT (1ULL << 39)
+#define DEVICE_ATOMIC_WRITE (1ULL << 40)
 
 static void caps_device(const void *arg)
 {
@@ -92,8 +92,7 @@ static void caps_max_sge(const void *arg)
 	int n;
 
 	ht_pair_open(&p, &conf);
-	n = HT_MIN(p.s[0].dev->attr.orig_attr.max_sge,
-		   p.s[1].dev->attr.orig_attr.max_sge);
+	n = HT_MIN(p.s[0].dev->attr.orig_attr.max_sge, p.s[1].dev->attr.orig_attr.max_sge);
 	p.conf.sge = n;
 	ht_pair_create(&p);
 	ht_pair_connect(&p);
@@ -144,8 +143,8 @@ static void caps_max_wr(const void *arg)
 	words = aligned_alloc(HT_PAGE, 2 * n * 8 + HT_PAGE);
 	memset(words, 0, 2 * n * 8);
 	for (i = 0; i < 2; i++)
-		ht_mr_get(&mr[i], p.s[i].pd, words, 2 * n * 8,
-			  ht_best_mr(p.s[i].dev), HT_ACCESS_ALL);
+		ht_mr_get(&mr[i], p.s[i].pd, words, 2 * n * 8, ht_best_mr(p.s[i].dev),
+			  HT_ACCESS_ALL);
 	for (i = 0; i < n; i++) {
 		words[i] = 0x1000000000000000ULL + i;
 		ht_recv(&p.s[1], i, &mr[1], &words[n + i], 8);
@@ -156,8 +155,11 @@ static void caps_max_wr(const void *arg)
 	ht_check(ht_recv_try(p.s[1].qp, NULL, i, NULL, 0) != 0,
 		 "%d receives fit into a queue of %d", i + 1, i);
 	for (i = 0; i < n; i++) {
-		w = (struct ht_wr){ .id = i, .op = IBV_WR_SEND, .len = 8,
-			.addr = ht_iova(&mr[0], &words[i]), .lkey = mr[0].mr->lkey };
+		w = (struct ht_wr){ .id = i,
+				    .op = IBV_WR_SEND,
+				    .len = 8,
+				    .addr = ht_iova(&mr[0], &words[i]),
+				    .lkey = mr[0].mr->lkey };
 		ht_post(p.s[0].qp, &w);
 	}
 	for (i = 0; i < n; i++) {
@@ -204,7 +206,8 @@ static void odp_op_rc(const struct odp_op *o, struct ht_rig *r)
 {
 	bool at_b = o->bit == IBV_ODP_SUPPORT_RECV;
 	enum ibv_wr_opcode op = o->bit == IBV_ODP_SUPPORT_WRITE ? IBV_WR_RDMA_WRITE :
-		o->bit == IBV_ODP_SUPPORT_READ ? IBV_WR_RDMA_READ : IBV_WR_SEND;
+				o->bit == IBV_ODP_SUPPORT_READ	? IBV_WR_RDMA_READ :
+								  IBV_WR_SEND;
 	struct ibv_wc wc;
 	struct ht_wr w;
 
@@ -273,11 +276,11 @@ static void odp_op_new(const struct odp_op *o, struct ht_rig *r)
 	q->wr_id = 12;
 	q->wr_flags = IBV_SEND_SIGNALED;
 	if (flush)
-		ibv_wr_flush(q, r->mr[1].mr->rkey, ht_iova(&r->mr[1], r->p[1] + OFF),
-			     MSG, IBV_FLUSH_GLOBAL, IBV_FLUSH_RANGE);
+		ibv_wr_flush(q, r->mr[1].mr->rkey, ht_iova(&r->mr[1], r->p[1] + OFF), MSG,
+			     IBV_FLUSH_GLOBAL, IBV_FLUSH_RANGE);
 	else
-		ibv_wr_atomic_write(q, r->mr[1].mr->rkey,
-				    ht_iova(&r->mr[1], r->p[1] + HT_PAGE - 8), &value);
+		ibv_wr_atomic_write(q, r->mr[1].mr->rkey, ht_iova(&r->mr[1], r->p[1] + HT_PAGE - 8),
+				    &value);
 	ht_ok(ibv_wr_complete(q));
 	ht_want_wc(r->pair.s[0].scq, &wc, 12, IBV_WC_SUCCESS);
 	ht_eq(wc.opcode, flush ? IBV_WC_FLUSH : IBV_WC_ATOMIC_WRITE);
@@ -309,8 +312,11 @@ static void odp_op_srq(const struct odp_op *o)
 	}
 	sge = (struct ibv_sge){ ht_iova(&mr[1], m[1].p + OFF), MSG + 5, mr[1].mr->lkey };
 	ht_ok(ht_recv_try(NULL, p.conf.srq[1], 3, &sge, 1));
-	w = (struct ht_wr){ .id = 4, .op = IBV_WR_SEND, .len = MSG,
-		.addr = ht_iova(&mr[0], m[0].p + 1), .lkey = mr[0].mr->lkey };
+	w = (struct ht_wr){ .id = 4,
+			    .op = IBV_WR_SEND,
+			    .len = MSG,
+			    .addr = ht_iova(&mr[0], m[0].p + 1),
+			    .lkey = mr[0].mr->lkey };
 	ht_do(&p.s[0], &w);
 	ht_want_wc(p.s[1].rcq, &wc, 3, IBV_WC_SUCCESS);
 	ht_check_fill(m[1].p + OFF, MSG, 60, 1, "received data");
@@ -358,7 +364,8 @@ static void caps_absent(const void *arg)
 	if (!(flags & IBV_DEVICE_XRC)) {
 		struct ibv_xrcd_init_attr x = {
 			.comp_mask = IBV_XRCD_INIT_ATTR_FD | IBV_XRCD_INIT_ATTR_OFLAGS,
-			.fd = -1, .oflags = 0100,
+			.fd = -1,
+			.oflags = 0100,
 		};
 
 		ht_check(!ibv_open_xrcd(d.ctx, &x), "an XRC domain, the caps know of none");
@@ -369,7 +376,8 @@ static void caps_absent(const void *arg)
 		ops |= IBV_QP_EX_WITH_ATOMIC_WRITE;
 	for (int bit = 0; bit < 16; bit++) {
 		struct ibv_qp_init_attr_ex ex = {
-			.qp_type = IBV_QPT_RC, .pd = p.s[0].pd,
+			.qp_type = IBV_QPT_RC,
+			.pd = p.s[0].pd,
 			.cap = { 4, 4, 1, 1, 0 },
 			.comp_mask = IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_SEND_OPS_FLAGS,
 			.send_ops_flags = ops & 1ULL << bit,
@@ -384,10 +392,14 @@ static void caps_absent(const void *arg)
 }
 
 static const struct odp_op odp_ops[] = {
-	{ "send", IBV_ODP_SUPPORT_SEND }, { "recv", IBV_ODP_SUPPORT_RECV },
-	{ "write", IBV_ODP_SUPPORT_WRITE }, { "read", IBV_ODP_SUPPORT_READ },
-	{ "atomic", IBV_ODP_SUPPORT_ATOMIC }, { "srq-recv", IBV_ODP_SUPPORT_SRQ_RECV },
-	{ "flush", ODP_FLUSH }, { "atomic-write", ODP_ATOMIC_WRITE },
+	{ "send", IBV_ODP_SUPPORT_SEND },
+	{ "recv", IBV_ODP_SUPPORT_RECV },
+	{ "write", IBV_ODP_SUPPORT_WRITE },
+	{ "read", IBV_ODP_SUPPORT_READ },
+	{ "atomic", IBV_ODP_SUPPORT_ATOMIC },
+	{ "srq-recv", IBV_ODP_SUPPORT_SRQ_RECV },
+	{ "flush", ODP_FLUSH },
+	{ "atomic-write", ODP_ATOMIC_WRITE },
 };
 
 static const struct ht_case cases[] = {
@@ -404,6 +416,6 @@ void basic_caps(void)
 	ht_add_all(cases, HT_LEN(cases));
 	for (size_t i = 0; i < HT_LEN(odp_ops); i++)
 		ht_addf(caps_odp_op, &odp_ops[i], 0,
-			"an operation reported for ODP works on absent pages",
-			"caps-odp-rc-%s", odp_ops[i].name);
+			"an operation reported for ODP works on absent pages", "caps-odp-rc-%s",
+			odp_ops[i].name);
 }

@@ -5,7 +5,7 @@
 
 #include "basic.h"
 
-#define LEN	(16 * HT_KIB)
+#define LEN (16 * HT_KIB)
 
 static bool event_within(const struct ht_side *s, int which, unsigned int ms)
 {
@@ -302,7 +302,8 @@ static void cq_busy(const void *arg)
 static const struct ht_case cases[] = {
 	{ "cq-event", "one arming gives one event", cq_event },
 	{ "cq-arm-late", "arm then poll never misses a completion", cq_arm_late },
-	{ "cq-solicited", "a solicited-only arming waits for the right SEND or an error", cq_solicited },
+	{ "cq-solicited", "a solicited-only arming waits for the right SEND or an error",
+	  cq_solicited },
 	{ "cq-shared-channel", "events on a shared channel name their CQ", cq_shared_channel },
 	{ "cq-resize", "a resize keeps the entries that wait", cq_resize },
 	{ "cq-resize-busy", "a resize under traffic loses nothing", cq_resize_busy },

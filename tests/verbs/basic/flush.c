@@ -2,7 +2,7 @@
 /* What becomes of requests when a QP goes to ERR or to RESET. */
 #include "basic.h"
 
-#define LEN	(16 * HT_KIB)
+#define LEN (16 * HT_KIB)
 
 static void flush_recv(const void *arg)
 {
@@ -81,8 +81,10 @@ static void flush_after_error(const void *arg)
 		ht_post(r.a->qp, &w);
 	}
 	for (int i = 0; i < 10; i++)
-		ht_want_wc(r.a->scq, &wc, i, i < 4 ? IBV_WC_SUCCESS :
-			   i == 4 ? IBV_WC_REM_ACCESS_ERR : IBV_WC_WR_FLUSH_ERR);
+		ht_want_wc(r.a->scq, &wc, i,
+			   i < 4  ? IBV_WC_SUCCESS :
+			   i == 4 ? IBV_WC_REM_ACCESS_ERR :
+				    IBV_WC_WR_FLUSH_ERR);
 	ht_eq(ht_state(r.a), IBV_QPS_ERR);
 	ht_check_fill(r.p[1] + 1024, 4 * 64, 143, 0, "WRITEs before the error");
 	ht_check_fill(r.p[1] + 1024 + 256, 1000, 142, 1024 + 256, "WRITEs from the error on");
@@ -146,8 +148,8 @@ static void flush_destroy(const void *arg)
 
 		ht_rig_get(&r, &conf, LEN);
 		for (int i = 0; i < 30; i++) {
-			w = ht_rig_wr(&r, i % 2 ? IBV_WR_RDMA_READ : IBV_WR_RDMA_WRITE,
-				      0, 4096, 4096);
+			w = ht_rig_wr(&r, i % 2 ? IBV_WR_RDMA_READ : IBV_WR_RDMA_WRITE, 0, 4096,
+				      4096);
 			ht_post(r.a->qp, &w);
 			if (i == 20)
 				w.op = IBV_WR_SEND;

@@ -5,7 +5,7 @@
  */
 #include "basic.h"
 
-#define LEN	(16 * HT_KIB)
+#define LEN (16 * HT_KIB)
 
 /* B begins anew, with @psn to expect, and connects to A; A knows nothing. */
 static void begin_anew(struct ht_rig *r, uint32_t psn)
@@ -30,9 +30,8 @@ static void refused(struct ht_rig *r, enum ibv_wr_opcode op, const char *what)
 /* arg: what B does to the PSN that it expects in its second life. */
 static void lives_peer(const void *arg)
 {
-	static const enum ibv_wr_opcode ops[] = {
-		IBV_WR_RDMA_WRITE, IBV_WR_RDMA_READ, IBV_WR_SEND,
-	};
+	static const enum ibv_wr_opcode ops[] = { IBV_WR_RDMA_WRITE, IBV_WR_RDMA_READ,
+						  IBV_WR_SEND };
 	struct ht_conf conf = { .timeout = 8, .retry = 1 };
 	static struct ht_rig r;
 	struct ht_wr w;
@@ -83,9 +82,14 @@ static void lives_psn(const void *arg)
 static struct ht_wr datagram(struct ht_rig *r, struct ibv_ah *ah, uint64_t id)
 {
 	return (struct ht_wr){
-		.id = id, .op = IBV_WR_SEND, .len = 100, .lkey = r->mr[0].mr->lkey,
-		.addr = ht_iova(&r->mr[0], r->p[0] + id), .ah = ah,
-		.qpn = r->b->qp->qp_num, .qkey = HT_QKEY,
+		.id = id,
+		.op = IBV_WR_SEND,
+		.len = 100,
+		.lkey = r->mr[0].mr->lkey,
+		.addr = ht_iova(&r->mr[0], r->p[0] + id),
+		.ah = ah,
+		.qpn = r->b->qp->qp_num,
+		.qkey = HT_QKEY,
 	};
 }
 
@@ -138,7 +142,8 @@ static void lives_sqe(const void *arg)
 static const int same, other = 12345;
 
 static const struct ht_case cases[] = {
-	{ "lives-peer-psn", "a connection does not go on with the peer's next life", lives_peer, &other },
+	{ "lives-peer-psn", "a connection does not go on with the peer's next life", lives_peer,
+	  &other },
 	{ "lives-peer-same", "not even if that expects the same PSN", lives_peer, &same },
 	{ "lives-psn", "who begins must have the PSN that the peer expects", lives_psn },
 	{ "lives-sqe", "SQE to RTS flushes what was before, executes what comes after", lives_sqe },

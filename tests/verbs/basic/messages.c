@@ -4,19 +4,18 @@
 
 #include "basic.h"
 
-#define LEN	(4 * HT_MIB)
+#define LEN (4 * HT_MIB)
 
 /* Around every length at which something changes: packet, page, chunk. */
 static void message_sizes(const void *arg)
 {
-	static const uint32_t sizes[] = {
-		1, 2, 3, 7, 8, 9, 255, 256, 257, 1023, 1024, 1025, 2047, 2048,
-		2049, 4095, 4096, 4097, 8191, 8192, 8193, 65535, 65536, 65537,
-		1048575, 1048577, 2097151, 2097152, 2097153, 3145731,
-	};
-	static const enum ibv_wr_opcode ops[] = {
-		IBV_WR_RDMA_WRITE, IBV_WR_RDMA_READ, IBV_WR_SEND,
-	};
+	static const uint32_t sizes[] = { 1,	   2,	    3,	     7,	      8,       9,
+					  255,	   256,	    257,     1023,    1024,    1025,
+					  2047,	   2048,    2049,    4095,    4096,    4097,
+					  8191,	   8192,    8193,    65535,   65536,   65537,
+					  1048575, 1048577, 2097151, 2097152, 2097153, 3145731 };
+	static const enum ibv_wr_opcode ops[] = { IBV_WR_RDMA_WRITE, IBV_WR_RDMA_READ,
+						  IBV_WR_SEND };
 	static struct ht_rig r;
 	struct ibv_wc wc;
 	struct ht_wr w;
@@ -123,14 +122,12 @@ static void message_stream(const void *arg)
 /* A list of work requests in one call, of mixed operations. */
 static void message_list(const void *arg)
 {
-	static const enum ibv_wr_opcode ops[6] = {
-		IBV_WR_RDMA_WRITE, IBV_WR_SEND, IBV_WR_RDMA_READ,
-		IBV_WR_RDMA_WRITE_WITH_IMM, IBV_WR_RDMA_WRITE, IBV_WR_SEND_WITH_IMM,
-	};
-	static const enum ibv_wc_opcode wants[6] = {
-		IBV_WC_RDMA_WRITE, IBV_WC_SEND, IBV_WC_RDMA_READ,
-		IBV_WC_RDMA_WRITE, IBV_WC_RDMA_WRITE, IBV_WC_SEND,
-	};
+	static const enum ibv_wr_opcode ops[6] = { IBV_WR_RDMA_WRITE, IBV_WR_SEND,
+						   IBV_WR_RDMA_READ,  IBV_WR_RDMA_WRITE_WITH_IMM,
+						   IBV_WR_RDMA_WRITE, IBV_WR_SEND_WITH_IMM };
+	static const enum ibv_wc_opcode wants[6] = { IBV_WC_RDMA_WRITE, IBV_WC_SEND,
+						     IBV_WC_RDMA_READ,	IBV_WC_RDMA_WRITE,
+						     IBV_WC_RDMA_WRITE, IBV_WC_SEND };
 	struct ibv_send_wr wr[6] = { 0 }, *bad;
 	struct ibv_sge sge[6];
 	static struct ht_rig r;
@@ -142,10 +139,14 @@ static void message_list(const void *arg)
 	for (int i = 0; i < 3; i++)
 		ht_recv(r.b, i, &r.mr[1], r.p[1] + (8 + i) * 4096, 3001);
 	for (int i = 0; i < 6; i++) {
-		sge[i] = (struct ibv_sge){ ht_iova(&r.mr[0], r.p[0] + i * 4096), 3001, r.mr[0].mr->lkey };
+		sge[i] = (struct ibv_sge){ ht_iova(&r.mr[0], r.p[0] + i * 4096), 3001,
+					   r.mr[0].mr->lkey };
 		wr[i] = (struct ibv_send_wr){
-			.wr_id = i, .next = i < 5 ? &wr[i + 1] : NULL,
-			.sg_list = &sge[i], .num_sge = 1, .opcode = ops[i],
+			.wr_id = i,
+			.next = i < 5 ? &wr[i + 1] : NULL,
+			.sg_list = &sge[i],
+			.num_sge = 1,
+			.opcode = ops[i],
 			.send_flags = IBV_SEND_SIGNALED,
 			.wr.rdma = { ht_iova(&r.mr[1], r.p[1] + i * 4096), r.mr[1].mr->rkey },
 		};
@@ -169,7 +170,8 @@ static void message_list(const void *arg)
 
 static const struct ht_case cases[] = {
 	{ "message-sizes", "lengths around packets, pages and chunks are exact", message_sizes },
-	{ "message-largest", "a very long message is right to its last byte", message_largest, NULL, 600 },
+	{ "message-largest", "a very long message is right to its last byte", message_largest, NULL,
+	  600 },
 	{ "message-stream", "many messages in flight arrive whole and in order", message_stream },
 	{ "message-list", "one post of a list carries out all of it", message_list },
 };

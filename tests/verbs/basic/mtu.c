@@ -8,9 +8,9 @@
 
 #include "basic.h"
 
-#define LEN	(8 * HT_PAGE)
-#define DEV	"hodpmtu"
-#define NET	"hodpmtu-net"
+#define LEN (8 * HT_PAGE)
+#define DEV "hodpmtu"
+#define NET "hodpmtu-net"
 
 static struct ht_pair p;
 static struct ht_mr mr[2];
@@ -35,8 +35,8 @@ static bool has_ipv4_gid(const char *dev)
 {
 	char text[120];
 
-	snprintf(text, sizeof(text),
-		 "grep -qs 'ffff:0a4d' /sys/class/infiniband/%s/ports/1/gids/*", dev);
+	snprintf(text, sizeof(text), "grep -qs 'ffff:0a4d' /sys/class/infiniband/%s/ports/1/gids/*",
+		 dev);
 	return system(text) == 0;
 }
 
@@ -63,8 +63,14 @@ static void make_device(void)
 static struct ht_wr datagram(struct ibv_ah *ah, uint32_t qpn, uint64_t id, uint32_t len)
 {
 	return (struct ht_wr){
-		.id = id, .op = IBV_WR_SEND, .len = len, .lkey = mr[0].mr->lkey,
-		.addr = ht_iova(&mr[0], buf[0]), .ah = ah, .qpn = qpn, .qkey = HT_QKEY,
+		.id = id,
+		.op = IBV_WR_SEND,
+		.len = len,
+		.lkey = mr[0].mr->lkey,
+		.addr = ht_iova(&mr[0], buf[0]),
+		.ah = ah,
+		.qpn = qpn,
+		.qkey = HT_QKEY,
 	};
 }
 
@@ -96,7 +102,10 @@ static void edge(struct ibv_ah *ah, uint32_t qpn, uint32_t mtu, uint64_t seed)
 
 static void ud_mtu(const void *arg)
 {
-	static const struct { int netdev; uint32_t active; } rows[] = {
+	static const struct {
+		int netdev;
+		uint32_t active;
+	} rows[] = {
 		{ 9000, 4096 }, { 1500, 1024 }, { 2500, 2048 }, { 4200, 4096 }, { 700, 512 },
 	};
 	struct ht_conf conf = { .type = IBV_QPT_UD };

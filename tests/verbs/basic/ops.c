@@ -9,10 +9,10 @@
 
 #include "basic.h"
 
-#define LEN	(64 * HT_KIB)
-#define OFF	(HT_PAGE - 37)		/* odd, and not the same on both sides */
-#define ROFF	(3 * HT_PAGE - 5)
-#define MSG	(3 * HT_PAGE + 11)	/* several packets at any MTU */
+#define LEN (64 * HT_KIB)
+#define OFF (HT_PAGE - 37) /* odd, and not the same on both sides */
+#define ROFF (3 * HT_PAGE - 5)
+#define MSG (3 * HT_PAGE + 11) /* several packets at any MTU */
 
 static struct ht_rig rig;
 static uint8_t shadow[2][LEN];
@@ -107,8 +107,7 @@ static void op_read(const void *arg)
 }
 
 /* One atomic; the shadow is computed here, by the definition. */
-static void atomic(enum ibv_wr_opcode op, size_t loff, size_t roff,
-		   uint64_t add, uint64_t swap)
+static void atomic(enum ibv_wr_opcode op, size_t loff, size_t roff, uint64_t add, uint64_t swap)
 {
 	struct ht_wr w = ht_rig_wr(&rig, op, loff, 8, roff);
 	uint64_t old, new;
@@ -169,7 +168,8 @@ static void op_sges(const void *arg)
 	lkey = rig.mr[0].mr->lkey;
 	for (int i = 0; i < 4; i++) {
 		sge[i] = (struct ibv_sge){
-			ht_iova(&rig.mr[0], rig.p[0] + at[i]), part[i],
+			ht_iova(&rig.mr[0], rig.p[0] + at[i]),
+			part[i],
 			/* What has no bytes is not looked at, not even its key. */
 			part[i] ? lkey : 0xdeadbeef,
 		};
@@ -206,7 +206,8 @@ static void op_recv_sges(const void *arg)
 		uint32_t n = HT_MIN(part[i], MSG - done);
 
 		sge[i] = (struct ibv_sge){
-			ht_iova(&rig.mr[1], rig.p[1] + at[i]), part[i],
+			ht_iova(&rig.mr[1], rig.p[1] + at[i]),
+			part[i],
 			part[i] ? rig.mr[1].mr->lkey : 0,
 		};
 		memcpy(shadow[1] + at[i], shadow[0] + OFF + done, n);
@@ -303,16 +304,21 @@ static const struct ht_case cases[] = {
 	{ "op-read", "an RDMA READ fetches its range into an odd place", op_read },
 	{ "op-fetch-add", "FETCH_ADD adds modulo 2^64 and returns the old value", op_fetch_add },
 	{ "op-cmp-swap", "CMP_SWP swaps on equality of all 64 bits only", op_cmp_swap },
-	{ "op-sges-send", "a SEND gathers its SGEs in order, empty ones included", op_sges, &send_ },
-	{ "op-sges-write", "a WRITE gathers its SGEs in order, empty ones included", op_sges, &write_ },
-	{ "op-sges-read", "a READ scatters into its SGEs in order, empty ones included", op_sges, &read_ },
-	{ "op-recv-sges", "a receive scatters into its SGEs and leaves the rest alone", op_recv_sges },
+	{ "op-sges-send", "a SEND gathers its SGEs in order, empty ones included", op_sges,
+	  &send_ },
+	{ "op-sges-write", "a WRITE gathers its SGEs in order, empty ones included", op_sges,
+	  &write_ },
+	{ "op-sges-read", "a READ scatters into its SGEs in order, empty ones included", op_sges,
+	  &read_ },
+	{ "op-recv-sges", "a receive scatters into its SGEs and leaves the rest alone",
+	  op_recv_sges },
 	{ "op-inline-send", "inline SEND data is taken at post time", op_inline, &send_ },
 	{ "op-inline-write", "inline WRITE data is taken at post time", op_inline, &write_ },
 	{ "op-zero-send", "a SEND of zero bytes completes and touches nothing", op_zero, &send_ },
 	{ "op-zero-send-imm", "a SEND_WITH_IMM of zero bytes completes", op_zero, &send_imm },
 	{ "op-zero-write", "a WRITE of zero bytes needs no valid rkey", op_zero, &write_ },
-	{ "op-zero-write-imm", "a WRITE_WITH_IMM of zero bytes consumes a receive", op_zero, &write_imm },
+	{ "op-zero-write-imm", "a WRITE_WITH_IMM of zero bytes consumes a receive", op_zero,
+	  &write_imm },
 	{ "op-zero-read", "a READ of zero bytes needs no valid rkey", op_zero, &read_ },
 };
 

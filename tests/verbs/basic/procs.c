@@ -10,11 +10,11 @@
 
 #include "basic.h"
 
-#define LEN	(256 * HT_KIB)
+#define LEN (256 * HT_KIB)
 
 struct end {
-	int fd;			/* a socket to the other process */
-	int which;		/* 0 or 1 */
+	int fd; /* a socket to the other process */
+	int which; /* 0 or 1 */
 	struct ht_dev dev;
 	struct ht_side s;
 	struct ht_mem mem;
@@ -55,13 +55,17 @@ static void come_up(struct end *e)
 	meet(e);
 }
 
-static struct ht_wr request(struct end *e, enum ibv_wr_opcode op, size_t loff,
-			    uint32_t len, size_t roff)
+static struct ht_wr request(struct end *e, enum ibv_wr_opcode op, size_t loff, uint32_t len,
+			    size_t roff)
 {
 	return (struct ht_wr){
-		.id = loff * 7 + op, .op = op, .len = len,
-		.addr = ht_iova(&e->mr, e->mem.p + loff), .lkey = e->mr.mr->lkey,
-		.raddr = e->other.va + roff, .rkey = e->other.rkey,
+		.id = loff * 7 + op,
+		.op = op,
+		.len = len,
+		.addr = ht_iova(&e->mr, e->mem.p + loff),
+		.lkey = e->mr.mr->lkey,
+		.raddr = e->other.va + roff,
+		.rkey = e->other.rkey,
 	};
 }
 
@@ -88,8 +92,8 @@ static void exchange(struct end *e, long rounds)
 		ht_want_wc(e->s.rcq, &wc, i, IBV_WC_SUCCESS);
 		ht_eq(be32toh(wc.imm_data), i);
 		ht_check_fill(e->mem.p + half + 1, n, yours + i * 2, 0, "the other's WRITE");
-		ht_check_fill(e->mem.p + half + n + 100, HT_MIN(n, 50u), yours + i * 2,
-			      0, "the other's SEND");
+		ht_check_fill(e->mem.p + half + n + 100, HT_MIN(n, 50u), yours + i * 2, 0,
+			      "the other's SEND");
 		ht_check_value(e->mem.p + half, 1, 0, "byte before it");
 		meet(e);
 		/* Fetch from the other what it has written from. */
@@ -135,8 +139,8 @@ static void procs_exchange(const void *arg)
 }
 
 /* Many processes add to one counter: no addition is lost or doubled. */
-#define ADDERS	4
-#define ADDS	50
+#define ADDERS 4
+#define ADDS 50
 
 static void adder(void *arg)
 {
@@ -206,14 +210,16 @@ static void procs_atomic(const void *arg)
 	for (int i = 0; i < ADDERS; i++)
 		ht_join(pid[i]);
 	memcpy(&sum, mem.p + 4096, 8);
-	ht_eq(sum & 0xffffffff, ADDERS * ADDS +
-	      (dev.attr.orig_attr.atomic_cap == IBV_ATOMIC_GLOB ? 1000 : 0));
+	ht_eq(sum & 0xffffffff,
+	      ADDERS * ADDS + (dev.attr.orig_attr.atomic_cap == IBV_ATOMIC_GLOB ? 1000 : 0));
 	ht_eq(sum >> 32, sum & 0xffffffff);
 }
 
 static const struct ht_case cases[] = {
-	{ "procs-exchange", "two processes write, send to and read from each other", procs_exchange },
-	{ "procs-atomic", "concurrent FETCH_ADDs of processes and of the CPU all count", procs_atomic },
+	{ "procs-exchange", "two processes write, send to and read from each other",
+	  procs_exchange },
+	{ "procs-atomic", "concurrent FETCH_ADDs of processes and of the CPU all count",
+	  procs_atomic },
 };
 
 void basic_procs(void)

@@ -4,7 +4,7 @@
 
 #include "basic.h"
 
-#define LEN	(64 * HT_KIB)
+#define LEN (64 * HT_KIB)
 
 /* Unsignalled requests free their slots when a later one completes. */
 static void queue_unsignalled(const void *arg)
@@ -201,18 +201,19 @@ static void rnr_write_imm(const void *arg)
 	ht_rig_put(&r);
 }
 
-
 static const int seven = 7;
 
 static const struct ht_case cases[] = {
-	{ "queue-unsignalled", "unsignalled requests complete nothing and free their slots", queue_unsignalled },
+	{ "queue-unsignalled", "unsignalled requests complete nothing and free their slots",
+	  queue_unsignalled },
 	{ "queue-sig-all", "sq_sig_all signals every request", queue_sig_all },
 	{ "queue-full", "a full send queue is ENOMEM, and what fitted is carried out", queue_full },
 	{ "queue-fence", "a fenced WRITE sends what the READ before it fetched", queue_fence },
 	{ "queue-order", "a SEND arrives after the WRITE that was posted before it", queue_order },
 	{ "rnr-give-up", "rnr_retry 0: no receive is IBV_WC_RNR_RETRY_EXC_ERR", rnr_give_up },
 	{ "rnr-wait-7", "rnr_retry 7: the SEND waits until a receive is posted", rnr_wait, &seven },
-	{ "rnr-write-imm", "a WRITE_WITH_IMM that met RNR is written once and in order", rnr_write_imm },
+	{ "rnr-write-imm", "a WRITE_WITH_IMM that met RNR is written once and in order",
+	  rnr_write_imm },
 };
 
 void basic_queues(void)

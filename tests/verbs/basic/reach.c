@@ -8,10 +8,10 @@
 
 #include "basic.h"
 
-#define LEN	(16 * HT_PAGE)
-#define FROM	(4 * HT_PAGE)	/* [FROM, END) is registered, on the receiver's side */
-#define END	(8 * HT_PAGE)
-#define ROOM	(2 * HT_PAGE + 37)	/* the region's last bytes, which are received into */
+#define LEN (16 * HT_PAGE)
+#define FROM (4 * HT_PAGE) /* [FROM, END) is registered, on the receiver's side */
+#define END (8 * HT_PAGE)
+#define ROOM (2 * HT_PAGE + 37) /* the region's last bytes, which are received into */
 
 struct how {
 	const char *name;
@@ -81,9 +81,15 @@ static void post(uint64_t id, struct ibv_sge *sgl, int num)
 static struct ht_wr message(uint64_t id, size_t off, uint32_t len)
 {
 	return (struct ht_wr){
-		.id = id, .op = IBV_WR_SEND, .len = len, .lkey = from.mr->lkey,
-		.addr = ht_iova(&from, mem[0].p + off), .no_sge = !len,
-		.ah = ah, .qpn = p.s[1].qp->qp_num, .qkey = HT_QKEY,
+		.id = id,
+		.op = IBV_WR_SEND,
+		.len = len,
+		.lkey = from.mr->lkey,
+		.addr = ht_iova(&from, mem[0].p + off),
+		.no_sge = !len,
+		.ah = ah,
+		.qpn = p.s[1].qp->qp_num,
+		.qkey = HT_QKEY,
 	};
 }
 
@@ -229,8 +235,10 @@ static void reach_datagram(const void *arg)
 }
 
 static const struct how hows[] = {
-	{ "pinned", HT_PINNED }, { "pinned-srq", HT_PINNED, .srq = true },
-	{ "odp", HT_ODP }, { "odp-srq", HT_ODP, .srq = true },
+	{ "pinned", HT_PINNED },
+	{ "pinned-srq", HT_PINNED, .srq = true },
+	{ "odp", HT_ODP },
+	{ "odp-srq", HT_ODP, .srq = true },
 	{ "odp-cold", HT_ODP, .cold = true },
 	{ "odp-cold-srq", HT_ODP, .srq = true, .cold = true },
 };
@@ -246,11 +254,10 @@ void basic_reach(void)
 		ht_addf(reach_entries, how, 0,
 			"an entry that the message does not reach is not looked at",
 			"reach-entries-%s", how->name);
-		ht_addf(reach_datagram, how, 0,
-			"so it is with datagrams", "reach-datagram-%s", how->name);
+		ht_addf(reach_datagram, how, 0, "so it is with datagrams", "reach-datagram-%s",
+			how->name);
 		if (!how->cold)
-			ht_addf(reach_nothing, how, 0,
-				"what brings no byte looks at no key",
+			ht_addf(reach_nothing, how, 0, "what brings no byte looks at no key",
 				"reach-nothing-%s", how->name);
 	}
 }

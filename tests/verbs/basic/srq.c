@@ -2,8 +2,8 @@
 /* Shared receive queues. */
 #include "basic.h"
 
-#define LEN	(64 * HT_KIB)
-#define WRS	16
+#define LEN (64 * HT_KIB)
+#define WRS 16
 
 static struct ht_pair p;
 static struct ht_mr mr[2];
@@ -41,7 +41,10 @@ static void post(uint64_t id, size_t off, uint32_t len)
 static void send(const struct ht_side *s, uint64_t id, size_t off, uint32_t len)
 {
 	struct ht_wr w = {
-		.id = id, .op = IBV_WR_SEND, .len = len, .lkey = mr[0].mr->lkey,
+		.id = id,
+		.op = IBV_WR_SEND,
+		.len = len,
+		.lkey = mr[0].mr->lkey,
 		.addr = ht_iova(&mr[0], buf[0] + off),
 	};
 
@@ -78,8 +81,8 @@ static void srq_two_qps(const void *arg)
 		ht_check(!seen[wc.wr_id], "receive %d was used twice", (int)wc.wr_id);
 		seen[wc.wr_id] = true;
 		ht_check_fill(buf[1] + i * 4096, 2000 + i, 100, 1 + i, "message");
-		ht_check_fill(buf[1] + i * 4096 + 2000 + i, 500, 101,
-			      i * 4096 + 2000 + i, "bytes behind it");
+		ht_check_fill(buf[1] + i * 4096 + 2000 + i, 500, 101, i * 4096 + 2000 + i,
+			      "bytes behind it");
 	}
 	ht_side_put(&s2[0]);
 	ht_side_put(&s2[1]);
@@ -146,7 +149,8 @@ static void srq_empty(const void *arg)
 {
 	const bool *give_up = arg;
 	struct ht_conf conf = {
-		.rnr_retry = *give_up ? HT_NONE : 7, .rnr_timer = 14,
+		.rnr_retry = *give_up ? HT_NONE : 7,
+		.rnr_timer = 14,
 	};
 	struct ibv_wc wc;
 

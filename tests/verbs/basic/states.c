@@ -2,14 +2,14 @@
 /* The QP state machine, and what modify and query say. */
 #include "basic.h"
 
-#define LEN	(16 * HT_KIB)
+#define LEN (16 * HT_KIB)
 
 static const char *const names[] = {
 	"RESET", "INIT", "RTR", "RTS", "SQD", "SQE", "ERR",
 };
 
 /* legal[from] is a mask of states; SQE is entered by an error, not by modify. */
-#define S(x)	(1U << IBV_QPS_##x)
+#define S(x) (1U << IBV_QPS_##x)
 static const unsigned int legal[IBV_QPS_ERR + 1] = {
 	[IBV_QPS_RESET] = S(RESET) | S(INIT),
 	[IBV_QPS_INIT] = S(RESET) | S(INIT) | S(RTR) | S(ERR),
@@ -19,8 +19,8 @@ static const unsigned int legal[IBV_QPS_ERR + 1] = {
 	[IBV_QPS_ERR] = S(RESET) | S(ERR),
 };
 
-static void bring_to(const struct ht_side *s, const struct ht_conf *c,
-		     const struct ht_addr *peer, enum ibv_qp_state state)
+static void bring_to(const struct ht_side *s, const struct ht_conf *c, const struct ht_addr *peer,
+		     enum ibv_qp_state state)
 {
 	enum ibv_qp_state now = ht_state(s);
 
@@ -37,15 +37,13 @@ static void bring_to(const struct ht_side *s, const struct ht_conf *c,
 	ht_eq(ht_state(s), state);
 }
 
-static int try_to(const struct ht_side *s, const struct ht_conf *c,
-		  const struct ht_addr *peer, enum ibv_qp_state from,
-		  enum ibv_qp_state to)
+static int try_to(const struct ht_side *s, const struct ht_conf *c, const struct ht_addr *peer,
+		  enum ibv_qp_state from, enum ibv_qp_state to)
 {
 	switch (to) {
 	case IBV_QPS_INIT: return ht_to_init(s, c);
 	case IBV_QPS_RTR: return ht_to_rtr(s, c, peer);
-	case IBV_QPS_RTS:
-		return from == IBV_QPS_RTR ? ht_to_rts(s, c) : ht_to(s, to);
+	case IBV_QPS_RTS: return from == IBV_QPS_RTR ? ht_to_rts(s, c) : ht_to(s, to);
 	default: return ht_to(s, to);
 	}
 }
@@ -70,8 +68,8 @@ static void states_all(const void *arg)
 
 			bring_to(&p.s[0], &p.conf, &peer, from);
 			err = try_to(&p.s[0], &p.conf, &peer, from, to);
-			ht_check(err == (ok ? 0 : EINVAL), "%s to %s: %d (%s)",
-				 names[from], names[to], err, strerror(err));
+			ht_check(err == (ok ? 0 : EINVAL), "%s to %s: %d (%s)", names[from],
+				 names[to], err, strerror(err));
 			ht_eq(ht_state(&p.s[0]), ok ? to : from);
 		}
 	}
@@ -85,13 +83,14 @@ static void states_missing(const void *arg)
 		enum ibv_qp_state from, to;
 		int mask;
 	} steps[] = {
-		{ IBV_QPS_RESET, IBV_QPS_INIT, IBV_QP_PKEY_INDEX | IBV_QP_PORT |
-		  IBV_QP_ACCESS_FLAGS },
-		{ IBV_QPS_INIT, IBV_QPS_RTR, IBV_QP_AV | IBV_QP_PATH_MTU |
-		  IBV_QP_DEST_QPN | IBV_QP_RQ_PSN | IBV_QP_MAX_DEST_RD_ATOMIC |
-		  IBV_QP_MIN_RNR_TIMER },
-		{ IBV_QPS_RTR, IBV_QPS_RTS, IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT |
-		  IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC },
+		{ IBV_QPS_RESET, IBV_QPS_INIT,
+		  IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS },
+		{ IBV_QPS_INIT, IBV_QPS_RTR,
+		  IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
+			  IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER },
+		{ IBV_QPS_RTR, IBV_QPS_RTS,
+		  IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN |
+			  IBV_QP_MAX_QP_RD_ATOMIC },
 	};
 	struct ht_addr peer;
 	struct ht_pair p;
@@ -101,8 +100,10 @@ static void states_missing(const void *arg)
 	ht_addr_of(&peer, &p.s[1]);
 	for (size_t i = 0; i < HT_LEN(steps); i++) {
 		struct ibv_qp_attr a = {
-			.qp_state = steps[i].to, .port_num = 1,
-			.path_mtu = IBV_MTU_1024, .dest_qp_num = peer.qpn,
+			.qp_state = steps[i].to,
+			.port_num = 1,
+			.path_mtu = IBV_MTU_1024,
+			.dest_qp_num = peer.qpn,
 		};
 
 		ht_ah_attr(&a.ah_attr, &p.s[0], &peer.gid);
@@ -110,13 +111,14 @@ static void states_missing(const void *arg)
 		for (int bit = 0; bit < 24; bit++) {
 			if (!(steps[i].mask & 1 << bit))
 				continue;
-			ht_errno(ibv_modify_qp(p.s[0].qp, &a, IBV_QP_STATE |
-					       (steps[i].mask & ~(1 << bit))), EINVAL);
+			ht_errno(ibv_modify_qp(p.s[0].qp, &a,
+					       IBV_QP_STATE | (steps[i].mask & ~(1 << bit))),
+				 EINVAL);
 			ht_eq(ht_state(&p.s[0]), steps[i].from);
 		}
 		/* One that does not belong there is refused as well. */
-		ht_errno(ibv_modify_qp(p.s[0].qp, &a, IBV_QP_STATE | steps[i].mask |
-				       IBV_QP_QKEY), EINVAL);
+		ht_errno(ibv_modify_qp(p.s[0].qp, &a, IBV_QP_STATE | steps[i].mask | IBV_QP_QKEY),
+			 EINVAL);
 		ht_ok(ibv_modify_qp(p.s[0].qp, &a, IBV_QP_STATE | steps[i].mask));
 	}
 	ht_pair_put(&p);
@@ -136,8 +138,10 @@ static void states_bad_values(const void *arg)
 	ht_ok(ibv_modify_qp(p.s[0].qp, &a, IBV_QP_STATE | IBV_QP_CUR_STATE));
 	bring_to(&p.s[0], &p.conf, &peer, IBV_QPS_RESET);
 	a = (struct ibv_qp_attr){ .qp_state = IBV_QPS_INIT, .port_num = 2 };
-	ht_errno(ibv_modify_qp(p.s[0].qp, &a, IBV_QP_STATE | IBV_QP_PORT |
-			       IBV_QP_PKEY_INDEX | IBV_QP_ACCESS_FLAGS), EINVAL);
+	ht_errno(ibv_modify_qp(p.s[0].qp, &a,
+			       IBV_QP_STATE | IBV_QP_PORT | IBV_QP_PKEY_INDEX |
+				       IBV_QP_ACCESS_FLAGS),
+		 EINVAL);
 	bring_to(&p.s[0], &p.conf, &peer, IBV_QPS_INIT);
 	c = p.conf;
 	c.mtu = 6;
@@ -177,9 +181,8 @@ static void states_migration(const void *arg)
 /* Without responder resources no READ and no atomic; WRITE and SEND need none. */
 static void states_no_resources(const void *arg)
 {
-	static const enum ibv_wr_opcode ops[] = {
-		IBV_WR_RDMA_READ, IBV_WR_ATOMIC_FETCH_AND_ADD, IBV_WR_ATOMIC_CMP_AND_SWP,
-	};
+	static const enum ibv_wr_opcode ops[] = { IBV_WR_RDMA_READ, IBV_WR_ATOMIC_FETCH_AND_ADD,
+						  IBV_WR_ATOMIC_CMP_AND_SWP };
 	struct ibv_qp_attr a = { .qp_state = IBV_QPS_RTR };
 	static struct ht_rig r;
 	struct ht_addr ad[2];
@@ -198,9 +201,10 @@ static void states_no_resources(const void *arg)
 		a.dest_qp_num = ad[0].qpn;
 		a.rq_psn = ad[0].psn;
 		ht_ah_attr(&a.ah_attr, r.b, &ad[0].gid);
-		ht_ok(ibv_modify_qp(r.b->qp, &a, IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU |
-				    IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
-				    IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER));
+		ht_ok(ibv_modify_qp(r.b->qp, &a,
+				    IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN |
+					    IBV_QP_RQ_PSN | IBV_QP_MAX_DEST_RD_ATOMIC |
+					    IBV_QP_MIN_RNR_TIMER));
 		ht_ok(ht_to_rts(r.b, &r.pair.conf));
 		ht_fill(r.p[0], LEN, 134, 0);
 		ht_fill(r.p[1], LEN, 135, 0);
@@ -224,8 +228,15 @@ static void states_no_resources(const void *arg)
 static void states_query(const void *arg)
 {
 	struct ht_conf conf = {
-		.mtu = IBV_MTU_512, .timeout = 11, .retry = 5, .rnr_retry = 3,
-		.rnr_timer = 9, .rd_atomic = 1, .depth = 21, .sge = 3, .inl = 33,
+		.mtu = IBV_MTU_512,
+		.timeout = 11,
+		.retry = 5,
+		.rnr_retry = 3,
+		.rnr_timer = 9,
+		.rd_atomic = 1,
+		.depth = 21,
+		.sge = 3,
+		.inl = 33,
 		.access = IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE,
 	};
 	struct ibv_qp_init_attr init;
@@ -261,8 +272,8 @@ static void states_query(const void *arg)
 	ht_eq(init.sq_sig_all, 0);
 	/* RTS to RTS may change the RNR timer and the access rights. */
 	a = (struct ibv_qp_attr){ .qp_state = IBV_QPS_RTS, .min_rnr_timer = 2 };
-	ht_ok(ibv_modify_qp(p.s[0].qp, &a, IBV_QP_STATE | IBV_QP_MIN_RNR_TIMER |
-			    IBV_QP_ACCESS_FLAGS));
+	ht_ok(ibv_modify_qp(p.s[0].qp, &a,
+			    IBV_QP_STATE | IBV_QP_MIN_RNR_TIMER | IBV_QP_ACCESS_FLAGS));
 	ht_ok(ibv_query_qp(p.s[0].qp, &a, 0x1fffff, &init));
 	ht_eq(a.min_rnr_timer, 2);
 	ht_eq(a.qp_access_flags & HT_ACCESS_ALL & ~IBV_ACCESS_LOCAL_WRITE, 0);
@@ -302,7 +313,10 @@ static void states_sqd(const void *arg)
 	ht_recv(r.a, 77, &r.mr[0], r.p[0] + 12288, 100);
 	memset(r.p[1] + 8192, 0x5e, 1000);
 	w2 = (struct ht_wr){
-		.id = 5, .op = IBV_WR_SEND, .len = 50, .lkey = r.mr[1].mr->lkey,
+		.id = 5,
+		.op = IBV_WR_SEND,
+		.len = 50,
+		.lkey = r.mr[1].mr->lkey,
 		.addr = ht_iova(&r.mr[1], r.p[1] + 8192),
 	};
 	ht_do(r.b, &w2);
@@ -323,9 +337,7 @@ static void states_sqd(const void *arg)
 
 static void states_posting(const void *arg)
 {
-	static const enum ibv_qp_state before[] = {
-		IBV_QPS_RESET, IBV_QPS_INIT, IBV_QPS_RTR,
-	};
+	static const enum ibv_qp_state before[] = { IBV_QPS_RESET, IBV_QPS_INIT, IBV_QPS_RTR };
 	struct ht_addr peer;
 	static struct ht_rig r;
 	struct ht_wr w;
@@ -338,8 +350,8 @@ static void states_posting(const void *arg)
 		bring_to(r.a, &r.pair.conf, &peer, before[i]);
 		w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, 0, 8, 0);
 		err = ht_post_try(r.a->qp, &w);
-		ht_check(err == EINVAL, "post_send in %s: %d (%s)", names[before[i]],
-			 err, strerror(err));
+		ht_check(err == EINVAL, "post_send in %s: %d (%s)", names[before[i]], err,
+			 strerror(err));
 	}
 	bring_to(r.a, &r.pair.conf, &peer, IBV_QPS_RESET);
 	err = ht_recv_try(r.a->qp, NULL, 1, NULL, 0);

@@ -9,7 +9,7 @@
 
 #include "basic.h"
 
-#define LEN	(32 * HT_KIB)
+#define LEN (32 * HT_KIB)
 
 static struct ht_pair p;
 static struct ht_mr mr[2];
@@ -44,9 +44,15 @@ static void setup(void)
 static struct ht_wr datagram(uint64_t id, size_t off, uint32_t len)
 {
 	return (struct ht_wr){
-		.id = id, .op = IBV_WR_SEND, .len = len, .lkey = mr[0].mr->lkey,
-		.addr = ht_iova(&mr[0], buf[0] + off), .ah = ah,
-		.qpn = p.s[1].qp->qp_num, .qkey = HT_QKEY, .no_sge = !len,
+		.id = id,
+		.op = IBV_WR_SEND,
+		.len = len,
+		.lkey = mr[0].mr->lkey,
+		.addr = ht_iova(&mr[0], buf[0] + off),
+		.ah = ah,
+		.qpn = p.s[1].qp->qp_num,
+		.qkey = HT_QKEY,
+		.no_sge = !len,
 	};
 }
 
@@ -122,8 +128,8 @@ static void ud_send(const void *arg)
 			ht_eq(be32toh(wc.imm_data), 0xfeed0000 + i);
 		check_grh(at, sizes[i]);
 		ht_check_fill(at + HT_GRH, sizes[i], 110, 3, "datagram");
-		ht_check_fill(at + HT_GRH + sizes[i], 200, 111,
-			      at + HT_GRH + sizes[i] - buf[1], "bytes behind it");
+		ht_check_fill(at + HT_GRH + sizes[i], 200, 111, at + HT_GRH + sizes[i] - buf[1],
+			      "bytes behind it");
 		ht_check_fill(buf[1], at - buf[1], 111, 0, "bytes before it");
 	}
 	teardown();
@@ -145,9 +151,14 @@ static void ud_answer(const void *arg)
 	back = ibv_create_ah_from_wc(p.s[1].pd, &wc, (void *)buf[1], 1);
 	ht_check(back, "ibv_create_ah_from_wc: %s", strerror(errno));
 	w = (struct ht_wr){
-		.id = 4, .op = IBV_WR_SEND, .len = 99, .lkey = mr[1].mr->lkey,
-		.addr = ht_iova(&mr[1], buf[1] + 5000), .ah = back,
-		.qpn = wc.src_qp, .qkey = HT_QKEY,
+		.id = 4,
+		.op = IBV_WR_SEND,
+		.len = 99,
+		.lkey = mr[1].mr->lkey,
+		.addr = ht_iova(&mr[1], buf[1] + 5000),
+		.ah = back,
+		.qpn = wc.src_qp,
+		.qkey = HT_QKEY,
 	};
 	ht_do(&p.s[1], &w);
 	ht_want_wc(p.s[0].rcq, &wc, 2, IBV_WC_SUCCESS);
@@ -165,7 +176,7 @@ static void ud_lost(const void *arg)
 
 	setup();
 	w = datagram(1, 0, 50);
-	ht_do(&p.s[0], &w);	/* no receive */
+	ht_do(&p.s[0], &w); /* no receive */
 	ht_recv(&p.s[1], 9, &mr[1], buf[1], 1000);
 	w.qkey = HT_QKEY + 1;
 	w.id = 2;
@@ -239,9 +250,8 @@ static void ud_too_long(const void *arg)
 /* Datagrams are not requests to memory. */
 static void ud_no_rdma(const void *arg)
 {
-	static const enum ibv_wr_opcode ops[] = {
-		IBV_WR_RDMA_WRITE, IBV_WR_RDMA_READ, IBV_WR_ATOMIC_FETCH_AND_ADD,
-	};
+	static const enum ibv_wr_opcode ops[] = { IBV_WR_RDMA_WRITE, IBV_WR_RDMA_READ,
+						  IBV_WR_ATOMIC_FETCH_AND_ADD };
 	struct ibv_wc wc;
 
 	setup();
@@ -287,7 +297,8 @@ static void ud_small_receive(const void *arg)
 	ht_want_wc(p.s[1].rcq, &wc, 1, IBV_WC_SUCCESS);
 	ht_eq(wc.byte_len, HT_GRH + 10);
 	ht_check_fill(buf[1] + HT_GRH, 10, 110, 5, "the datagram that fits");
-	ht_check_fill(buf[1] + HT_GRH + 10, LEN - HT_GRH - 10, 111, HT_GRH + 10, "behind the receive");
+	ht_check_fill(buf[1] + HT_GRH + 10, LEN - HT_GRH - 10, 111, HT_GRH + 10,
+		      "behind the receive");
 	/* A request that waits is flushed like the others. */
 	ht_recv(&p.s[1], 6, &mr[1], buf[1], HT_GRH + 10);
 	w = datagram(7, 0, 11);

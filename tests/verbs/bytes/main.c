@@ -25,8 +25,7 @@ static const enum ibv_mtu mtus[] = { IBV_MTU_1024, IBV_MTU_4096 };
 static const char *const intent =
 	"after every transfer both buffers hold what they must, to the byte";
 
-static void add(enum ht_mem_kind mem, enum ht_mr_kind local,
-		enum ht_mr_kind remote, long transfers)
+static void add(enum ht_mem_kind mem, enum ht_mr_kind local, enum ht_mr_kind remote, long transfers)
 {
 	for (size_t i = 0; i < HT_LEN(mtus); i++) {
 		struct bytes_combo *c = malloc(sizeof(*c));
@@ -34,9 +33,8 @@ static void add(enum ht_mem_kind mem, enum ht_mr_kind local,
 		if (!c)
 			abort();
 		*c = (struct bytes_combo){ mem, local, remote, mtus[i], transfers };
-		ht_addf(bytes_run, c, 60 + ht_count(transfers) / 20, intent,
-			"%s/%s-%s/mtu%d", ht_mem_name(mem), ht_mr_name(local),
-			ht_mr_name(remote), 128 << mtus[i]);
+		ht_addf(bytes_run, c, 60 + ht_count(transfers) / 20, intent, "%s/%s-%s/mtu%d",
+			ht_mem_name(mem), ht_mr_name(local), ht_mr_name(remote), 128 << mtus[i]);
 	}
 }
 

@@ -58,11 +58,9 @@ size_t bytes_place(struct ht_rng *r, const struct ht_mem *m, size_t len)
  * one transfer must not overlap: what a scatter into overlapping SGEs leaves
  * behind is not defined.
  */
-void bytes_split(struct bytes_state *t, struct bytes_side *s, size_t len,
-		 int most)
+void bytes_split(struct bytes_state *t, struct bytes_side *s, size_t len, int most)
 {
-	int n = most > 1 && ht_below(&t->rng, 3) == 0 ?
-		2 + ht_below(&t->rng, most - 1) : 1;
+	int n = most > 1 && ht_below(&t->rng, 3) == 0 ? 2 + ht_below(&t->rng, most - 1) : 1;
 	size_t room = (s->mem.len - 2 * BYTES_GUARD) / n, left = len;
 
 	if (n > 1 && len > room)
@@ -78,8 +76,7 @@ void bytes_split(struct bytes_state *t, struct bytes_side *s, size_t len,
 		size_t slack = room - part;
 
 		s->piece[i].len = part;
-		s->piece[i].off = BYTES_GUARD + i * room +
-				  ht_below(&t->rng, slack + 1);
+		s->piece[i].off = BYTES_GUARD + i * room + ht_below(&t->rng, slack + 1);
 		left -= part;
 	}
 }

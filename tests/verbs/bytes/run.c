@@ -5,33 +5,40 @@
 
 #include "bytes.h"
 
-enum op { OP_WRITE, OP_READ, OP_SEND, OP_WRITE_IMM, OP_INLINE_WRITE,
-	  OP_INLINE_SEND, OP_ADD, OP_SWAP, OPS };
+enum op {
+	OP_WRITE,
+	OP_READ,
+	OP_SEND,
+	OP_WRITE_IMM,
+	OP_INLINE_WRITE,
+	OP_INLINE_SEND,
+	OP_ADD,
+	OP_SWAP,
+	OPS
+};
 
 static const char *const op_names[OPS] = {
-	"WRITE", "READ", "SEND", "WRITE_WITH_IMM", "inline WRITE",
-	"inline SEND", "FETCH_ADD", "CMP_SWP",
+	"WRITE",	"READ",	       "SEND",	    "WRITE_WITH_IMM",
+	"inline WRITE", "inline SEND", "FETCH_ADD", "CMP_SWP",
 };
 
 static const enum ibv_wr_opcode opcodes[OPS] = {
-	IBV_WR_RDMA_WRITE, IBV_WR_RDMA_READ, IBV_WR_SEND,
-	IBV_WR_RDMA_WRITE_WITH_IMM, IBV_WR_RDMA_WRITE, IBV_WR_SEND,
-	IBV_WR_ATOMIC_FETCH_AND_ADD, IBV_WR_ATOMIC_CMP_AND_SWP,
+	IBV_WR_RDMA_WRITE,	     IBV_WR_RDMA_READ,	       IBV_WR_SEND,
+	IBV_WR_RDMA_WRITE_WITH_IMM,  IBV_WR_RDMA_WRITE,	       IBV_WR_SEND,
+	IBV_WR_ATOMIC_FETCH_AND_ADD, IBV_WR_ATOMIC_CMP_AND_SWP
 };
 
 /* What is said when a comparison fails. */
-static void describe(const struct bytes_state *t, enum op op, size_t len,
-		     const char *cold)
+static void describe(const struct bytes_state *t, enum op op, size_t len, const char *cold)
 {
-	ht_note("transfer %" PRIu64 ": %s of %zu bytes, cold: %s", t->round,
-		op_names[op], len, cold);
+	ht_note("transfer %" PRIu64 ": %s of %zu bytes, cold: %s", t->round, op_names[op], len,
+		cold);
 	for (int i = 0; i < 2; i++) {
 		const struct bytes_side *s = &t->side[i];
 
 		for (int k = 0; k < s->pieces; k++)
-			ht_note("%s piece %d: %zu bytes at %p (offset %zu)",
-				i ? "remote" : "local", k, s->piece[k].len,
-				(void *)(s->mem.p + s->piece[k].off),
+			ht_note("%s piece %d: %zu bytes at %p (offset %zu)", i ? "remote" : "local",
+				k, s->piece[k].len, (void *)(s->mem.p + s->piece[k].off),
 				s->piece[k].off);
 	}
 }
@@ -64,8 +71,7 @@ static void make_cold(struct bytes_side *s, size_t off, size_t len)
 	if (ht_mem_persists(s->mem.kind))
 		return;
 	from = off / s->mem.page * s->mem.page;
-	to = HT_MIN((off + len + s->mem.page - 1) / s->mem.page * s->mem.page,
-		    s->mem.len);
+	to = HT_MIN((off + len + s->mem.page - 1) / s->mem.page * s->mem.page, s->mem.len);
 	memset(s->shadow + from, 0, to - from);
 }
 
@@ -101,16 +107,14 @@ static const char *chill(struct bytes_state *t, struct bytes_side *source)
 }
 
 /* Shadow to shadow, piece by piece, as gather and scatter do. */
-static void move_shadow(const struct bytes_side *from, struct bytes_side *to,
-			size_t len)
+static void move_shadow(const struct bytes_side *from, struct bytes_side *to, size_t len)
 {
 	uint8_t *flat = malloc(len + 1);
 	size_t at = 0;
 
 	ht_check(flat, "no memory for %zu bytes", len);
 	for (int k = 0; k < from->pieces; k++) {
-		memcpy(flat + at, from->shadow + from->piece[k].off,
-		       from->piece[k].len);
+		memcpy(flat + at, from->shadow + from->piece[k].off, from->piece[k].len);
 		at += from->piece[k].len;
 	}
 	at = 0;
@@ -161,7 +165,8 @@ static int sgl_of(const struct bytes_side *s, struct ibv_sge *sge, bool inlined)
 
 		sge[k] = (struct ibv_sge){
 			inlined ? (uintptr_t)p : ht_iova(&s->mr, p),
-			s->piece[k].len, s->mr.mr->lkey,
+			s->piece[k].len,
+			s->mr.mr->lkey,
 		};
 	}
 	return s->pieces;
@@ -176,8 +181,7 @@ static void perform(struct bytes_state *t, struct ht_wr *w, bool recv, size_t le
 	struct ibv_wc wc;
 
 	if (recv && t->two_sided)
-		ht_ok(ht_recv_try(b->s->qp, NULL, ~w->id, rsge,
-				  sgl_of(b, rsge, false)));
+		ht_ok(ht_recv_try(b->s->qp, NULL, ~w->id, rsge, sgl_of(b, rsge, false)));
 	else if (recv)
 		ht_recv(b->s, ~w->id, &b->mr, b->mem.p, 0);
 	ht_do(a->s, w);
@@ -221,11 +225,15 @@ static void transfer_atomic(struct bytes_state *t, enum op op)
 	memcpy(a->shadow + a->piece[0].off, &old, 8);
 	memcpy(b->shadow + b->piece[0].off, &new, 8);
 	w = (struct ht_wr){
-		.id = t->round, .op = opcodes[op],
+		.id = t->round,
+		.op = opcodes[op],
 		.addr = ht_iova(&a->mr, a->mem.p + a->piece[0].off),
-		.len = 8, .lkey = a->mr.mr->lkey,
+		.len = 8,
+		.lkey = a->mr.mr->lkey,
 		.raddr = ht_iova(&b->mr, b->mem.p + b->piece[0].off),
-		.rkey = b->mr.mr->rkey, .add = add, .swap = swap,
+		.rkey = b->mr.mr->rkey,
+		.add = add,
+		.swap = swap,
 	};
 	perform(t, &w, false, 8);
 	compare(t, op, 8, cold);
@@ -259,11 +267,14 @@ static void transfer(struct bytes_state *t)
 	cold = chill(t, from);
 	move_shadow(from, to, len);
 	w = (struct ht_wr){
-		.id = t->round, .op = opcodes[op], .sgl = sge,
+		.id = t->round,
+		.op = opcodes[op],
+		.sgl = sge,
 		.num_sge = sgl_of(a, sge, inlined),
 		.flags = inlined ? IBV_SEND_INLINE : 0,
 		.raddr = ht_iova(&b->mr, b->mem.p + b->piece[0].off),
-		.rkey = b->mr.mr->rkey, .imm = htobe32(t->round),
+		.rkey = b->mr.mr->rkey,
+		.imm = htobe32(t->round),
 	};
 	perform(t, &w, recv, len);
 	compare(t, op, len, cold);
@@ -284,8 +295,8 @@ static void setup_side(struct bytes_state *t, int i)
 	s->shadow = ht_map(s->mem.len, PROT_READ | PROT_WRITE);
 	ht_fill(s->shadow, s->mem.len, ht_seed("bytes") + i, 0);
 	memcpy(s->mem.p, s->shadow, s->mem.len);
-	ht_mr_get(&s->mr, s->s->pd, s->mem.p + BYTES_GUARD,
-		  s->mem.len - 2 * BYTES_GUARD, kind, HT_ACCESS_ALL);
+	ht_mr_get(&s->mr, s->s->pd, s->mem.p + BYTES_GUARD, s->mem.len - 2 * BYTES_GUARD, kind,
+		  HT_ACCESS_ALL);
 }
 
 static void compare_all(const struct bytes_state *t)
@@ -304,8 +315,7 @@ void bytes_run(const void *arg)
 
 	t.c = arg;
 	conf.mtu = t.c->mtu;
-	t.rng.s = ht_seed(ht_mem_name(t.c->mem)) + t.c->local * 16 + t.c->remote +
-		  t.c->mtu * 256;
+	t.rng.s = ht_seed(ht_mem_name(t.c->mem)) + t.c->local * 16 + t.c->remote + t.c->mtu * 256;
 	n = ht_count(t.c->transfers);
 	ht_pair_open(&t.pair, &conf);
 	if (t.pair.s[0].dev->port.active_mtu < conf.mtu)

@@ -11,9 +11,9 @@
 
 /* --- several resizes of one CQ at a time ----------------------------------------- */
 
-#define THREADS	6
-#define POLLED	700	/* where the consumer stands in the first ring */
-#define WAITING	4000	/* entries that are moved: several batches of the kernel's */
+#define THREADS 6
+#define POLLED 700 /* where the consumer stands in the first ring */
+#define WAITING 4000 /* entries that are moved: several batches of the kernel's */
 
 static struct ht_rig r;
 static pthread_barrier_t start;
@@ -95,8 +95,8 @@ static void resize_at_a_time(const void *arg)
 }
 
 static const struct ht_case cases[] = {
-	{ "command-resize-race", "resizes of one CQ at a time lose no completion",
-	  resize_at_a_time, NULL, 240 },
+	{ "command-resize-race", "resizes of one CQ at a time lose no completion", resize_at_a_time,
+	  NULL, 240 },
 };
 
 void errors_commands(void)

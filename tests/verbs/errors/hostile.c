@@ -20,8 +20,8 @@
 #include "errors.h"
 #include "rings.h"
 
-#define LEN	(16 * HT_PAGE)
-#define OPEN	(6 * HT_PAGE)		/* [OPEN, 2 * OPEN) is registered */
+#define LEN (16 * HT_PAGE)
+#define OPEN (6 * HT_PAGE) /* [OPEN, 2 * OPEN) is registered */
 
 static struct ht_pair p;
 static struct ht_mem mem[2];
@@ -108,8 +108,8 @@ static void end_victim(pid_t pid, int fd)
 static uint32_t nasty(struct ht_rng *g)
 {
 	static const uint32_t values[] = {
-		0, 1, 2, 4, 15, 16, 17, 31, 32, 33, 255, 256, 0x7fffffff, 0x80000000,
-		0xffffffff, 0xfffffff0, 0x40000000,
+		0,  1,	 2,   4,	  15,	      16,	  17,	      31,	 32,
+		33, 255, 256, 0x7fffffff, 0x80000000, 0xffffffff, 0xfffffff0, 0x40000000
 	};
 
 	return ht_below(g, 4) ? values[ht_below(g, HT_LEN(values))] : ht_rand(g);
@@ -179,13 +179,16 @@ static void revive(void)
 
 static void post_something(struct ht_rng *g)
 {
-	static const enum ibv_wr_opcode ops[] = {
-		IBV_WR_RDMA_WRITE, IBV_WR_RDMA_READ, IBV_WR_SEND, IBV_WR_ATOMIC_FETCH_AND_ADD,
-	};
+	static const enum ibv_wr_opcode ops[] = { IBV_WR_RDMA_WRITE, IBV_WR_RDMA_READ, IBV_WR_SEND,
+						  IBV_WR_ATOMIC_FETCH_AND_ADD };
 	struct ht_wr w = {
-		.id = ht_rand(g), .op = ops[ht_below(g, HT_LEN(ops))], .len = 64,
-		.addr = ht_iova(&mr[0], mem[0].p + OPEN), .lkey = mr[0].mr->lkey,
-		.raddr = ht_iova(&mr[1], mem[1].p + OPEN), .rkey = mr[1].mr->rkey,
+		.id = ht_rand(g),
+		.op = ops[ht_below(g, HT_LEN(ops))],
+		.len = 64,
+		.addr = ht_iova(&mr[0], mem[0].p + OPEN),
+		.lkey = mr[0].mr->lkey,
+		.raddr = ht_iova(&mr[1], mem[1].p + OPEN),
+		.rkey = mr[1].mr->rkey,
 	};
 	struct ibv_sge sge = { ht_iova(&mr[1], mem[1].p + OPEN), 64, mr[1].mr->lkey };
 	struct ibv_recv_wr rwr = { .sg_list = &sge, .num_sge = 1 }, *bad;
@@ -278,9 +281,8 @@ static void hostile_flip(const void *arg)
 /* One lie at a time, each alone: producer and consumer indexes. */
 static void hostile_indexes(const void *arg)
 {
-	static const uint32_t values[] = {
-		1, 15, 16, 17, 32, 1000, 0x7fffffff, 0x80000000, 0xffffffff, 0xfffffff0,
-	};
+	static const uint32_t values[] = { 1,	 15,	     16,	 17,	     32,
+					   1000, 0x7fffffff, 0x80000000, 0xffffffff, 0xfffffff0 };
 
 	setup(&p);
 	for (int k = 0; k < num_rings; k++) {
@@ -336,8 +338,8 @@ static void hostile_mmap(const void *arg)
 
 			for (int k = 0; k < num_rings; k++)
 				known |= rings[k].size == len;
-			ht_check(known, "offset 0x%lx maps %zu bytes of I know not what",
-				 (long)off, len);
+			ht_check(known, "offset 0x%lx maps %zu bytes of I know not what", (long)off,
+				 len);
 			munmap(at, len);
 		}
 	}
@@ -366,14 +368,15 @@ static void hostile_doorbell(const void *arg)
 		if (i % 5 == 0)
 			cmd = ht_rand(&g);
 		if (qpn != p.s[0].qp->qp_num && qpn != p.s[1].qp->qp_num)
-			ht_check(ioctl(bell, cmd, qpn) == -1, "ioctl 0x%x, QPN 0x%lx succeeds",
-				 cmd, qpn);
+			ht_check(ioctl(bell, cmd, qpn) == -1, "ioctl 0x%x, QPN 0x%lx succeeds", cmd,
+				 qpn);
 	}
 	ht_check(ioctl(bell, HODP_IOCTL_RING_SEND, 1UL << 32 | p.s[0].qp->qp_num) == -1,
 		 "a QPN of 33 bits");
 	ht_ok(ioctl(bell, HODP_IOCTL_RING_SEND, p.s[0].qp->qp_num));
 	ht_check(ioctl(bell, HODP_IOCTL_RING_SEND ^ 0x80, p.s[0].qp->qp_num) == -1 &&
-		 errno == ENOTTY, "a command that there is not: %s", strerror(errno));
+			 errno == ENOTTY,
+		 "a command that there is not: %s", strerror(errno));
 	/* Nothing of that holds the QP. */
 	ht_side_put(&p.s[0]);
 	ht_check(ioctl(bell, HODP_IOCTL_RING_SEND, p.s[1].qp->qp_num - 1) == -1,

@@ -5,14 +5,11 @@
  */
 #include "errors.h"
 
-#define LEN	(64 * HT_KIB)
-#define MR_OFF	(HT_PAGE + 501)
-#define MR_LEN	(4 * HT_PAGE + 7)
+#define LEN (64 * HT_KIB)
+#define MR_OFF (HT_PAGE + 501)
+#define MR_LEN (4 * HT_PAGE + 7)
 
-enum how {
-	WRONG_KEY, ZERO_KEY, BEFORE, BEHIND, WRAPS, OTHER_PD, GONE,
-	NO_LOCAL_WRITE, SECOND_SGE,
-};
+enum how { WRONG_KEY, ZERO_KEY, BEFORE, BEHIND, WRAPS, OTHER_PD, GONE, NO_LOCAL_WRITE, SECOND_SGE };
 
 struct row {
 	const char *name;
@@ -37,8 +34,8 @@ static void setup(const struct ht_conf *conf)
 static void unchanged(void)
 {
 	for (int i = 0; i < 2; i++)
-		ht_check_bytes(r.p[i], shadow[i], LEN, i ? "responder's memory" :
-			       "requester's memory");
+		ht_check_bytes(r.p[i], shadow[i], LEN,
+			       i ? "responder's memory" : "requester's memory");
 }
 
 static void works_again(void)
@@ -118,7 +115,7 @@ static void must_fail(struct ht_wr *w, const char *what)
 		ht_next_wc(r.a->scq, &wc, what);
 		ht_check(wc.wr_id == w->id, "%s: wr_id 0x%" PRIx64, what, wc.wr_id);
 		ht_check(wc.status == IBV_WC_LOC_QP_OP_ERR || wc.status == IBV_WC_LOC_LEN_ERR ||
-			 wc.status == IBV_WC_LOC_PROT_ERR,
+				 wc.status == IBV_WC_LOC_PROT_ERR,
 			 "%s: status %s", what, ibv_wc_status_str(wc.status));
 	}
 	unchanged();
@@ -127,10 +124,18 @@ static void must_fail(struct ht_wr *w, const char *what)
 
 static void local_opcodes(const void *arg)
 {
-	static const int opcodes[] = {
-		IBV_WR_BIND_MW, IBV_WR_TSO, IBV_WR_DRIVER1, IBV_WR_FLUSH,
-		IBV_WR_ATOMIC_WRITE, 16, 31, 99, 255, 256, 0x7fffffff, -1,
-	};
+	static const int opcodes[] = { IBV_WR_BIND_MW,
+				       IBV_WR_TSO,
+				       IBV_WR_DRIVER1,
+				       IBV_WR_FLUSH,
+				       IBV_WR_ATOMIC_WRITE,
+				       16,
+				       31,
+				       99,
+				       255,
+				       256,
+				       0x7fffffff,
+				       -1 };
 
 	setup(NULL);
 	for (size_t i = 0; i < HT_LEN(opcodes); i++) {
@@ -278,21 +283,31 @@ static void local_stranger(const void *arg)
 #define A IBV_WR_ATOMIC_FETCH_AND_ADD
 
 static const struct row rows[] = {
-	{ "write-wrong-key", W, WRONG_KEY }, { "send-wrong-key", S, WRONG_KEY },
-	{ "read-wrong-key", R, WRONG_KEY }, { "add-wrong-key", A, WRONG_KEY },
+	{ "write-wrong-key", W, WRONG_KEY },
+	{ "send-wrong-key", S, WRONG_KEY },
+	{ "read-wrong-key", R, WRONG_KEY },
+	{ "add-wrong-key", A, WRONG_KEY },
 	{ "write-key-0", W, ZERO_KEY },
-	{ "write-before", W, BEFORE }, { "send-before", S, BEFORE },
-	{ "read-before", R, BEFORE }, { "add-before", A, BEFORE },
-	{ "write-behind", W, BEHIND }, { "send-behind", S, BEHIND },
-	{ "read-behind", R, BEHIND }, { "add-behind", A, BEHIND },
-	{ "write-wraps", W, WRAPS }, { "read-wraps", R, WRAPS },
-	{ "write-other-pd", W, OTHER_PD }, { "read-other-pd", R, OTHER_PD },
+	{ "write-before", W, BEFORE },
+	{ "send-before", S, BEFORE },
+	{ "read-before", R, BEFORE },
+	{ "add-before", A, BEFORE },
+	{ "write-behind", W, BEHIND },
+	{ "send-behind", S, BEHIND },
+	{ "read-behind", R, BEHIND },
+	{ "add-behind", A, BEHIND },
+	{ "write-wraps", W, WRAPS },
+	{ "read-wraps", R, WRAPS },
+	{ "write-other-pd", W, OTHER_PD },
+	{ "read-other-pd", R, OTHER_PD },
 	{ "send-other-pd", S, OTHER_PD },
-	{ "write-deregistered", W, GONE }, { "send-deregistered", S, GONE },
+	{ "write-deregistered", W, GONE },
+	{ "send-deregistered", S, GONE },
 	{ "read-deregistered", R, GONE },
 	{ "read-no-local-write", R, NO_LOCAL_WRITE },
 	{ "add-no-local-write", A, NO_LOCAL_WRITE },
-	{ "write-second-sge", W, SECOND_SGE }, { "read-second-sge", R, SECOND_SGE },
+	{ "write-second-sge", W, SECOND_SGE },
+	{ "read-second-sge", R, SECOND_SGE },
 	{ "send-second-sge", S, SECOND_SGE },
 };
 

@@ -9,8 +9,8 @@
 
 #include "errors.h"
 
-#define LEN	(4 * HT_PAGE)
-#define OTHER	4711	/* a user who has nothing yet */
+#define LEN (4 * HT_PAGE)
+#define OTHER 4711 /* a user who has nothing yet */
 
 static struct ht_pair p;
 static struct ht_mr mr[2];
@@ -53,8 +53,13 @@ static void send_to(int n, size_t off, uint32_t len)
 
 	ah = ht_ah(&p.s[0], &g);
 	w = (struct ht_wr){
-		.id = n, .op = IBV_WR_SEND, .len = len, .lkey = mr[0].mr->lkey,
-		.addr = ht_iova(&mr[0], buf[0] + off), .ah = ah, .qpn = 0xffffff,
+		.id = n,
+		.op = IBV_WR_SEND,
+		.len = len,
+		.lkey = mr[0].mr->lkey,
+		.addr = ht_iova(&mr[0], buf[0] + off),
+		.ah = ah,
+		.qpn = 0xffffff,
 		.qkey = HT_QKEY,
 	};
 	ht_do(&p.s[0], &w);
@@ -79,9 +84,9 @@ static void mcast_members(const void *arg)
 	}
 	ht_ok(attach(&s[0], 1));
 	ht_ok(attach(&s[1], 1));
-	ht_ok(attach(&s[1], 1));	/* twice is once */
-	ht_ok(attach(&s[2], 2));	/* another group */
-	ht_ok(attach(&p.s[0], 1));	/* the sender itself does not get it */
+	ht_ok(attach(&s[1], 1)); /* twice is once */
+	ht_ok(attach(&s[2], 2)); /* another group */
+	ht_ok(attach(&p.s[0], 1)); /* the sender itself does not get it */
 	ht_recv(&p.s[0], 9, &mr[0], buf[0] + 3 * HT_PAGE, 1024);
 	send_to(1, 3, 500);
 	for (int i = 0; i < 2; i++) {
@@ -118,8 +123,8 @@ static void other_user(void *arg)
 
 	setup();
 	ht_sys(setresuid(OTHER, OTHER, OTHER));
-	ht_ok(attach(&p.s[1], 5000));	/* a new group */
-	ht_ok(attach(&p.s[1], 0));	/* where the first user has all he can have */
+	ht_ok(attach(&p.s[1], 5000)); /* a new group */
+	ht_ok(attach(&p.s[1], 0)); /* where the first user has all he can have */
 	ht_recv(&p.s[1], 1, &mr[1], buf[1], 1024);
 	send_to(0, 7, 100);
 	ht_want_wc(p.s[1].rcq, &wc, 1, IBV_WC_SUCCESS);
@@ -186,7 +191,7 @@ static void mcast_limits(const void *arg)
 		ht_ok(attach(&p.s[0], i));
 	ht_errno(attach(&p.s[0], groups), ENOMEM);
 	ht_errno(attach(&p.s[1], groups), ENOMEM);
-	ht_ok(attach(&p.s[0], 0));	/* is a member already */
+	ht_ok(attach(&p.s[0], 0)); /* is a member already */
 	for (int i = 1; i < members; i++) {
 		ht_side_clone(&s[i], &p.s[1], &conf);
 		ht_ok(attach(&s[i], 0));

@@ -13,7 +13,7 @@
 
 #include "errors.h"
 
-#define LEN	(4 * HT_PAGE)
+#define LEN (4 * HT_PAGE)
 
 enum trouble { UNMAPPED, PROT_NO, SECRET, VVAR, FILE_END, GUARD_HOLE };
 
@@ -103,8 +103,8 @@ static void memory_bad(const void *arg)
 
 		if (err) {
 			/* A clean refusal at registration is as good. */
-			ht_check(row->what == SECRET || row->what == VVAR,
-				 "registration: %s", strerror(err));
+			ht_check(row->what == SECRET || row->what == VVAR, "registration: %s",
+				 strerror(err));
 			return;
 		}
 	}
@@ -168,8 +168,8 @@ static void memory_readonly(const void *arg)
 	ht_rdma(r.a, IBV_WR_RDMA_READ, &r.mr[0], r.p[0], LEN - 3, &mr, ro + 3);
 	ht_check_fill(r.p[0], LEN - 3, 260, 3, "READ of a read-only mapping");
 	for (int i = 0; i < 2; i++) {
-		struct ht_wr w = ht_rig_wr(&r, i ? IBV_WR_ATOMIC_FETCH_AND_ADD :
-					   IBV_WR_RDMA_WRITE, 0, 8, 0);
+		struct ht_wr w =
+			ht_rig_wr(&r, i ? IBV_WR_ATOMIC_FETCH_AND_ADD : IBV_WR_RDMA_WRITE, 0, 8, 0);
 
 		w.raddr = ht_iova(&mr, ro + 64);
 		w.rkey = mr.mr->rkey;
@@ -232,7 +232,7 @@ static void memory_zero_page(const void *arg)
 	ht_mem_get(&m, HT_ANON, LEN, 0);
 	other = ht_map(LEN, PROT_READ);
 	for (size_t i = 0; i < LEN; i += HT_PAGE)
-		sum += m.p[i] + other[i];	/* read faults: the zero page */
+		sum += m.p[i] + other[i]; /* read faults: the zero page */
 	ht_mr_get(&mr, r.b->pd, m.p, LEN, ht_best_mr(r.b->dev), HT_ACCESS_ALL);
 	ht_rdma(r.a, IBV_WR_RDMA_READ, &r.mr[0], r.p[0], LEN, &mr, m.p);
 	ht_check_value(r.p[0], LEN, 0, "READ of pages that were never written");
@@ -242,22 +242,28 @@ static void memory_zero_page(const void *arg)
 	ht_check_value(other, LEN, 0, "another mapping of the zero page");
 }
 
-static const enum ht_mem_kind anon = HT_ANON, tmpfs = HT_TMPFS, file = HT_FILE,
-	dax = HT_DAX_EXT4;
+static const enum ht_mem_kind anon = HT_ANON, tmpfs = HT_TMPFS, file = HT_FILE, dax = HT_DAX_EXT4;
 
 static const struct row rows[] = {
-	{ "unmapped", UNMAPPED }, { "prot-none", PROT_NO }, { "secret", SECRET },
-	{ "vvar", VVAR }, { "behind-eof", FILE_END }, { "hole", GUARD_HOLE },
+	{ "unmapped", UNMAPPED }, { "prot-none", PROT_NO },   { "secret", SECRET },
+	{ "vvar", VVAR },	  { "behind-eof", FILE_END }, { "hole", GUARD_HOLE },
 };
 
 static const struct ht_case cases[] = {
-	{ "memory-readonly-anon", "a read-only mapping can be read and not written", memory_readonly, &anon },
-	{ "memory-readonly-tmpfs", "a read-only mapping can be read and not written", memory_readonly, &tmpfs },
-	{ "memory-readonly-ext4", "a read-only mapping can be read and not written", memory_readonly, &file },
-	{ "memory-readonly-dax", "a read-only mapping can be read and not written", memory_readonly, &dax },
-	{ "memory-private-tmpfs", "a WRITE to a private mapping spares the file", memory_private_file, &tmpfs },
-	{ "memory-private-ext4", "a WRITE to a private mapping spares the file", memory_private_file, &file },
-	{ "memory-private-dax", "a WRITE to a private mapping spares the file", memory_private_file, &dax },
+	{ "memory-readonly-anon", "a read-only mapping can be read and not written",
+	  memory_readonly, &anon },
+	{ "memory-readonly-tmpfs", "a read-only mapping can be read and not written",
+	  memory_readonly, &tmpfs },
+	{ "memory-readonly-ext4", "a read-only mapping can be read and not written",
+	  memory_readonly, &file },
+	{ "memory-readonly-dax", "a read-only mapping can be read and not written", memory_readonly,
+	  &dax },
+	{ "memory-private-tmpfs", "a WRITE to a private mapping spares the file",
+	  memory_private_file, &tmpfs },
+	{ "memory-private-ext4", "a WRITE to a private mapping spares the file",
+	  memory_private_file, &file },
+	{ "memory-private-dax", "a WRITE to a private mapping spares the file", memory_private_file,
+	  &dax },
 	{ "memory-zero-page", "a WRITE never reaches the shared zero page", memory_zero_page },
 };
 
@@ -265,7 +271,7 @@ void errors_memory(void)
 {
 	for (size_t i = 0; i < HT_LEN(rows); i++)
 		ht_addf(memory_bad, &rows[i], 0,
-			"memory that is not there is a clean error at the right end",
-			"memory-%s", rows[i].name);
+			"memory that is not there is a clean error at the right end", "memory-%s",
+			rows[i].name);
 	ht_add_all(cases, HT_LEN(cases));
 }

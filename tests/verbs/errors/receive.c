@@ -2,7 +2,7 @@
 /* Receives that are wrong: both ends learn of it, each in its own words. */
 #include "errors.h"
 
-#define LEN	(64 * HT_KIB)
+#define LEN (64 * HT_KIB)
 
 static struct ht_rig r;
 static uint8_t *shadow[2];
@@ -46,8 +46,8 @@ static void receive_small(const void *arg)
 		ht_want_wc(r.b->rcq, &wc, 2, IBV_WC_WR_FLUSH_ERR);
 		/* What fits may be there, nothing else. */
 		ht_check_bytes(r.p[1], shadow[1], off, "before the receive");
-		ht_check_bytes(r.p[1] + off + n - 1, shadow[1] + off + n - 1,
-			       LEN - off - n + 1, "behind the receive");
+		ht_check_bytes(r.p[1] + off + n - 1, shadow[1] + off + n - 1, LEN - off - n + 1,
+			       "behind the receive");
 		finish();
 		ht_rig_put(&r);
 	}
@@ -95,9 +95,8 @@ static void receive_bad(const void *arg)
 }
 
 static const struct row rows[] = {
-	{ "wrong-key", WRONG_KEY }, { "behind", BEHIND },
-	{ "no-local-write", NO_LOCAL_WRITE }, { "other-pd", OTHER_PD },
-	{ "deregistered", GONE },
+	{ "wrong-key", WRONG_KEY }, { "behind", BEHIND },     { "no-local-write", NO_LOCAL_WRITE },
+	{ "other-pd", OTHER_PD },   { "deregistered", GONE },
 };
 
 static const struct ht_case cases[] = {
@@ -110,6 +109,6 @@ void errors_receive(void)
 	ht_add_all(cases, HT_LEN(cases));
 	for (size_t i = 0; i < HT_LEN(rows); i++)
 		ht_addf(receive_bad, &rows[i], 0,
-			"LOC_PROT_ERR at the receiver, REM_OP_ERR at the sender",
-			"receive-%s", rows[i].name);
+			"LOC_PROT_ERR at the receiver, REM_OP_ERR at the sender", "receive-%s",
+			rows[i].name);
 }

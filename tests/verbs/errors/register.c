@@ -54,8 +54,8 @@ static void register_flags(const void *arg)
 	refused(m.p, m.len, *odp | 1 << 19, 0, "an unknown flag");
 	/* Relaxed ordering is optional: it may be ignored, not refused. */
 	{
-		struct ibv_mr *mr = ibv_reg_mr(pd, m.p, m.len, *odp | HT_ACCESS_ALL |
-					       IBV_ACCESS_RELAXED_ORDERING);
+		struct ibv_mr *mr = ibv_reg_mr(pd, m.p, m.len,
+					       *odp | HT_ACCESS_ALL | IBV_ACCESS_RELAXED_ORDERING);
 
 		ht_check(mr, "RELAXED_ORDERING, an optional flag: %s", strerror(errno));
 		ht_ok(ibv_dereg_mr(mr));
@@ -66,16 +66,14 @@ static void register_flags(const void *arg)
  * A range that is not all user space: refused, or a region through which none
  * of the kernel's bytes can be had.
  */
-static void refused_or_useless(struct ht_rig *r, uintptr_t p, size_t len, int odp,
-			       const char *what)
+static void refused_or_useless(struct ht_rig *r, uintptr_t p, size_t len, int odp, const char *what)
 {
-	static const uintptr_t kernel[] = {
-		0xffffffff81000000UL, 0xffff888000000000UL, 0xffffea0000000000UL,
-		0x00007ffffffff000UL, 0x0000900000000000UL, 0xfffffffffffff000UL,
-	};
+	static const uintptr_t kernel[] = { 0xffffffff81000000UL, 0xffff888000000000UL,
+					    0xffffea0000000000UL, 0x00007ffffffff000UL,
+					    0x0000900000000000UL, 0xfffffffffffff000UL };
 	struct ibv_mr *mr = ibv_reg_mr(r->b->pd, (void *)p, len,
 				       odp | IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ |
-				       IBV_ACCESS_REMOTE_WRITE);
+					       IBV_ACCESS_REMOTE_WRITE);
 
 	ht_check(!mr || odp, "%s: registered, pinned", what);
 	if (!mr) {
@@ -84,8 +82,8 @@ static void refused_or_useless(struct ht_rig *r, uintptr_t p, size_t len, int od
 	}
 	for (size_t i = 0; i < HT_LEN(kernel); i++) {
 		for (int k = 0; k < 2; k++) {
-			struct ht_wr w = ht_rig_wr(r, k ? IBV_WR_RDMA_READ : IBV_WR_RDMA_WRITE,
-						   0, k ? 64 : 1, 0);
+			struct ht_wr w = ht_rig_wr(r, k ? IBV_WR_RDMA_READ : IBV_WR_RDMA_WRITE, 0,
+						   k ? 64 : 1, 0);
 
 			w.raddr = kernel[i];
 			w.rkey = mr->rkey;
@@ -110,13 +108,11 @@ static void register_ranges(const void *arg)
 	ht_fill(r.p[0], r.len, 241, 0);
 	ht_mem_get(&m, HT_ANON, 4 * HT_PAGE, 0);
 	memset(m.p, 1, m.len);
-	refused(m.p, SIZE_MAX, *odp | IBV_ACCESS_LOCAL_WRITE, 0,
-		"a length that wraps around");
+	refused(m.p, SIZE_MAX, *odp | IBV_ACCESS_LOCAL_WRITE, 0, "a length that wraps around");
 	refused_or_useless(&r, (uintptr_t)m.p, (size_t)0 - (uintptr_t)m.p, *odp,
 			   "a range to the end of the address space");
 	refused_or_useless(&r, 0xffffffff81000000UL, HT_PAGE, *odp, "the kernel's text");
-	refused_or_useless(&r, 0xffff888000000000UL, HT_PAGE, *odp,
-			   "the kernel's direct map");
+	refused_or_useless(&r, 0xffff888000000000UL, HT_PAGE, *odp, "the kernel's direct map");
 	refused_or_useless(&r, 0x00007ffffffff000UL, 2 * HT_PAGE, *odp,
 			   "a range across the end of user space");
 	refused_or_useless(&r, 0x0000900000000000UL, HT_PAGE, *odp,
@@ -125,8 +121,7 @@ static void register_ranges(const void *arg)
 		refused_or_useless(&r, 0, SIZE_MAX, *odp, "the whole address space");
 	if (!*odp) {
 		ht_sys(munmap(m.p + HT_PAGE, HT_PAGE));
-		refused(m.p, m.len, IBV_ACCESS_LOCAL_WRITE, EFAULT,
-			"a pinned range with a hole");
+		refused(m.p, m.len, IBV_ACCESS_LOCAL_WRITE, EFAULT, "a pinned range with a hole");
 	}
 }
 
@@ -148,8 +143,7 @@ static void register_iova(const void *arg)
 		 "an iova range that wraps around");
 	/* Up to the very end is all right. */
 	{
-		struct ibv_mr *mr = ibv_reg_mr_iova(pd, m.p, HT_PAGE,
-						    UINT64_MAX - 2 * HT_PAGE + 1,
+		struct ibv_mr *mr = ibv_reg_mr_iova(pd, m.p, HT_PAGE, UINT64_MAX - 2 * HT_PAGE + 1,
 						    *odp | HT_ACCESS_ALL);
 
 		ht_check(mr, "an iova near the end: %s", strerror(errno));
@@ -234,8 +228,9 @@ static void register_implicit(const void *arg)
 	odp_only();
 	if (ht_mr_missing(&dev, HT_ODP_IMPLICIT))
 		ht_require(&dev, false, "%s", ht_mr_missing(&dev, HT_ODP_IMPLICIT));
-	ht_check(!ibv_reg_mr(pd, (void *)HT_PAGE, SIZE_MAX, IBV_ACCESS_ON_DEMAND |
-			     IBV_ACCESS_LOCAL_WRITE), "SIZE_MAX bytes from 4096 on");
+	ht_check(!ibv_reg_mr(pd, (void *)HT_PAGE, SIZE_MAX,
+			     IBV_ACCESS_ON_DEMAND | IBV_ACCESS_LOCAL_WRITE),
+		 "SIZE_MAX bytes from 4096 on");
 	ht_check(!ibv_reg_mr(pd, NULL, SIZE_MAX, IBV_ACCESS_LOCAL_WRITE),
 		 "the whole address space, pinned");
 	mr = ibv_reg_mr(pd, NULL, SIZE_MAX, IBV_ACCESS_ON_DEMAND | HT_ACCESS_ALL);
@@ -330,16 +325,22 @@ static const enum ht_mem_kind ext4 = HT_DAX_EXT4, xfs = HT_DAX_XFS;
 static const struct ht_case cases[] = {
 	{ "register-flags-pinned", "impossible access flags are EINVAL", register_flags, &pinned },
 	{ "register-flags-odp", "impossible access flags are EINVAL", register_flags, &odp },
-	{ "register-ranges-pinned", "ranges outside of user space are refused", register_ranges, &pinned },
-	{ "register-ranges-odp", "ranges outside of user space are refused", register_ranges, &odp },
+	{ "register-ranges-pinned", "ranges outside of user space are refused", register_ranges,
+	  &pinned },
+	{ "register-ranges-odp", "ranges outside of user space are refused", register_ranges,
+	  &odp },
 	{ "register-iova-pinned", "impossible iovas are refused", register_iova, &pinned },
 	{ "register-iova-odp", "impossible iovas are refused", register_iova, &odp },
 	{ "register-large", "on-demand regions up to 1 TiB register", register_large },
-	{ "register-large-pinned", "a pinned region of 1 TiB is an errno, and no warning", register_large_pinned },
-	{ "register-zero-pinned", "a region of 0 bytes gives access to nothing", register_zero, &pinned },
+	{ "register-large-pinned", "a pinned region of 1 TiB is an errno, and no warning",
+	  register_large_pinned },
+	{ "register-zero-pinned", "a region of 0 bytes gives access to nothing", register_zero,
+	  &pinned },
 	{ "register-zero-odp", "a region of 0 bytes gives access to nothing", register_zero, &odp },
-	{ "register-implicit", "only (0, SIZE_MAX) on demand is the whole space", register_implicit },
-	{ "register-dax-ext4", "pinning fsdax on ext4 is EOPNOTSUPP, ODP works", register_dax, &ext4 },
+	{ "register-implicit", "only (0, SIZE_MAX) on demand is the whole space",
+	  register_implicit },
+	{ "register-dax-ext4", "pinning fsdax on ext4 is EOPNOTSUPP, ODP works", register_dax,
+	  &ext4 },
 	{ "register-dax-xfs", "pinning fsdax on xfs is EOPNOTSUPP, ODP works", register_dax, &xfs },
 	{ "register-key-variants", "no key follows from another", register_key_variants },
 	{ "register-keys", "no key is given out twice in a row", register_keys },

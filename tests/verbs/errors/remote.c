@@ -10,12 +10,12 @@
  */
 #include "errors.h"
 
-#define LEN	(64 * HT_KIB)
-#define MR_OFF	(HT_PAGE + 1001)
-#define MR_LEN	(5 * HT_PAGE + 333)
+#define LEN (64 * HT_KIB)
+#define MR_OFF (HT_PAGE + 1001)
+#define MR_LEN (5 * HT_PAGE + 333)
 
 enum how {
-	WRONG_KEY_BYTE,		/* the index is right, the key is not */
+	WRONG_KEY_BYTE, /* the index is right, the key is not */
 	WRONG_KEY_INDEX,
 	ZERO_KEY,
 	BEFORE_BY_ONE,
@@ -24,11 +24,11 @@ enum how {
 	FAR_AWAY,
 	WRAPS,
 	TOP_OF_SPACE,
-	NO_RIGHT,		/* of the region */
+	NO_RIGHT, /* of the region */
 	QP_NO_RIGHT,
 	OTHER_PD,
 	DEREGISTERED,
-	REUSED,			/* deregistered, and a new region in its place */
+	REUSED, /* deregistered, and a new region in its place */
 	MISALIGNED,
 };
 
@@ -52,8 +52,7 @@ static int rights(void)
 	switch (row->op) {
 	case IBV_WR_RDMA_READ: return HT_ACCESS_ALL & ~IBV_ACCESS_REMOTE_READ;
 	case IBV_WR_RDMA_WRITE:
-	case IBV_WR_RDMA_WRITE_WITH_IMM:
-		return HT_ACCESS_ALL & ~IBV_ACCESS_REMOTE_WRITE;
+	case IBV_WR_RDMA_WRITE_WITH_IMM: return HT_ACCESS_ALL & ~IBV_ACCESS_REMOTE_WRITE;
 	default: return HT_ACCESS_ALL & ~IBV_ACCESS_REMOTE_ATOMIC;
 	}
 }
@@ -66,15 +65,18 @@ static void make_region(void)
 		pd = ibv_alloc_pd(r.b->dev->ctx);
 		ht_true(pd != NULL);
 	}
-	ht_mr_get(&region, pd, r.p[1] + MR_OFF, MR_LEN,
-		  ht_best_mr(r.b->dev), rights());
+	ht_mr_get(&region, pd, r.p[1] + MR_OFF, MR_LEN, ht_best_mr(r.b->dev), rights());
 }
 
 static struct ht_wr good_request(uint32_t len)
 {
 	return (struct ht_wr){
-		.id = 0x600d, .op = row->op, .len = len, .add = 1,
-		.addr = ht_iova(&r.mr[0], r.p[0] + 99), .lkey = r.mr[0].mr->lkey,
+		.id = 0x600d,
+		.op = row->op,
+		.len = len,
+		.add = 1,
+		.addr = ht_iova(&r.mr[0], r.p[0] + 99),
+		.lkey = r.mr[0].mr->lkey,
 		.raddr = ht_iova(&region, r.p[1] + MR_OFF) + 7,
 		.rkey = region.mr->rkey,
 	};
@@ -101,8 +103,8 @@ static void spoil(struct ht_wr *w)
 	case REUSED:
 		ht_mr_put(&region);
 		for (int i = 0; i < 16; i++) {
-			ht_mr_get(&again, r.b->pd, r.p[1] + MR_OFF, MR_LEN,
-				  ht_best_mr(r.b->dev), HT_ACCESS_ALL);
+			ht_mr_get(&again, r.b->pd, r.p[1] + MR_OFF, MR_LEN, ht_best_mr(r.b->dev),
+				  HT_ACCESS_ALL);
 			ht_check(again.mr->rkey != w->rkey,
 				 "a new region has the old one's rkey 0x%x", w->rkey);
 		}
@@ -125,15 +127,15 @@ static void spoil(struct ht_wr *w)
 
 static void after(void)
 {
-	enum ibv_event_type event = row->status == IBV_WC_REM_ACCESS_ERR ?
-		IBV_EVENT_QP_ACCESS_ERR : IBV_EVENT_QP_REQ_ERR;
+	enum ibv_event_type event = row->status == IBV_WC_REM_ACCESS_ERR ? IBV_EVENT_QP_ACCESS_ERR :
+									   IBV_EVENT_QP_REQ_ERR;
 
 	ht_eq(ht_state(r.a), IBV_QPS_ERR);
 	ht_wait_until(ht_state(r.b) == IBV_QPS_ERR, "the responder's QP to be in ERR");
 	ht_want_event(r.b->dev->ctx, event, r.b->qp);
 	for (int i = 0; i < 2; i++)
-		ht_check_bytes(r.p[i], shadow[i], LEN, i ? "responder's memory" :
-			       "requester's memory");
+		ht_check_bytes(r.p[i], shadow[i], LEN,
+			       i ? "responder's memory" : "requester's memory");
 }
 
 static void refuse(const void *arg)
@@ -233,13 +235,13 @@ static void huge(const void *arg)
 					   r.mr[0].mr->lkey };
 	w = ht_rig_wr(&r, *op, 0, 1, 0);
 	w.sgl = sge;
-	w.num_sge = 4;	/* the sum is 9 modulo 2^32 */
+	w.num_sge = 4; /* the sum is 9 modulo 2^32 */
 	err = ht_post_try(r.a->qp, &w);
 	if (!err) {
 		ht_next_wc(r.a->scq, &wc, "of a message of 4 GiB + 9");
 		ht_check(wc.status != IBV_WC_SUCCESS, "a message of 4 GiB + 9 succeeds");
 		ht_check(wc.status == IBV_WC_LOC_LEN_ERR || wc.status == IBV_WC_LOC_PROT_ERR ||
-			 wc.status == IBV_WC_LOC_QP_OP_ERR,
+				 wc.status == IBV_WC_LOC_QP_OP_ERR,
 			 "status %s", ibv_wc_status_str(wc.status));
 	}
 	ht_check_fill(r.p[1], LEN, 210, 0, "responder's memory");
@@ -257,7 +259,7 @@ void errors_remote(void)
 {
 	for (size_t i = 0; i < HT_LEN(rows); i++)
 		ht_addf(refuse, &rows[i], 0,
-			"the responder refuses it, both ends know, no byte moves",
-			"remote-%s", rows[i].name);
+			"the responder refuses it, both ends know, no byte moves", "remote-%s",
+			rows[i].name);
 	ht_add_all(cases, HT_LEN(cases));
 }

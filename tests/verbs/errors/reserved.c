@@ -7,8 +7,8 @@
 #include "errors.h"
 #include "rings.h"
 
-#define LEN	(2 * HT_PAGE)
-#define MAGIC	0x5ca1ab1e0ddba11ULL
+#define LEN (2 * HT_PAGE)
+#define MAGIC 0x5ca1ab1e0ddba11ULL
 
 enum kind { WRITE, READ, ATOMIC, SEND, SEND_IMM, LOCAL_INV, DATAGRAM };
 
@@ -16,28 +16,55 @@ struct row {
 	const char *what;
 	enum kind kind;
 	size_t off;
-	uint32_t set;	/* bits */
+	uint32_t set; /* bits */
 };
 
-#define FIELD(kind, field)	{ #kind " " #field, kind, offsetof(struct hodp_send_wqe, field), 1 }
-#define RAW(kind, n)							\
-	{ #kind " raw[" #n "]", kind, offsetof(struct hodp_send_wqe, raw[n]), 1 << 31 },	\
-	{ #kind " raw[" #n "]", kind, offsetof(struct hodp_send_wqe, raw[n]) + 4, 1 }
-#define BITS(kind, bits)	{ #kind " " #bits, kind, offsetof(struct hodp_send_wqe, send_flags), bits }
+#define FIELD(kind, field) { #kind " " #field, kind, offsetof(struct hodp_send_wqe, field), 1 }
+#define RAW(kind, n)                                                                     \
+	{ #kind " raw[" #n "]", kind, offsetof(struct hodp_send_wqe, raw[n]), 1 << 31 }, \
+		{ #kind " raw[" #n "]", kind, offsetof(struct hodp_send_wqe, raw[n]) + 4, 1 }
+#define BITS(kind, bits) { #kind " " #bits, kind, offsetof(struct hodp_send_wqe, send_flags), bits }
 
 static const struct row rows[] = {
-	FIELD(WRITE, reserved), FIELD(WRITE, imm_inv), FIELD(WRITE, inline_len),
-	FIELD(WRITE, rdma.reserved), RAW(WRITE, 2), RAW(WRITE, 3),
-	BITS(WRITE, 1 << 4), BITS(WRITE, 1 << 5), BITS(WRITE, 1U << 31), BITS(WRITE, IBV_SEND_INLINE),
-	FIELD(READ, reserved), FIELD(READ, imm_inv), FIELD(READ, rdma.reserved), RAW(READ, 2),
-	RAW(READ, 3), BITS(READ, IBV_SEND_INLINE),
-	FIELD(ATOMIC, reserved), FIELD(ATOMIC, imm_inv), FIELD(ATOMIC, atomic.reserved),
-	FIELD(SEND, reserved), FIELD(SEND, imm_inv), RAW(SEND, 0), RAW(SEND, 1), RAW(SEND, 2),
-	RAW(SEND, 3), RAW(SEND_IMM, 0), FIELD(SEND_IMM, inline_len),
-	FIELD(LOCAL_INV, reserved), FIELD(LOCAL_INV, num_sge), FIELD(LOCAL_INV, inline_len),
-	RAW(LOCAL_INV, 0), RAW(LOCAL_INV, 3), BITS(LOCAL_INV, IBV_SEND_INLINE),
-	FIELD(DATAGRAM, reserved), FIELD(DATAGRAM, imm_inv), FIELD(DATAGRAM, ud.reserved),
-	RAW(DATAGRAM, 2), RAW(DATAGRAM, 3), BITS(DATAGRAM, 1 << 4),
+	FIELD(WRITE, reserved),
+	FIELD(WRITE, imm_inv),
+	FIELD(WRITE, inline_len),
+	FIELD(WRITE, rdma.reserved),
+	RAW(WRITE, 2),
+	RAW(WRITE, 3),
+	BITS(WRITE, 1 << 4),
+	BITS(WRITE, 1 << 5),
+	BITS(WRITE, 1U << 31),
+	BITS(WRITE, IBV_SEND_INLINE),
+	FIELD(READ, reserved),
+	FIELD(READ, imm_inv),
+	FIELD(READ, rdma.reserved),
+	RAW(READ, 2),
+	RAW(READ, 3),
+	BITS(READ, IBV_SEND_INLINE),
+	FIELD(ATOMIC, reserved),
+	FIELD(ATOMIC, imm_inv),
+	FIELD(ATOMIC, atomic.reserved),
+	FIELD(SEND, reserved),
+	FIELD(SEND, imm_inv),
+	RAW(SEND, 0),
+	RAW(SEND, 1),
+	RAW(SEND, 2),
+	RAW(SEND, 3),
+	RAW(SEND_IMM, 0),
+	FIELD(SEND_IMM, inline_len),
+	FIELD(LOCAL_INV, reserved),
+	FIELD(LOCAL_INV, num_sge),
+	FIELD(LOCAL_INV, inline_len),
+	RAW(LOCAL_INV, 0),
+	RAW(LOCAL_INV, 3),
+	BITS(LOCAL_INV, IBV_SEND_INLINE),
+	FIELD(DATAGRAM, reserved),
+	FIELD(DATAGRAM, imm_inv),
+	FIELD(DATAGRAM, ud.reserved),
+	RAW(DATAGRAM, 2),
+	RAW(DATAGRAM, 3),
+	BITS(DATAGRAM, 1 << 4),
 };
 
 static struct ht_pair p;
@@ -88,17 +115,26 @@ static struct ring *queue_with_magic(void)
 
 static void post_good(enum kind kind)
 {
-	static const enum ibv_wr_opcode ops[] = {
-		[WRITE] = IBV_WR_RDMA_WRITE, [READ] = IBV_WR_RDMA_READ,
-		[ATOMIC] = IBV_WR_ATOMIC_FETCH_AND_ADD, [SEND] = IBV_WR_SEND,
-		[SEND_IMM] = IBV_WR_SEND_WITH_IMM, [LOCAL_INV] = IBV_WR_LOCAL_INV,
-		[DATAGRAM] = IBV_WR_SEND,
-	};
+	static const enum ibv_wr_opcode ops[] = { [WRITE] = IBV_WR_RDMA_WRITE,
+						  [READ] = IBV_WR_RDMA_READ,
+						  [ATOMIC] = IBV_WR_ATOMIC_FETCH_AND_ADD,
+						  [SEND] = IBV_WR_SEND,
+						  [SEND_IMM] = IBV_WR_SEND_WITH_IMM,
+						  [LOCAL_INV] = IBV_WR_LOCAL_INV,
+						  [DATAGRAM] = IBV_WR_SEND };
 	struct ht_wr w = {
-		.id = MAGIC, .op = ops[kind], .len = 8, .lkey = mr[0].mr->lkey,
-		.addr = ht_iova(&mr[0], mem[0].p), .raddr = ht_iova(&mr[1], mem[1].p),
-		.rkey = mr[1].mr->rkey, .add = 5, .qkey = HT_QKEY, .qpn = p.s[1].qp->qp_num,
-		.ah = kind == DATAGRAM ? ah : NULL, .no_sge = kind == LOCAL_INV,
+		.id = MAGIC,
+		.op = ops[kind],
+		.len = 8,
+		.lkey = mr[0].mr->lkey,
+		.addr = ht_iova(&mr[0], mem[0].p),
+		.raddr = ht_iova(&mr[1], mem[1].p),
+		.rkey = mr[1].mr->rkey,
+		.add = 5,
+		.qkey = HT_QKEY,
+		.qpn = p.s[1].qp->qp_num,
+		.ah = kind == DATAGRAM ? ah : NULL,
+		.no_sge = kind == LOCAL_INV,
 	};
 
 	ht_post(p.s[0].qp, &w);
@@ -134,8 +170,8 @@ static void try_row(const struct row *row)
 		__atomic_store_n(&sq->hdr->prod, 1, __ATOMIC_RELEASE);
 		doorbell(p.s[0].qp);
 		ht_next_wc(p.s[0].scq, &wc, row->what);
-		ht_check(wc.wr_id == MAGIC &&
-			 wc.status == (bad ? IBV_WC_LOC_QP_OP_ERR : status_of_good(row->kind)),
+		ht_check(wc.wr_id == MAGIC && wc.status == (bad ? IBV_WC_LOC_QP_OP_ERR :
+								  status_of_good(row->kind)),
 			 "%s%s: %s", row->what, bad ? "" : ", as it should be",
 			 ibv_wc_status_str(wc.status));
 		if (!bad)
@@ -169,7 +205,10 @@ static void reserved_recv(const void *arg)
 		ht_fill(mem[i].p, LEN, 420 + i, 0);
 	wqe = (void *)queue_with_magic()->entries;
 	wqe->reserved = 1;
-	w = (struct ht_wr){ .id = 4, .op = IBV_WR_SEND, .len = 100, .lkey = mr[0].mr->lkey,
+	w = (struct ht_wr){ .id = 4,
+			    .op = IBV_WR_SEND,
+			    .len = 100,
+			    .lkey = mr[0].mr->lkey,
 			    .addr = ht_iova(&mr[0], mem[0].p) };
 	ht_do_status(&p.s[0], &w, IBV_WC_REM_OP_ERR);
 	ht_want_wc(p.s[1].rcq, &wc, MAGIC, IBV_WC_LOC_QP_OP_ERR);
@@ -179,7 +218,8 @@ static void reserved_recv(const void *arg)
 static const bool yes = true, no;
 
 static const struct ht_case cases[] = {
-	{ "reserved-send", "a send entry with a reserved bit is not carried out", reserved_send, &no },
+	{ "reserved-send", "a send entry with a reserved bit is not carried out", reserved_send,
+	  &no },
 	{ "reserved-datagram", "nor is a datagram", reserved_send, &yes },
 	{ "reserved-receive", "a receive entry with a reserved bit is not used", reserved_recv },
 };

@@ -29,7 +29,9 @@ void find_rings(bool is_cq)
 		    is_known((void *)from))
 			continue;
 		rings[num_rings++] = (struct ring){
-			.hdr = (void *)from, .size = to - from, .is_cq = is_cq,
+			.hdr = (void *)from,
+			.size = to - from,
+			.is_cq = is_cq,
 			.entries = (uint8_t *)from + HODP_RING_ENTRIES_OFFSET,
 		};
 	}

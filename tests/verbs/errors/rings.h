@@ -6,7 +6,7 @@
 
 #include "hodp_test.h"
 
-#define RINGS	16
+#define RINGS 16
 
 struct ring {
 	struct hodp_ring_hdr *hdr;

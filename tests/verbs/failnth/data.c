@@ -4,7 +4,7 @@
 
 #include "failnth.h"
 
-#define LEN	(HT_MIB)
+#define LEN (HT_MIB)
 
 static struct ht_rig r;
 static struct ht_mem far;
@@ -126,14 +126,19 @@ static void data_workers(const void *arg)
 }
 
 static const int get = IBV_ADVISE_MR_ADVICE_PREFETCH, write_ = IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
-	no_fault = IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT;
+		 no_fault = IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT;
 
 static const struct ht_case cases[] = {
-	{ "failnth-prefetch", "each allocation of a prefetch fails once", data_prefetch, &get, 600 },
-	{ "failnth-prefetch-write", "each allocation of a prefetch fails once", data_prefetch, &write_, 600 },
-	{ "failnth-prefetch-no-fault", "each allocation of a prefetch fails once", data_prefetch, &no_fault, 600 },
-	{ "failnth-doorbell", "each allocation in the doorbell fails once", data_doorbell, NULL, 300 },
-	{ "failnth-workers", "allocations of page faults fail, the data arrive", data_workers, NULL, 600 },
+	{ "failnth-prefetch", "each allocation of a prefetch fails once", data_prefetch, &get,
+	  600 },
+	{ "failnth-prefetch-write", "each allocation of a prefetch fails once", data_prefetch,
+	  &write_, 600 },
+	{ "failnth-prefetch-no-fault", "each allocation of a prefetch fails once", data_prefetch,
+	  &no_fault, 600 },
+	{ "failnth-doorbell", "each allocation in the doorbell fails once", data_doorbell, NULL,
+	  300 },
+	{ "failnth-workers", "allocations of page faults fail, the data arrive", data_workers, NULL,
+	  600 },
 };
 
 void failnth_data(void)

@@ -2,7 +2,7 @@
 /* Objects that are made, changed and destroyed. */
 #include "failnth.h"
 
-#define LEN	(16 * HT_PAGE)
+#define LEN (16 * HT_PAGE)
 
 static struct ht_rig r;
 static void *obj;
@@ -64,8 +64,12 @@ static int resize(void)
 static int make_qp_type(enum ibv_qp_type type)
 {
 	struct ibv_qp_init_attr init = {
-		.send_cq = r.a->scq, .recv_cq = r.a->rcq, .qp_type = type,
-		.cap = { .max_send_wr = 100, .max_recv_wr = 100, .max_send_sge = 2,
+		.send_cq = r.a->scq,
+		.recv_cq = r.a->rcq,
+		.qp_type = type,
+		.cap = { .max_send_wr = 100,
+			 .max_recv_wr = 100,
+			 .max_send_sge = 2,
 			 .max_recv_sge = 2 },
 	};
 
@@ -280,7 +284,8 @@ static void ledger(char *text, size_t size)
 
 	snprintf(cmd, sizeof(cmd),
 		 "rdma resource show %s | sed 's/^[0-9]*: //'; cat /sys/module/hmm_odp/refcnt; "
-		 "ls /proc/$PPID/fd | wc -l", ht_opt.dev);
+		 "ls /proc/$PPID/fd | wc -l",
+		 ht_opt.dev);
 	f = popen(cmd, "r");
 	ht_true(f != NULL);
 	n = fread(text, 1, size - 1, f);
@@ -321,12 +326,11 @@ static bool shots(const struct what *w, int which, int *hits, int *failed)
 			 */
 			if (!obj)
 				obj = keep;
-			if (w->before != nothing && w->after == nothing &&
-			    err == EFAULT)
+			if (w->before != nothing && w->after == nothing && err == EFAULT)
 				gone = ENOENT;
 			err = w->call();
-			ht_check(!err || err == gone, "%s after shot %d.%d: %d (%s)",
-				 w->name, which, n, err, strerror(err));
+			ht_check(!err || err == gone, "%s after shot %d.%d: %d (%s)", w->name,
+				 which, n, err, strerror(err));
 		}
 		ht_ok(w->after());
 	}

@@ -183,7 +183,7 @@ void inval_file(void)
 {
 	for (size_t i = 0; i < HT_LEN(table); i++) {
 		for (size_t k = table[i].on_disk; k < HT_LEN(kinds); k++)
-			ht_addf(table[i].fn, &kinds[k], 0, table[i].intent, "%s/%s",
-				table[i].name, ht_mem_name(kinds[k]));
+			ht_addf(table[i].fn, &kinds[k], 0, table[i].intent, "%s/%s", table[i].name,
+				ht_mem_name(kinds[k]));
 	}
 }

@@ -181,17 +181,22 @@ static void child_rings(const void *arg)
 static const enum ht_mem_kind anon = HT_ANON, thp = HT_THP, tlb = HT_HUGETLB, tmpfs = HT_TMPFS;
 
 static const struct ht_case cases[] = {
-	{ "fork-parent-writes/anon", "WRITEs into the parent spare the child", parent_writes, &anon },
+	{ "fork-parent-writes/anon", "WRITEs into the parent spare the child", parent_writes,
+	  &anon },
 	{ "fork-parent-writes/thp", "WRITEs into the parent spare the child", parent_writes, &thp },
-	{ "fork-parent-writes/hugetlb", "WRITEs into the parent spare the child", parent_writes, &tlb },
-	{ "fork-child-writes/anon", "the region reads the parent's pages, not the child's", child_writes, &anon },
-	{ "fork-child-writes/thp", "the region reads the parent's pages, not the child's", child_writes, &thp },
+	{ "fork-parent-writes/hugetlb", "WRITEs into the parent spare the child", parent_writes,
+	  &tlb },
+	{ "fork-child-writes/anon", "the region reads the parent's pages, not the child's",
+	  child_writes, &anon },
+	{ "fork-child-writes/thp", "the region reads the parent's pages, not the child's",
+	  child_writes, &thp },
 	{ "fork-cpu-writes/anon", "the region follows the parent's copies", cpu_writes, &anon },
 	{ "fork-cpu-writes/thp", "the region follows the parent's copies", cpu_writes, &thp },
 	{ "fork-shared/tmpfs", "shared memory stays shared over a fork", shared, &tmpfs },
 	{ "fork-storm/anon", "transfers beside forks are right", storm, &anon },
 	{ "fork-storm/thp", "transfers beside forks are right", storm, &thp },
-	{ "fork-child-rings", "a child that rings the parent's QP moves the parent's bytes", child_rings, &anon },
+	{ "fork-child-rings", "a child that rings the parent's QP moves the parent's bytes",
+	  child_rings, &anon },
 };
 
 void inval_fork(void)

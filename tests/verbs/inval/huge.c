@@ -151,7 +151,8 @@ static void by_pages(const void *arg)
 		iv_write(&v, off, HT_PAGE, 3);
 		iv_check(&v, off, HT_PAGE, 3, "WRITE to the page in its place");
 		iv_read(&v, chunk, off - chunk, 2, "the pages before it");
-		iv_read(&v, off + HT_PAGE, chunk + HT_HUGE - off - HT_PAGE, 2, "the pages behind it");
+		iv_read(&v, off + HT_PAGE, chunk + HT_HUGE - off - HT_PAGE, 2,
+			"the pages behind it");
 	}
 }
 

@@ -12,10 +12,10 @@
 
 struct iv {
 	struct ht_rig r;
-	struct ht_mem m;	/* the target */
-	struct ht_mr mr;	/* … on the responder's PD */
-	struct ht_mr lmr;	/* … on the requester's PD */
-	uint8_t *p;		/* = m.p */
+	struct ht_mem m; /* the target */
+	struct ht_mr mr; /* … on the responder's PD */
+	struct ht_mr lmr; /* … on the requester's PD */
+	uint8_t *p; /* = m.p */
 	size_t len;
 };
 
@@ -36,7 +36,7 @@ void iv_status(struct iv *v, size_t off, size_t len, enum ibv_wc_status write,
 	       enum ibv_wc_status read);
 
 /* Fewer bytes of every kind that cannot do with 4 MiB. */
-#define IV_LEN	(4 * HT_MIB)
+#define IV_LEN (4 * HT_MIB)
 
 void inval_zap(void);
 void inval_rights(void);

@@ -54,7 +54,8 @@ static void all_fail(size_t k, enum ibv_wc_status remote, enum ibv_wc_status loc
 	ht_pair_reconnect(&v.r.pair);
 	for (int i = 0; i < 2; i++) {
 		ht_eq(ht_rdma_status(v.r.a, i ? IBV_WR_RDMA_WRITE : IBV_WR_RDMA_READ, &v.lmr,
-				     v.p + off, 100, &v.r.mr[1], v.r.p[1]), local);
+				     v.p + off, 100, &v.r.mr[1], v.r.p[1]),
+		      local);
 		ht_pair_reconnect(&v.r.pair);
 	}
 }
@@ -132,11 +133,13 @@ static void machine_check(const void *arg)
 		static const size_t lens[] = { 4, 8, 100, 2 * HT_PAGE };
 		size_t from = lens[i] > HT_PAGE ? off - HT_PAGE : off;
 
-		ht_eq(ht_rdma_status(v.r.a, IBV_WR_RDMA_READ, &v.r.mr[0], v.r.p[0], lens[i],
-				     &v.mr, v.p + from), IBV_WC_REM_OP_ERR);
+		ht_eq(ht_rdma_status(v.r.a, IBV_WR_RDMA_READ, &v.r.mr[0], v.r.p[0], lens[i], &v.mr,
+				     v.p + from),
+		      IBV_WC_REM_OP_ERR);
 		ht_pair_reconnect(&v.r.pair);
 		ht_eq(ht_rdma_status(v.r.a, IBV_WR_RDMA_WRITE, &v.lmr, v.p + from, lens[i],
-				     &v.r.mr[1], v.r.p[1]), IBV_WC_LOC_QP_OP_ERR);
+				     &v.r.mr[1], v.r.p[1]),
+		      IBV_WC_LOC_QP_OP_ERR);
 		ht_pair_reconnect(&v.r.pair);
 	}
 	ht_eq(fetch_add(off), IBV_WC_REM_OP_ERR);
@@ -178,7 +181,8 @@ static void shadow_stack(const void *arg)
 		ht_pair_reconnect(&v.r.pair);
 		/* Across its beginning: some of what is before may be written. */
 		ht_eq(ht_rdma_status(v.r.a, IBV_WR_RDMA_WRITE, &v.r.mr[0], v.r.p[0], v.len, &v.mr,
-				     v.p), IBV_WC_REM_ACCESS_ERR);
+				     v.p),
+		      IBV_WC_REM_ACCESS_ERR);
 		ht_pair_reconnect(&v.r.pair);
 		iv_check(&v, at, end - at, 1, "a shadow stack");
 		iv_fill(&v, 0, at, 1);
@@ -189,8 +193,8 @@ static void shadow_stack(const void *arg)
 	ht_ok(ht_mtest(MTEST_PLAIN, v.p + at));
 }
 
-static const enum ht_mem_kind anon = HT_ANON, thp = HT_THP, tmpfs = HT_TMPFS,
-			      hugetlb = HT_HUGETLB, devdax = HT_DEVDAX, dax = HT_DAX_EXT4;
+static const enum ht_mem_kind anon = HT_ANON, thp = HT_THP, tmpfs = HT_TMPFS, hugetlb = HT_HUGETLB,
+			      devdax = HT_DEVDAX, dax = HT_DAX_EXT4;
 
 static const struct ht_case cases[] = {
 	{ "poison/anon", "a page that went bad is a clean error in every use", poisoned, &anon },

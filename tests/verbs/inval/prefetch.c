@@ -11,8 +11,8 @@ static void setup(void)
 	iv_get(&v, HT_ANON, IV_LEN);
 }
 
-static int advise(struct ibv_pd *pd, enum ibv_advise_mr_advice advice, uint32_t flags,
-		  size_t off, uint32_t len, uint32_t lkey)
+static int advise(struct ibv_pd *pd, enum ibv_advise_mr_advice advice, uint32_t flags, size_t off,
+		  uint32_t len, uint32_t lkey)
 {
 	struct ibv_sge sge = { ht_iova(&v.mr, v.p + off), len, lkey };
 
@@ -30,8 +30,8 @@ static size_t present(size_t off, size_t len)
 
 static void need_prefetch(void)
 {
-	int err = advise(v.r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH, IBV_ADVISE_MR_FLAG_FLUSH,
-			 0, 1, v.mr.mr->lkey);
+	int err = advise(v.r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH, IBV_ADVISE_MR_FLAG_FLUSH, 0, 1,
+			 v.mr.mr->lkey);
 
 	ht_require(v.r.b->dev, err != EOPNOTSUPP, "no ibv_advise_mr");
 	ht_ok(err);
@@ -69,8 +69,7 @@ static void prefetch_later(const void *arg)
 	setup();
 	need_prefetch();
 	ht_sys(madvise(v.p, v.len, MADV_DONTNEED));
-	ht_ok(advise(v.r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE, 0, 0, v.len,
-		     v.mr.mr->lkey));
+	ht_ok(advise(v.r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE, 0, 0, v.len, v.mr.mr->lkey));
 	ht_wait_until(present(0, v.len) == v.len / HT_PAGE, "the prefetch");
 	iv_write(&v, 3, v.len - 3, 4);
 	iv_check(&v, 3, v.len - 3, 4, "WRITE into prefetched pages");
@@ -83,8 +82,8 @@ static void prefetch_no_fault(const void *arg)
 	need_prefetch();
 	ht_sys(madvise(v.p, v.len, MADV_DONTNEED));
 	iv_fill(&v, 0, v.len / 2, 5);
-	ht_ok(advise(v.r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT,
-		     IBV_ADVISE_MR_FLAG_FLUSH, 0, v.len, v.mr.mr->lkey));
+	ht_ok(advise(v.r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT, IBV_ADVISE_MR_FLAG_FLUSH, 0,
+		     v.len, v.mr.mr->lkey));
 	ht_eq(present(v.len / 2, v.len / 2), 0);
 	iv_read(&v, 0, v.len / 2, 5, "what was mapped");
 	iv_read_value(&v, v.len / 2, v.len / 2, 0, "what was not");
@@ -97,7 +96,7 @@ static void prefetch_errors(const void *arg)
 	uint32_t key;
 	const uint32_t flush = IBV_ADVISE_MR_FLAG_FLUSH;
 	const enum ibv_advise_mr_advice get = IBV_ADVISE_MR_ADVICE_PREFETCH,
-		write = IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE;
+					write = IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE;
 
 	setup();
 	need_prefetch();
@@ -110,8 +109,8 @@ static void prefetch_errors(const void *arg)
 	ht_check(advise(v.r.b->pd, get, flush, v.len - 10, 11, key) > 0, "behind the end");
 	ht_check(advise(v.r.b->pd, get, flush, -1, 10, key) > 0, "before the beginning");
 	ht_errno(advise(v.r.b->pd, get, 1u << 20, 0, 64, key), EINVAL);
-	ht_errno(advise(v.r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT + 1, flush, 0, 64,
-			key), EOPNOTSUPP);
+	ht_errno(advise(v.r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT + 1, flush, 0, 64, key),
+		 EOPNOTSUPP);
 	ht_errno(advise(v.r.b->pd, 77, 0, 0, 64, key), EOPNOTSUPP);
 	ht_mr_get(&ro, v.r.b->pd, v.p, v.len, HT_ODP, IBV_ACCESS_REMOTE_READ);
 	ht_errno(advise(v.r.b->pd, write, flush, 0, 64, ro.mr->lkey), EPERM);
@@ -153,11 +152,13 @@ static void prefetch_list(const void *arg)
 }
 
 static const enum ibv_advise_mr_advice get = IBV_ADVISE_MR_ADVICE_PREFETCH,
-	write_ = IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE;
+				       write_ = IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE;
 
 static const struct ht_case cases[] = {
-	{ "prefetch-read", "a flushed PREFETCH has brought in what was asked", prefetch_flush, &get },
-	{ "prefetch-write", "a flushed PREFETCH_WRITE has brought in what was asked", prefetch_flush, &write_ },
+	{ "prefetch-read", "a flushed PREFETCH has brought in what was asked", prefetch_flush,
+	  &get },
+	{ "prefetch-write", "a flushed PREFETCH_WRITE has brought in what was asked",
+	  prefetch_flush, &write_ },
 	{ "prefetch-later", "an unflushed PREFETCH happens some time", prefetch_later },
 	{ "prefetch-no-fault", "PREFETCH_NO_FAULT faults nothing in", prefetch_no_fault },
 	{ "prefetch-errors", "bad advice is refused and does no harm", prefetch_errors },

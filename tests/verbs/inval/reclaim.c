@@ -198,8 +198,9 @@ static void prefetch_tight(const void *arg)
 		ht_check(present_pages(0, len) < len / HT_PAGE * 3 / 4, "%zu pages fit into memory",
 			 present_pages(0, len));
 		pages = v.r.b->dev->is_hodp ? ht_counter(v.r.b->dev, "page_faults_pages") : 0;
-		ht_ok(ibv_advise_mr(v.r.b->pd, round & 1 ? IBV_ADVISE_MR_ADVICE_PREFETCH :
-				    IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
+		ht_ok(ibv_advise_mr(v.r.b->pd,
+				    round & 1 ? IBV_ADVISE_MR_ADVICE_PREFETCH :
+						IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
 				    IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1));
 		if (v.r.b->dev->is_hodp) {
 			pages = ht_counter(v.r.b->dev, "page_faults_pages") - pages;
@@ -240,7 +241,8 @@ static const struct ht_case cases[] = {
 	{ "swap-traffic/anon", "transfers beside MADV_PAGEOUT are right", swap_traffic, &anon },
 	{ "swap-traffic/thp", "transfers beside MADV_PAGEOUT are right", swap_traffic, &thp },
 	{ "swap-traffic/tmpfs", "transfers beside MADV_PAGEOUT are right", swap_traffic, &tmpfs },
-	{ "swap-larger-than-memory", "a region may be larger than memory", larger_than_memory, NULL, 120 },
+	{ "swap-larger-than-memory", "a region may be larger than memory", larger_than_memory, NULL,
+	  120 },
 	{ "prefetch-tight", "a prefetch of more than there is memory ends, and says what is true",
 	  prefetch_tight, NULL, 300 },
 	{ "compaction", "pages that are moved are followed", compaction },

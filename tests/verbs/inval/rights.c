@@ -25,8 +25,8 @@ static void protect_none(const void *arg)
 	n = v.m.page > HT_PAGE ? v.m.page : 600 * HT_PAGE;
 	ht_sys(mprotect(v.p + from, n, PROT_NONE));
 	iv_status(&v, from, n, IBV_WC_REM_ACCESS_ERR, IBV_WC_REM_ACCESS_ERR);
-	ht_eq(ht_rdma_status(v.r.a, IBV_WR_RDMA_READ, &v.lmr, v.p + from, n,
-			     &v.r.mr[1], v.r.p[1]), IBV_WC_LOC_PROT_ERR);
+	ht_eq(ht_rdma_status(v.r.a, IBV_WR_RDMA_READ, &v.lmr, v.p + from, n, &v.r.mr[1], v.r.p[1]),
+	      IBV_WC_LOC_PROT_ERR);
 	ht_pair_reconnect(&v.r.pair);
 	ht_sys(mprotect(v.p + from, n, PROT_READ | PROT_WRITE));
 	iv_check(&v, 0, v.len, 2, "what PROT_NONE protected");
@@ -57,8 +57,9 @@ static void protect_read(const void *arg)
 		/* As local memory it can be sent, and not received into. */
 		ht_rdma(v.r.a, IBV_WR_RDMA_WRITE, &v.lmr, v.p + from, n, &v.r.mr[1], v.r.p[1]);
 		ht_check_fill(v.r.p[1], n, 2, from, "sent from read-only memory");
-		ht_eq(ht_rdma_status(v.r.a, IBV_WR_RDMA_READ, &v.lmr, v.p + from, n,
-				     &v.r.mr[1], v.r.p[1]), IBV_WC_LOC_PROT_ERR);
+		ht_eq(ht_rdma_status(v.r.a, IBV_WR_RDMA_READ, &v.lmr, v.p + from, n, &v.r.mr[1],
+				     v.r.p[1]),
+		      IBV_WC_LOC_PROT_ERR);
 		ht_pair_reconnect(&v.r.pair);
 		iv_check(&v, 0, v.len, 2, "read-only memory");
 		ht_sys(mprotect(v.p + from, n, PROT_READ | PROT_WRITE));
@@ -109,7 +110,8 @@ static void soft_dirty_bits(const void *arg)
 		ht_check(!soft_dirty(v.p + 6 * HT_PAGE), "a READ makes a page soft-dirty");
 		iv_write(&v, 7 * HT_PAGE + 9, 11, 5);
 		ht_check(soft_dirty(v.p + 7 * HT_PAGE), "round %d: a WRITE is not soft-dirty", i);
-		ht_check(!soft_dirty(v.p + 8 * HT_PAGE), "a page that was not written is soft-dirty");
+		ht_check(!soft_dirty(v.p + 8 * HT_PAGE),
+			 "a page that was not written is soft-dirty");
 	}
 	iv_check(&v, 7 * HT_PAGE + 9, 11, 5, "the WRITE");
 }
@@ -147,8 +149,8 @@ static void ksm(const void *arg)
 	for (size_t i = 0; i < pages; i++)
 		ht_fill(v.p + i * HT_PAGE, HT_PAGE, 6, 0);
 	for (size_t i = 0; i < pages; i++)
-		ht_rdma(v.r.a, IBV_WR_RDMA_WRITE, &v.lmr, v.p + i * HT_PAGE, HT_PAGE,
-			&v.mr, v.p + (pages - 1 - i) * HT_PAGE);
+		ht_rdma(v.r.a, IBV_WR_RDMA_WRITE, &v.lmr, v.p + i * HT_PAGE, HT_PAGE, &v.mr,
+			v.p + (pages - 1 - i) * HT_PAGE);
 	if (madvise(v.p, v.len, MADV_MERGEABLE))
 		ht_skip("no KSM: %s", strerror(errno));
 	put("/sys/kernel/mm/ksm/sleep_millisecs", "1");
@@ -171,19 +173,18 @@ static void ksm(const void *arg)
 	}
 }
 
-static const enum ht_mem_kind kinds[HT_MEM_KINDS] = {
-	HT_ANON, HT_THP, HT_HUGETLB, HT_TMPFS, HT_FILE, HT_DAX_EXT4, HT_DAX_XFS, HT_DEVDAX,
-};
+static const enum ht_mem_kind kinds[HT_MEM_KINDS] = { HT_ANON, HT_THP,	    HT_HUGETLB, HT_TMPFS,
+						      HT_FILE, HT_DAX_EXT4, HT_DAX_XFS, HT_DEVDAX };
 
 static const struct ht_case cases[] = {
-	{ "protect-page/anon", "one read-only page stops what crosses it, no more",
-	  protect_page, &kinds[HT_ANON] },
+	{ "protect-page/anon", "one read-only page stops what crosses it, no more", protect_page,
+	  &kinds[HT_ANON] },
 	{ "protect-page/thp", "one read-only page of a huge one stops what crosses it, no more",
 	  protect_page, &kinds[HT_THP] },
-	{ "soft-dirty/anon", "a WRITE, and nothing else, makes a page soft-dirty",
-	  soft_dirty_bits, &kinds[HT_ANON] },
-	{ "soft-dirty/tmpfs", "a WRITE, and nothing else, makes a page soft-dirty",
-	  soft_dirty_bits, &kinds[HT_TMPFS] },
+	{ "soft-dirty/anon", "a WRITE, and nothing else, makes a page soft-dirty", soft_dirty_bits,
+	  &kinds[HT_ANON] },
+	{ "soft-dirty/tmpfs", "a WRITE, and nothing else, makes a page soft-dirty", soft_dirty_bits,
+	  &kinds[HT_TMPFS] },
 	{ "ksm", "a WRITE to a merged page spares the others", ksm },
 };
 
@@ -193,8 +194,8 @@ void inval_rights(void)
 		if (k == HT_DEVDAX)
 			continue;
 		ht_addf(protect_none, &kinds[k], 0,
-			"PROT_NONE is an error, PROT_WRITE brings it all back",
-			"protect-none/%s", ht_mem_name(k));
+			"PROT_NONE is an error, PROT_WRITE brings it all back", "protect-none/%s",
+			ht_mem_name(k));
 		ht_addf(protect_read, &kinds[k], 0,
 			"read-only memory can be read and not written, until it is writable",
 			"protect-read/%s", ht_mem_name(k));

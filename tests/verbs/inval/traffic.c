@@ -28,7 +28,7 @@
 #define MADV_COLLAPSE 25
 #endif
 
-#define THREADS	2
+#define THREADS 2
 
 static struct iv v;
 static struct ht_side lane[THREADS][2];
@@ -55,10 +55,10 @@ static void open_lanes(void)
 /* --- mutate ------------------------------------------------------------------------ */
 
 /* Slices are interleaved, so that both threads are in every huge page. */
-#define SLICE	(48 * HT_KIB + 64)
+#define SLICE (48 * HT_KIB + 64)
 
 /* The fewest changes that make it a test. */
-#define CHANGES	3
+#define CHANGES 3
 
 static atomic_long changes;
 
@@ -193,7 +193,7 @@ static void mutate(const void *arg)
 
 /* --- fresh --------------------------------------------------------------------------- */
 
-#define FRESH_PAGES	64
+#define FRESH_PAGES 64
 
 static atomic_ulong done_gen;
 
@@ -213,7 +213,8 @@ static void *fresh_reader(void *arg)
 
 			memcpy(&seen, buf + i, 8);
 			ht_check(seen == 0 || seen >= floor,
-				 "byte %zu is of generation %" PRIu64 ", %" PRIu64 " was complete before",
+				 "byte %zu is of generation %" PRIu64 ", %" PRIu64
+				 " was complete before",
 				 k * HT_PAGE + i, seen, floor);
 		}
 	}
@@ -242,7 +243,7 @@ static void fresh(const void *arg)
 
 /* --- apart --------------------------------------------------------------------------- */
 
-#define POOL	(32 * HT_PAGE)
+#define POOL (32 * HT_PAGE)
 
 static void *apart_writer(void *arg)
 {
@@ -254,8 +255,8 @@ static void *apart_writer(void *arg)
 		enum ibv_wc_status st;
 
 		ht_fill(v.r.p[0], n, i++, off);
-		st = ht_rdma_status(&lane[0][0], IBV_WR_RDMA_WRITE, &v.r.mr[0], v.r.p[0], n,
-				    &v.mr, v.p + off);
+		st = ht_rdma_status(&lane[0][0], IBV_WR_RDMA_WRITE, &v.r.mr[0], v.r.p[0], n, &v.mr,
+				    v.p + off);
 		ht_check(st == IBV_WC_SUCCESS, "a WRITE while mappings change: %s",
 			 ibv_wc_status_str(st));
 	}
@@ -299,15 +300,20 @@ static void apart(const void *arg)
  * a device refuses. That is SIGBUS for the CPU as well, with or without us.
  */
 static const struct mutation mutations[] = {
-	{ "pageout", HT_ANON, pageout }, { "pageout", HT_THP, pageout },
+	{ "pageout", HT_ANON, pageout },
+	{ "pageout", HT_THP, pageout },
 	{ "pageout", HT_TMPFS, pageout },
-	{ "forget", HT_TMPFS, forget }, { "forget", HT_FILE, forget },
+	{ "forget", HT_TMPFS, forget },
+	{ "forget", HT_FILE, forget },
 	{ "forget", HT_DAX_EXT4, forget },
-	{ "writeback", HT_FILE, writeback }, { "writeback", HT_DAX_EXT4, writeback },
+	{ "writeback", HT_FILE, writeback },
+	{ "writeback", HT_DAX_EXT4, writeback },
 	{ "writeback", HT_DAX_XFS, writeback },
-	{ "fork", HT_ANON, forks }, { "fork", HT_THP, forks },
+	{ "fork", HT_ANON, forks },
+	{ "fork", HT_THP, forks },
 	{ "collapse", HT_THP, collapse },
-	{ "clear-refs", HT_ANON, clear_refs }, { "compact", HT_ANON, compact },
+	{ "clear-refs", HT_ANON, clear_refs },
+	{ "compact", HT_ANON, compact },
 };
 
 static const enum ht_mem_kind anon = HT_ANON, thp = HT_THP;
@@ -322,7 +328,7 @@ void inval_traffic(void)
 {
 	for (size_t i = 0; i < HT_LEN(mutations); i++)
 		ht_addf(mutate, &mutations[i], 0,
-			"transfers are right while the address space changes",
-			"mutate-%s/%s", mutations[i].name, ht_mem_name(mutations[i].kind));
+			"transfers are right while the address space changes", "mutate-%s/%s",
+			mutations[i].name, ht_mem_name(mutations[i].kind));
 	ht_add_all(cases, HT_LEN(cases));
 }

@@ -17,17 +17,18 @@
 
 #include "inval.h"
 
-#define LEN	(64 * HT_PAGE)
+#define LEN (64 * HT_PAGE)
 
 static struct iv v;
-static struct ht_side other[2];	/* a second pair of QPs */
+static struct ht_side other[2]; /* a second pair of QPs */
 static int uffd;
 
 static int open_uffd(uint64_t mode)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register reg = {
-		.range = { (uintptr_t)v.p, v.len }, .mode = mode,
+		.range = { (uintptr_t)v.p, v.len },
+		.mode = mode,
 	};
 	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 
@@ -84,7 +85,9 @@ static void bring(size_t off, uint64_t seed)
 {
 	static uint8_t page[4096] __attribute__((aligned(4096)));
 	struct uffdio_copy c = {
-		.dst = (uintptr_t)v.p + off, .src = (uintptr_t)page, .len = HT_PAGE,
+		.dst = (uintptr_t)v.p + off,
+		.src = (uintptr_t)page,
+		.len = HT_PAGE,
 	};
 
 	ht_fill(page, HT_PAGE, seed, off);
@@ -124,9 +127,14 @@ enum place { REMOTE_WRITE, REMOTE_READ, REMOTE_ADD, LOCAL_SEND, LOCAL_READ, RECE
 static void post(enum place place, size_t off, uint32_t len, uint64_t id)
 {
 	struct ht_wr w = {
-		.id = id, .len = len, .op = IBV_WR_RDMA_WRITE,
-		.addr = ht_iova(&v.r.mr[0], v.r.p[0]), .lkey = v.r.mr[0].mr->lkey,
-		.raddr = ht_iova(&v.mr, v.p + off), .rkey = v.mr.mr->rkey, .add = 5,
+		.id = id,
+		.len = len,
+		.op = IBV_WR_RDMA_WRITE,
+		.addr = ht_iova(&v.r.mr[0], v.r.p[0]),
+		.lkey = v.r.mr[0].mr->lkey,
+		.raddr = ht_iova(&v.mr, v.p + off),
+		.rkey = v.mr.mr->rkey,
+		.add = 5,
 	};
 
 	switch (place) {
@@ -176,9 +184,7 @@ static void missing(const void *arg)
 		ht_check_fill(v.p + off, len, 1, 0, "written behind userfaultfd");
 		iv_check(&v, 5 * HT_PAGE, 100, 4, "what the handler brought, before it");
 		break;
-	case REMOTE_READ:
-		ht_check_fill(v.r.p[0], len, 4, off, "read behind userfaultfd");
-		break;
+	case REMOTE_READ: ht_check_fill(v.r.p[0], len, 4, off, "read behind userfaultfd"); break;
 	case REMOTE_ADD:
 		memcpy(&old, v.r.p[0], 8);
 		ht_check_fill(&old, 8, 4, off, "the old value");
@@ -199,7 +205,8 @@ static void missing(const void *arg)
 static void protected(const void *arg)
 {
 	struct uffdio_writeprotect wp = {
-		.range = { 0, LEN }, .mode = UFFDIO_WRITEPROTECT_MODE_WP,
+		.range = { 0, LEN },
+		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
 	};
 	struct ibv_wc wc;
 
@@ -311,13 +318,14 @@ static void killed(const void *arg)
 	close(fd[1]);
 	ht_check(ht_poll_fd(fd[0], HT_PATIENCE_MS), "the child does not come so far");
 	if (read(fd[0], &c, 1) != 1) {
-		ht_join(pid);	/* it failed or skipped */
+		ht_join(pid); /* it failed or skipped */
 		ht_fail("the child left without a word");
 	}
 	ht_sys(kill(pid, SIGKILL));
 	deadline = ht_deadline(HT_PATIENCE_MS);
 	while (waitpid(pid, &status, WNOHANG) == 0) {
-		ht_check(!ht_over(deadline), "kill -9 does not end a process whose page never comes");
+		ht_check(!ht_over(deadline),
+			 "kill -9 does not end a process whose page never comes");
 		ht_sleep_ms(2);
 	}
 	ht_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
@@ -341,9 +349,8 @@ static void handler_leaves(const void *arg)
 	ht_check_value(v.p, 3, 0, "before it");
 }
 
-static const enum place places[] = {
-	REMOTE_WRITE, REMOTE_READ, REMOTE_ADD, LOCAL_SEND, LOCAL_READ, RECEIVE,
-};
+static const enum place places[] = { REMOTE_WRITE, REMOTE_READ, REMOTE_ADD,
+				     LOCAL_SEND,   LOCAL_READ,	RECEIVE };
 static const char *const place_names[] = {
 	"write", "read", "add", "send-source", "read-target", "receive",
 };
@@ -352,8 +359,10 @@ static const bool yes = true, no;
 static const struct ht_case cases[] = {
 	{ "uffd-protected", "a WRITE waits for the consent of a write-protect handler", protected },
 	{ "uffd-many", "QPs wait for their own pages and for no other", many_wait },
-	{ "uffd-destroy-requester", "a request that waits for a page can be ended", destroyed, &no },
-	{ "uffd-destroy-responder", "a responder that waits for a page can be ended", destroyed, &yes },
+	{ "uffd-destroy-requester", "a request that waits for a page can be ended", destroyed,
+	  &no },
+	{ "uffd-destroy-responder", "a responder that waits for a page can be ended", destroyed,
+	  &yes },
 	{ "uffd-killed", "kill -9 while the page never comes", killed },
 	{ "uffd-handler-leaves", "without a handler the page is an ordinary one", handler_leaves },
 };

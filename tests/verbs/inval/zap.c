@@ -77,15 +77,15 @@ static void unmap(const void *arg)
 	iv_status(&v, from, n, IBV_WC_REM_ACCESS_ERR, IBV_WC_REM_ACCESS_ERR);
 	iv_status(&v, from - 5, 10, IBV_WC_REM_ACCESS_ERR, IBV_WC_REM_ACCESS_ERR);
 	/* … and as local memory. */
-	ht_eq(ht_rdma_status(v.r.a, IBV_WR_RDMA_WRITE, &v.lmr, v.p + from, n,
-			     &v.r.mr[1], v.r.p[1]), IBV_WC_LOC_PROT_ERR);
+	ht_eq(ht_rdma_status(v.r.a, IBV_WR_RDMA_WRITE, &v.lmr, v.p + from, n, &v.r.mr[1], v.r.p[1]),
+	      IBV_WC_LOC_PROT_ERR);
 	ht_pair_reconnect(&v.r.pair);
 	/* The first bytes of the WRITE that ran into the hole may be there. */
 	iv_fill(&v, 0, from, 2);
 	beside(2);
 	if (v.m.fd >= 0) {
-		ht_true(mmap(v.p + from, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-			     v.m.fd, v.m.off + from) == v.p + from);
+		ht_true(mmap(v.p + from, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, v.m.fd,
+			     v.m.off + from) == v.p + from);
 		iv_read(&v, from, n, 2, "the file, mapped again");
 	} else {
 		ht_mem_get(&again, v.m.kind, n, 0);
@@ -116,8 +116,8 @@ static void remap(const void *arg)
 		old = ht_reserve(n, 0, HT_HUGE);
 		ht_true(mremap(v.p + from, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, old) == old);
 	}
-	ht_true(mmap(v.p + from, n, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == v.p + from);
+	ht_true(mmap(v.p + from, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		     -1, 0) == v.p + from);
 	iv_read_value(&v, from, n, 0, "READ of the new pages");
 	iv_write(&v, from, n, 5);
 	iv_check(&v, from, n, 5, "WRITE to the new pages");
@@ -137,8 +137,7 @@ static void moved(const void *arg)
 	ht_true(mremap(v.p + from, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, elsewhere) == elsewhere);
 	iv_status(&v, from, n, IBV_WC_REM_ACCESS_ERR, IBV_WC_REM_ACCESS_ERR);
 	ht_check_fill(elsewhere, n, 2, from, "the memory that moved");
-	ht_true(mremap(elsewhere, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, v.p + from) ==
-		v.p + from);
+	ht_true(mremap(elsewhere, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, v.p + from) == v.p + from);
 	iv_read(&v, from, n, 2, "after the way back");
 	iv_write(&v, from + 3, n - 3, 6);
 	iv_check(&v, from + 3, n - 3, 6, "WRITE after the way back");
@@ -197,8 +196,8 @@ static void scatter(const void *arg)
 		default:
 			/* The target as local memory: READ into it. */
 			ht_fill(v.r.p[1], v.m.page, seeds[k], off);
-			ht_rdma(v.r.a, IBV_WR_RDMA_READ, &v.lmr, v.p + off, v.m.page,
-				&v.r.mr[1], v.r.p[1]);
+			ht_rdma(v.r.a, IBV_WR_RDMA_READ, &v.lmr, v.p + off, v.m.page, &v.r.mr[1],
+				v.r.p[1]);
 			iv_check(&v, off, v.m.page, seeds[k], "READ into it");
 		}
 	}
@@ -206,14 +205,13 @@ static void scatter(const void *arg)
 		iv_check(&v, k * v.m.page, v.m.page, seeds[k], "a page at the end");
 }
 
-static const enum ht_mem_kind kinds[HT_MEM_KINDS] = {
-	HT_ANON, HT_THP, HT_HUGETLB, HT_TMPFS, HT_FILE, HT_DAX_EXT4, HT_DAX_XFS, HT_DEVDAX,
-};
+static const enum ht_mem_kind kinds[HT_MEM_KINDS] = { HT_ANON, HT_THP,	    HT_HUGETLB, HT_TMPFS,
+						      HT_FILE, HT_DAX_EXT4, HT_DAX_XFS, HT_DEVDAX };
 
 static const struct {
 	const char *name, *intent;
 	void (*fn)(const void *);
-	unsigned int not;	/* mask of kinds that cannot */
+	unsigned int not; /* mask of kinds that cannot */
 } table[] = {
 	{ "dontneed", "after MADV_DONTNEED, RDMA and the CPU see the same new pages", dontneed, 0 },
 	{ "unmap", "unmapped is an error, mapped again works with the same region", unmap,
@@ -230,9 +228,9 @@ void inval_zap(void)
 {
 	for (size_t i = 0; i < HT_LEN(table); i++) {
 		for (int k = 0; k < HT_MEM_KINDS; k++) {
-			if (!(table[i].not & 1U << k))
-				ht_addf(table[i].fn, &kinds[k], 0, table[i].intent,
-					"%s/%s", table[i].name, ht_mem_name(k));
+			if (!(table[i].not&1U << k))
+				ht_addf(table[i].fn, &kinds[k], 0, table[i].intent, "%s/%s",
+					table[i].name, ht_mem_name(k));
 		}
 	}
 }

@@ -14,20 +14,20 @@
 #include "kill.h"
 
 enum {
-	USER = 1000,		/* who asks for too much */
+	USER = 1000, /* who asks for too much */
 	OTHER = 1001,
-	PLACES = 256,		/* a user's, see job.c */
-	SHARE = 128,		/* a process's */
-	PREFETCHES = 1024,	/* a user's */
+	PLACES = 256, /* a user's, see job.c */
+	SHARE = 128, /* a process's */
+	PREFETCHES = 1024, /* a user's */
 };
 
 /* Queue pairs that are connected to themselves, and memory of two kinds. */
 struct herd {
 	struct ht_dev dev;
-	struct ht_side s;	/* PD and CQs of all */
-	uint8_t *p;		/* memory that is there, or comes at once */
-	uint8_t *q;		/* memory that does not come */
-	size_t len;		/* bytes of each */
+	struct ht_side s; /* PD and CQs of all */
+	uint8_t *p; /* memory that is there, or comes at once */
+	uint8_t *q; /* memory that does not come */
+	size_t len; /* bytes of each */
 	struct ht_mr good, bad;
 	struct ht_side *each;
 	size_t num;
@@ -86,9 +86,13 @@ static void one(struct herd *h, struct ht_side *s)
 static void ask(struct herd *h, struct ht_side *s, size_t page)
 {
 	struct ht_wr w = {
-		.id = page, .op = IBV_WR_RDMA_WRITE, .len = 100,
-		.addr = ht_iova(&h->bad, h->q + page * HT_PAGE), .lkey = h->bad.mr->lkey,
-		.raddr = ht_iova(&h->good, h->p), .rkey = h->good.mr->rkey,
+		.id = page,
+		.op = IBV_WR_RDMA_WRITE,
+		.len = 100,
+		.addr = ht_iova(&h->bad, h->q + page * HT_PAGE),
+		.lkey = h->bad.mr->lkey,
+		.raddr = ht_iova(&h->good, h->p),
+		.rkey = h->good.mr->rkey,
 	};
 
 	ht_post(s->qp, &w);
@@ -110,9 +114,13 @@ static void go_begin(struct herd *h, struct ht_side *s, size_t page)
 {
 	uint8_t *from = h->p + page * HT_PAGE, *to = from + HT_PAGE;
 	struct ht_wr w = {
-		.id = 0x60, .op = IBV_WR_RDMA_WRITE, .len = 1000,
-		.addr = ht_iova(&h->good, from), .lkey = h->good.mr->lkey,
-		.raddr = ht_iova(&h->good, to), .rkey = h->good.mr->rkey,
+		.id = 0x60,
+		.op = IBV_WR_RDMA_WRITE,
+		.len = 1000,
+		.addr = ht_iova(&h->good, from),
+		.lkey = h->good.mr->lkey,
+		.raddr = ht_iova(&h->good, to),
+		.rkey = h->good.mr->rkey,
 	};
 
 	ht_fill(from, HT_PAGE, 970, page);
@@ -395,7 +403,7 @@ static void bounds_prefetch(const void *arg)
 
 /* --- datagrams -------------------------------------------------------------------- */
 
-#define GROUPS	"/sys/fs/cgroup/hodp-bounds-"
+#define GROUPS "/sys/fs/cgroup/hodp-bounds-"
 
 static bool put(const char *path, const char *text)
 {
@@ -494,10 +502,15 @@ static void sender(void *arg)
 	for (int i = 0; i < RECEIVERS; i++) {
 		for (int n = 0; n < EACH; n++)
 			wr[n] = (struct ibv_send_wr){
-				.wr_id = n, .opcode = IBV_WR_SEND, .sg_list = &sge, .num_sge = 1,
+				.wr_id = n,
+				.opcode = IBV_WR_SEND,
+				.sg_list = &sge,
+				.num_sge = 1,
 				.send_flags = n == EACH - 1 ? IBV_SEND_SIGNALED : 0,
 				.next = n == EACH - 1 ? NULL : &wr[n + 1],
-				.wr.ud = { .ah = ah, .remote_qpn = letter->qpn[i], .remote_qkey = HT_QKEY },
+				.wr.ud = { .ah = ah,
+					   .remote_qpn = letter->qpn[i],
+					   .remote_qkey = HT_QKEY },
 			};
 		ht_ok(ibv_post_send(s.qp, wr, &bad));
 		ht_want_wc(s.scq, &wc, EACH - 1, IBV_WC_SUCCESS);
@@ -531,7 +544,8 @@ static void bounds_datagrams(const void *arg)
 }
 
 static const struct ht_case cases[] = {
-	{ "bounds-user", "2304 faults that never end stop no other user, nor the same one's processes",
+	{ "bounds-user",
+	  "2304 faults that never end stop no other user, nor the same one's processes",
 	  bounds_user, NULL, 180 },
 	{ "bounds-share", "a process leaves places to its user's other processes", bounds_share,
 	  NULL, 90 },

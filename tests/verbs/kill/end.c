@@ -41,9 +41,14 @@ void end_connect(struct end *e)
 struct ht_wr end_wr(struct end *e, enum ibv_wr_opcode op, uint32_t len)
 {
 	return (struct ht_wr){
-		.id = 0x4b, .op = op, .len = len,
-		.addr = ht_iova(&e->mr, e->p), .lkey = e->mr.mr->lkey,
-		.raddr = e->other.va + END_LEN / 2, .rkey = e->other.rkey, .add = 1,
+		.id = 0x4b,
+		.op = op,
+		.len = len,
+		.addr = ht_iova(&e->mr, e->p),
+		.lkey = e->mr.mr->lkey,
+		.raddr = e->other.va + END_LEN / 2,
+		.rkey = e->other.rkey,
+		.add = 1,
 	};
 }
 

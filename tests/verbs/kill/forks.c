@@ -30,8 +30,8 @@ static void child_first(void *arg)
 		pid = ht_fork(write_over, r.p[1]);
 		ht_rdma(r.a, IBV_WR_RDMA_READ, &r.mr[0], r.p[0], 1000, &r.mr[1], r.p[1]);
 		ht_check_fill(r.p[0], 1000, 8200, 0, "READ from the parent's pages");
-		ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0] + 1000, END_LEN - 2000,
-			&r.mr[1], r.p[1] + 1000);
+		ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0] + 1000, END_LEN - 2000, &r.mr[1],
+			r.p[1] + 1000);
 		ht_join(pid);
 		ht_check_fill(r.p[1], 1000, 8200, 0, "the parent's pages, before the WRITE");
 		ht_check_fill(r.p[1] + 1000, END_LEN - 2000, 8300 + round, 1000,
@@ -143,8 +143,8 @@ static const int closes, keeps = 1;
 static const struct ht_case cases[] = {
 	{ "kill-fork-child-first", "the parent's region outlives a child that wrote its pages",
 	  fork_child_first },
-	{ "kill-fork-parent-first", "a parent's end is a clean error though a child keeps its files",
-	  fork_parent_first },
+	{ "kill-fork-parent-first",
+	  "a parent's end is a clean error though a child keeps its files", fork_parent_first },
 	{ "kill-exec", "a program that execs in mid-traffic leaves nothing", exec_open, &closes },
 	{ "kill-exec-files", "a program that keeps the device's files leaves nothing at its end",
 	  exec_open, &keeps },

@@ -15,21 +15,21 @@
 
 #include "hodp_test.h"
 
-#define END_LEN	(64 * HT_KIB)
+#define END_LEN (64 * HT_KIB)
 
 /* One process's end of a connection. */
 struct end {
-	int fd;			/* a socket to the other end */
+	int fd; /* a socket to the other end */
 	struct ht_dev dev;
 	struct ht_side s;
-	uint8_t *p;		/* END_LEN bytes, the first half to send from */
+	uint8_t *p; /* END_LEN bytes, the first half to send from */
 	struct ht_mr mr;
 	struct ht_addr mine, other;
 };
 
 /* Shared by a case and its children. */
 struct board {
-	_Atomic(long) ops[2];	/* that have completed, by process */
+	_Atomic(long) ops[2]; /* that have completed, by process */
 	_Atomic(int) ready;
 	_Atomic(int) flag;
 };

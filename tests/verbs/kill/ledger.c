@@ -13,8 +13,8 @@ static void ask(char *text, size_t size)
 	size_t n;
 	FILE *f;
 
-	snprintf(cmd, sizeof(cmd),
-		 "rdma resource show %s && cat /sys/module/hmm_odp/refcnt 2>&1", ht_opt.dev);
+	snprintf(cmd, sizeof(cmd), "rdma resource show %s && cat /sys/module/hmm_odp/refcnt 2>&1",
+		 ht_opt.dev);
 	f = popen(cmd, "r");
 	ht_check(f, "popen: %s", strerror(errno));
 	n = fread(text, 1, size - 1, f);

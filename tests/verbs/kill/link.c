@@ -16,7 +16,7 @@
 
 #include "kill.h"
 
-#define LEN	(16 * HT_PAGE)
+#define LEN (16 * HT_PAGE)
 
 static volatile sig_atomic_t stop;
 static struct ht_rig r, stuck;

@@ -16,7 +16,7 @@ struct trap {
 	const char *name;
 	const char *intent;
 	int who;
-	bool elsewhere;		/* the case holds the descriptor, too */
+	bool elsewhere; /* the case holds the descriptor, too */
 };
 
 static const struct trap *t;
@@ -72,8 +72,7 @@ static void peer(void *arg)
 		}
 		ht_yield();
 	}
-	ht_check(t->who & OWNER, "%s, while the page's owner lives",
-		 ibv_wc_status_str(wc.status));
+	ht_check(t->who & OWNER, "%s, while the page's owner lives", ibv_wc_status_str(wc.status));
 	/* Cleaning up must not wait for the page either. */
 	ht_side_put(&e.s);
 	ht_mr_put(&e.mr);
@@ -134,11 +133,11 @@ static void trap(const void *arg)
 
 static const struct trap traps[] = {
 	{ "owner", "the owner of pages that do not come can be killed", OWNER },
-	{ "owner-elsewhere", "it can, though the handler is another process that lives on",
-	  OWNER, true },
+	{ "owner-elsewhere", "it can, though the handler is another process that lives on", OWNER,
+	  true },
 	{ "peer", "a process that waits for another's pages can be killed", PEER },
-	{ "peer-elsewhere", "it can, though the handler is another process that lives on",
-	  PEER, true },
+	{ "peer-elsewhere", "it can, though the handler is another process that lives on", PEER,
+	  true },
 	{ "both", "both can be killed", OWNER | PEER },
 	{ "both-elsewhere", "both can, though the handler is another process that lives on",
 	  OWNER | PEER, true },
@@ -147,6 +146,5 @@ static const struct trap traps[] = {
 void kill_stuck(void)
 {
 	for (size_t i = 0; i < HT_LEN(traps); i++)
-		ht_addf(trap, &traps[i], 90, traps[i].intent, "kill-stuck-%s",
-			traps[i].name);
+		ht_addf(trap, &traps[i], 90, traps[i].intent, "kill-stuck-%s", traps[i].name);
 }

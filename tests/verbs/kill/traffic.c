@@ -21,8 +21,8 @@ struct murder {
 	const char *intent;
 	int who;
 	bool threads;
-	bool own_end;		/* by _exit(), with everything open */
-	bool signal_core;	/* by a signal that is not SIGKILL */
+	bool own_end; /* by _exit(), with everything open */
+	bool signal_core; /* by a signal that is not SIGKILL */
 };
 
 static const struct murder *m;
@@ -130,20 +130,19 @@ static const struct murder murders[] = {
 	{ "sender", "a sender that is killed leaves nothing", SENDER },
 	{ "receiver", "a receiver that is killed is a clean error at the sender", RECEIVER },
 	{ "both", "two ends that are killed leave nothing", SENDER | RECEIVER },
-	{ "threads", "a process that is killed while it makes objects leaves nothing",
-	  RECEIVER, .threads = true },
+	{ "threads", "a process that is killed while it makes objects leaves nothing", RECEIVER,
+	  .threads = true },
 	{ "threads-both", "a process that is killed while it makes objects leaves nothing",
 	  SENDER | RECEIVER, .threads = true },
 	{ "segv", "a process that crashes leaves nothing", RECEIVER, .signal_core = true },
-	{ "sender-exits", "a sender's exit without any cleanup leaves nothing",
-	  SENDER, .own_end = true },
-	{ "receiver-exits", "a receiver's exit without any cleanup leaves nothing",
-	  RECEIVER, .own_end = true },
+	{ "sender-exits", "a sender's exit without any cleanup leaves nothing", SENDER,
+	  .own_end = true },
+	{ "receiver-exits", "a receiver's exit without any cleanup leaves nothing", RECEIVER,
+	  .own_end = true },
 };
 
 void kill_traffic(void)
 {
 	for (size_t i = 0; i < HT_LEN(murders); i++)
-		ht_addf(murder, &murders[i], 90, murders[i].intent, "kill-%s",
-			murders[i].name);
+		ht_addf(murder, &murders[i], 90, murders[i].intent, "kill-%s", murders[i].name);
 }

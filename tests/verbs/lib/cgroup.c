@@ -5,8 +5,8 @@
 
 #include "hodp_test.h"
 
-#define ROOT	"/sys/fs/cgroup"
-#define GROUP	ROOT "/hodp-test"
+#define ROOT "/sys/fs/cgroup"
+#define GROUP ROOT "/hodp-test"
 
 bool ht_put(const char *path, const char *text)
 {

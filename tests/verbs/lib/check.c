@@ -21,8 +21,7 @@ static void hex(char *out, size_t size, const uint8_t *p, size_t len)
 }
 
 /* The first byte that differs is what tells the cause. */
-static void difference(const uint8_t *got, const uint8_t *want, size_t len,
-		       const char *what)
+static void difference(const uint8_t *got, const uint8_t *want, size_t len, const char *what)
 {
 	char g[60], w[60];
 	size_t first = 0, bad = 0, last = 0;
@@ -39,20 +38,18 @@ static void difference(const uint8_t *got, const uint8_t *want, size_t len,
 	hex(w, sizeof(w), want + first, len - first);
 	ht_note("at %p: have %s", (const void *)(got + first), g);
 	ht_note("at %p: want %s", (const void *)(got + first), w);
-	ht_fail("%s: %zu of %zu bytes are wrong, from byte %zu (0x%zx) to %zu",
-		what, bad, len, first, first, last);
+	ht_fail("%s: %zu of %zu bytes are wrong, from byte %zu (0x%zx) to %zu", what, bad, len,
+		first, first, last);
 }
 
-void ht_check_bytes(const void *got, const void *want, size_t len,
-		    const char *what)
+void ht_check_bytes(const void *got, const void *want, size_t len, const char *what)
 {
 	ht_checked();
 	if (memcmp(got, want, len))
 		difference(got, want, len, what);
 }
 
-void ht_check_fill(const void *p, size_t len, uint64_t seed, uint64_t at,
-		   const char *what)
+void ht_check_fill(const void *p, size_t len, uint64_t seed, uint64_t at, const char *what)
 {
 	const uint8_t *b = p;
 	uint8_t want[4096];
@@ -77,7 +74,7 @@ void ht_check_value(const void *p, size_t len, uint8_t value, const char *what)
 	ht_checked();
 	for (size_t i = 0; i < len; i++) {
 		if (b[i] != value)
-			ht_fail("%s: byte %zu of %zu is 0x%02x, not 0x%02x",
-				what, i, len, b[i], value);
+			ht_fail("%s: byte %zu of %zu is 0x%02x, not 0x%02x", what, i, len, b[i],
+				value);
 	}
 }

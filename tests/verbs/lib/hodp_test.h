@@ -26,16 +26,15 @@ struct ht_case {
 	const char *intent;
 	void (*fn)(const void *arg);
 	const void *arg;
-	int deadline;		/* seconds for the whole case; 0: 60 */
+	int deadline; /* seconds for the whole case; 0: 60 */
 };
 
 void ht_init(int argc, char **argv);
 void ht_add(const struct ht_case *c);
 void ht_add_all(const struct ht_case *c, size_t n);
 /* A case whose name is made by printf; the strings are copied. */
-void ht_addf(void (*fn)(const void *), const void *arg, int deadline,
-	     const char *intent, const char *name, ...)
-	__attribute__((format(printf, 5, 6)));
+void ht_addf(void (*fn)(const void *), const void *arg, int deadline, const char *intent,
+	     const char *name, ...) __attribute__((format(printf, 5, 6)));
 int ht_run(void);
 
 /* How many rounds: -i if given, else @normal scaled by $HODP_SCALE. */
@@ -48,10 +47,8 @@ void ht_join(pid_t pid);
 /* --- bytes: check.c -------------------------------------------------------- */
 
 uint64_t ht_seed(const char *what); /* from -s and a name */
-void ht_check_fill(const void *p, size_t len, uint64_t seed, uint64_t at,
-		   const char *what);
-void ht_check_bytes(const void *got, const void *want, size_t len,
-		    const char *what);
+void ht_check_fill(const void *p, size_t len, uint64_t seed, uint64_t at, const char *what);
+void ht_check_bytes(const void *got, const void *want, size_t len, const char *what);
 void ht_check_value(const void *p, size_t len, uint8_t value, const char *what);
 
 /* Write @text into a file that is there. */

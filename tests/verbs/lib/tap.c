@@ -44,8 +44,7 @@ static double env_factor(const char *name)
 	double v = text && *text ? strtod(text, NULL) : 1;
 
 	if (v <= 0) {
-		fprintf(stderr, "%s must be a number above 0, not \"%s\"\n",
-			name, text);
+		fprintf(stderr, "%s must be a number above 0, not \"%s\"\n", name, text);
 		exit(2);
 	}
 	return v;
@@ -112,11 +111,14 @@ void ht_add_all(const struct ht_case *c, size_t n)
 		ht_add(&c[i]);
 }
 
-void ht_addf(void (*fn)(const void *), const void *arg, int deadline,
-	     const char *intent, const char *name, ...)
+void ht_addf(void (*fn)(const void *), const void *arg, int deadline, const char *intent,
+	     const char *name, ...)
 {
 	struct ht_case c = {
-		.intent = intent, .fn = fn, .arg = arg, .deadline = deadline,
+		.intent = intent,
+		.fn = fn,
+		.arg = arg,
+		.deadline = deadline,
 	};
 	char *text;
 	va_list ap;
@@ -235,7 +237,8 @@ static void show_stacks(pid_t pgid)
 	snprintf(cmd, sizeof(cmd),
 		 "for t in $(ps -e -L -o pgid=,lwp= | awk '$1 == %d { print $2 }'); do "
 		 "echo \"# task $t: $(cat /proc/$t/comm)\"; "
-		 "sed 's/^/# /' /proc/$t/stack; done", (int)pgid);
+		 "sed 's/^/# /' /proc/$t/stack; done",
+		 (int)pgid);
 	fflush(stdout);
 	if (system(cmd))
 		printf("# (no stacks to show)\n");
@@ -278,8 +281,8 @@ static bool reap(const struct ht_case *c, pid_t pid, int *status, bool *late)
 	return true;
 }
 
-static void say_end(const struct ht_case *c, int status, bool late, size_t i,
-		    int *failed, int *skipped)
+static void say_end(const struct ht_case *c, int status, bool late, size_t i, int *failed,
+		    int *skipped)
 {
 	if (!late && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		printf("ok %zu - %s\n", i, c->name);
@@ -309,8 +312,7 @@ int ht_run(void)
 		return 0;
 	}
 	printf("1..%zu\n", num_cases);
-	ht_note("device %s, peer %s, seed 0x%" PRIx64, ht_opt.dev, ht_opt.peer,
-		ht_opt.seed);
+	ht_note("device %s, peer %s, seed 0x%" PRIx64, ht_opt.dev, ht_opt.peer, ht_opt.seed);
 	if (!num_cases) {
 		ht_note("no case is called like \"%s\"", match ? match : "");
 		return 1;

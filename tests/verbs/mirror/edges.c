@@ -8,9 +8,9 @@
 
 #include "mirror.h"
 
-#define HALF	(4 * HT_MIB)
-#define LEN	(2 * HALF)
-#define SEED	700
+#define HALF (4 * HT_MIB)
+#define LEN (2 * HALF)
+#define SEED 700
 
 static struct ht_rig r;
 static struct ht_mr mr;
@@ -21,8 +21,8 @@ static uint8_t shows[LEN / HT_PAGE];
 
 static void show(size_t from, size_t to, int pool)
 {
-	ht_true(mmap(stage + from, to - from, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-		     fd, pool * LEN + from) == stage + from);
+	ht_true(mmap(stage + from, to - from, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+		     pool * LEN + from) == stage + from);
 	memset(shows + from / HT_PAGE, pool, (to - from) / HT_PAGE);
 }
 
@@ -31,8 +31,8 @@ static void heat(void)
 {
 	struct ibv_sge sge = { ht_iova(&mr, stage), LEN, mr.mr->lkey };
 
-	ht_ok(ibv_advise_mr(r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
-			    IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1));
+	ht_ok(ibv_advise_mr(r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE, IBV_ADVISE_MR_FLAG_FLUSH,
+			    &sge, 1));
 }
 
 static void look(size_t off, const char *what)
@@ -74,10 +74,17 @@ static void setup(void)
 /* Between any two of these places: a page, a chunk or two, the window's edge. */
 static void edges(const void *arg)
 {
-	static const size_t at[] = {
-		0, HT_PAGE, HALF - HT_HUGE - HT_PAGE, HALF - HT_HUGE, HALF - HT_PAGE, HALF,
-		HALF + HT_PAGE, HALF + HT_HUGE, HALF + HT_HUGE + HT_PAGE, LEN - HT_PAGE, LEN,
-	};
+	static const size_t at[] = { 0,
+				     HT_PAGE,
+				     HALF - HT_HUGE - HT_PAGE,
+				     HALF - HT_HUGE,
+				     HALF - HT_PAGE,
+				     HALF,
+				     HALF + HT_PAGE,
+				     HALF + HT_HUGE,
+				     HALF + HT_HUGE + HT_PAGE,
+				     LEN - HT_PAGE,
+				     LEN };
 
 	setup();
 	ht_eq((uintptr_t)(stage + HALF) % HT_GIB, 0);

@@ -4,7 +4,7 @@
 
 #include "mirror.h"
 
-#define LEN	(16 * HT_PAGE)
+#define LEN (16 * HT_PAGE)
 
 /*
  * Page by page and from the end: a page fault brings in the rest of an operation
@@ -13,8 +13,8 @@
 static void rdma(struct mirror_rig *m, enum ibv_wr_opcode op)
 {
 	for (size_t at = MIRROR_LEN; at; at -= HT_PAGE)
-		ht_rdma(m->rig.a, op, &m->rig.mr[0], m->rig.p[0] + at - HT_PAGE,
-			HT_PAGE, &m->mr, m->stage + at - HT_PAGE);
+		ht_rdma(m->rig.a, op, &m->rig.mr[0], m->rig.p[0] + at - HT_PAGE, HT_PAGE, &m->mr,
+			m->stage + at - HT_PAGE);
 }
 
 static void remap_read(const void *arg)
@@ -60,8 +60,7 @@ static void moved(const void *arg)
 	ht_fill(m.rig.p[0], MIRROR_LEN, 520, 0);
 	rdma(&m, IBV_WR_RDMA_WRITE);
 	to = ht_reserve(MIRROR_LEN, 0, HT_HUGE);
-	ht_true(mremap(m.stage, MIRROR_LEN, MIRROR_LEN, MREMAP_MAYMOVE | MREMAP_FIXED,
-		       to) == to);
+	ht_true(mremap(m.stage, MIRROR_LEN, MIRROR_LEN, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
 	mirror_show(&m, 1);
 	ht_fill(m.rig.p[0], MIRROR_LEN, 521, 0);
 	rdma(&m, IBV_WR_RDMA_WRITE);

@@ -10,8 +10,8 @@
 
 void mirror_show(struct mirror_rig *m, int which)
 {
-	ht_true(mmap(m->stage, MIRROR_LEN, PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_FIXED, m->fd, which * MIRROR_LEN) == m->stage);
+	ht_true(mmap(m->stage, MIRROR_LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, m->fd,
+		     which * MIRROR_LEN) == m->stage);
 }
 
 void mirror_get(struct mirror_rig *m)

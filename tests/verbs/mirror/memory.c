@@ -6,8 +6,8 @@
 
 static struct ht_rig r;
 
-#define PIECE	(2 * HT_GIB)
-#define PIECES	256
+#define PIECE (2 * HT_GIB)
+#define PIECES 256
 
 static int advise(const struct ht_mr *mr, enum ibv_advise_mr_advice advice, uint8_t *p)
 {
@@ -38,8 +38,8 @@ static void holes(const void *arg)
 	p[2] = ht_map(len, PROT_READ);
 	/* One page in the middle of nowhere, which the advice is to find. */
 	page = p[2] + len / 2 + HT_GIB / 2;
-	ht_true(mmap(page, HT_PAGE, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == page);
+	ht_true(mmap(page, HT_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		     -1, 0) == page);
 	ht_fill(page, HT_PAGE, 740, 0);
 	ht_sys(munmap(p[2], page - p[2]));
 	before = ht_cgroup_stat("slab");
@@ -83,9 +83,8 @@ static void charged(const void *arg)
 	now = ht_cgroup_stat("slab");
 	for (size_t i = 0; i < chunks; i++)
 		ht_check_fill(p + i * HT_HUGE, HT_PAGE, 741, 0, "WRITE");
-	ht_check(now >= before + chunks * HT_PAGE,
-		 "%zu tables of 4 KiB cost their process %zu KiB", chunks,
-		 (now - before) / HT_KIB);
+	ht_check(now >= before + chunks * HT_PAGE, "%zu tables of 4 KiB cost their process %zu KiB",
+		 chunks, (now - before) / HT_KIB);
 }
 
 static const struct ht_case cases[] = {

@@ -16,15 +16,15 @@
 #include "hodp_test.h"
 
 struct mirror_rig {
-	struct ht_rig rig;	/* rig.p[0], MIRROR_LEN bytes: the other end */
+	struct ht_rig rig; /* rig.p[0], MIRROR_LEN bytes: the other end */
 	int fd;
 	uint8_t *pool[2];
 	uint8_t *stage;
-	struct ht_mr mr;	/* of the stage, on side b */
+	struct ht_mr mr; /* of the stage, on side b */
 };
 
 /* Half a chunk of the device's mirror: invalidations never hit all of one. */
-#define MIRROR_LEN	HT_MIB
+#define MIRROR_LEN HT_MIB
 
 void mirror_get(struct mirror_rig *m);
 /* Let the stage show pool @which. */

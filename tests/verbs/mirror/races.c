@@ -50,16 +50,20 @@ static void wait_wc(uint64_t id)
 		sleep_ns(20000);
 	}
 	ht_eq(n, 1);
-	ht_check(wc.status == IBV_WC_SUCCESS && wc.wr_id == id,
-		 "request %" PRIu64 ": %s", wc.wr_id, ibv_wc_status_str(wc.status));
+	ht_check(wc.status == IBV_WC_SUCCESS && wc.wr_id == id, "request %" PRIu64 ": %s", wc.wr_id,
+		 ibv_wc_status_str(wc.status));
 }
 
 static void post(enum ibv_wr_opcode op, uint64_t id)
 {
 	struct ht_wr w = {
-		.id = id, .op = op, .addr = ht_iova(&m.rig.mr[0], m.rig.p[0]),
-		.len = MIRROR_LEN, .lkey = m.rig.mr[0].mr->lkey,
-		.raddr = ht_iova(&m.mr, m.stage), .rkey = m.mr.mr->rkey,
+		.id = id,
+		.op = op,
+		.addr = ht_iova(&m.rig.mr[0], m.rig.p[0]),
+		.len = MIRROR_LEN,
+		.lkey = m.rig.mr[0].mr->lkey,
+		.raddr = ht_iova(&m.mr, m.stage),
+		.rkey = m.mr.mr->rkey,
 	};
 
 	ht_post(m.rig.a->qp, &w);
@@ -107,7 +111,7 @@ static void race_fault(const void *arg)
 
 /* --- a copy -------------------------------------------------------------------- */
 
-#define WRITES	8
+#define WRITES 8
 
 static sem_t go, done;
 static atomic_long turn;
@@ -116,8 +120,7 @@ static atomic_long turn;
 static void *writer(void *arg)
 {
 	for (;;) {
-		struct ibv_sge sge = { ht_iova(&m.mr, m.stage), MIRROR_LEN,
-				       m.mr.mr->lkey };
+		struct ibv_sge sge = { ht_iova(&m.mr, m.stage), MIRROR_LEN, m.mr.mr->lkey };
 		uint64_t id;
 
 		sem_wait(&go);
@@ -174,8 +177,7 @@ static void race_copy(const void *arg)
 			       "pages that were unmapped during a WRITE");
 		post(IBV_WR_RDMA_WRITE, ~(uint64_t)round);
 		wait_wc(~(uint64_t)round);
-		ht_check_value(m.pool[!from], MIRROR_LEN, round & 0xff,
-			       "a WRITE after the change");
+		ht_check_value(m.pool[!from], MIRROR_LEN, round & 0xff, "a WRITE after the change");
 	}
 	free(seen);
 }
@@ -183,8 +185,8 @@ static void race_copy(const void *arg)
 static const struct ht_case cases[] = {
 	{ "mirror-race-fault", "an mmap during a page fault is seen by what is posted later",
 	  race_fault, NULL, 300 },
-	{ "mirror-race-copy", "when an mmap returns, no WRITE is left on the old pages",
-	  race_copy, NULL, 300 },
+	{ "mirror-race-copy", "when an mmap returns, no WRITE is left on the old pages", race_copy,
+	  NULL, 300 },
 };
 
 void mirror_races(void)

@@ -21,13 +21,13 @@
 
 #include "rules.h"
 
-#define DEV	"hodp-rules0"
-#define NETDEV	"hodp-rules-net"
-#define UHW_OUT	0x1001	/* UVERBS_ATTR_UHW_OUT */
+#define DEV "hodp-rules0"
+#define NETDEV "hodp-rules-net"
+#define UHW_OUT 0x1001 /* UVERBS_ATTR_UHW_OUT */
 
 static bool spoil;
 static int spoiled;
-static uint8_t *pages;	/* the first one writable, the second one not */
+static uint8_t *pages; /* the first one writable, the second one not */
 
 static void spoil_ioctl(struct ib_uverbs_ioctl_hdr *h)
 {
@@ -281,8 +281,12 @@ static void spoil_all(void *arg)
 	ht_opt.dev = ht_opt.peer = DEV;
 	ht_rig_get(&r, NULL, 4 * HT_PAGE);
 	qp_init = (struct ibv_qp_init_attr){
-		.send_cq = r.a->rcq, .recv_cq = r.a->rcq, .qp_type = IBV_QPT_RC,
-		.cap = { .max_send_wr = 100, .max_recv_wr = 100, .max_send_sge = 2,
+		.send_cq = r.a->rcq,
+		.recv_cq = r.a->rcq,
+		.qp_type = IBV_QPT_RC,
+		.cap = { .max_send_wr = 100,
+			 .max_recv_wr = 100,
+			 .max_send_sge = 2,
 			 .max_recv_sge = 2 },
 	};
 	ledger(before, sizeof(before));

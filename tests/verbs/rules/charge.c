@@ -5,7 +5,7 @@
 
 #include "rules.h"
 
-#define GROUP	"/sys/fs/cgroup/hodp-rules"
+#define GROUP "/sys/fs/cgroup/hodp-rules"
 
 static struct ht_dev dev;
 static struct ibv_pd *pd;
@@ -43,7 +43,7 @@ static void enter(void)
 }
 
 /* The cgroup's own counting is in batches of 64 pages and a CPU. */
-#define SLACK	(2L * 64 * 4096 * 4)
+#define SLACK (2L * 64 * 4096 * 4)
 
 /* Made: at least @bytes more; gone: all of it given back. */
 static void want(long before, long bytes, const char *what)
@@ -58,7 +58,10 @@ static void charge_rings(const void *arg)
 {
 	struct ibv_qp_init_attr init = {
 		.qp_type = IBV_QPT_RC,
-		.cap = { .max_send_wr = 32768, .max_recv_wr = 1, .max_send_sge = 4, .max_recv_sge = 1 },
+		.cap = { .max_send_wr = 32768,
+			 .max_recv_wr = 1,
+			 .max_send_sge = 4,
+			 .max_recv_sge = 1 },
 	};
 	struct ibv_srq_init_attr sinit = { .attr = { .max_wr = 262144, .max_sge = 1 } };
 	struct ibv_cq *cq, *small;
@@ -116,7 +119,8 @@ static void charge_regions(const void *arg)
 
 static const struct ht_case cases[] = {
 	{ "charge-rings", "rings are charged to whoever makes them", charge_rings },
-	{ "charge-regions", "regions are charged to whoever registers them", charge_regions, NULL, 120 },
+	{ "charge-regions", "regions are charged to whoever registers them", charge_regions, NULL,
+	  120 },
 };
 
 void rules_charge(void)

@@ -2,7 +2,7 @@
 /* Completion queues: arming twice, the dead ones, large ones. */
 #include "rules.h"
 
-#define LEN	(16 * HT_KIB)
+#define LEN (16 * HT_KIB)
 
 static struct ht_rig r;
 
@@ -140,7 +140,8 @@ static const struct ht_case cases[] = {
 	{ "cq-arm-both", "arming for less takes nothing back", cq_arm_both },
 	{ "cq-dead", "a CQ that overran takes nothing more, and stops its QPs", cq_dead },
 	{ "cq-resize-many", "a resize moves thousands of entries", cq_resize_many },
-	{ "cq-resize-exact", "a resize keeps as many entries as fit, to the last", cq_resize_exact },
+	{ "cq-resize-exact", "a resize keeps as many entries as fit, to the last",
+	  cq_resize_exact },
 };
 
 void rules_cq(void)

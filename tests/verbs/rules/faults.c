@@ -5,12 +5,12 @@
 #include "rules.h"
 
 enum {
-	AT_ONCE = 4 * HT_MIB,	/* a fault covers no more, see mirror.h */
+	AT_ONCE = 4 * HT_MIB, /* a fault covers no more, see mirror.h */
 	GUARD = HT_PAGE,
 };
 
 static struct ht_rig r;
-static uint8_t *cold;		/* AT_ONCE, and a guard on either side */
+static uint8_t *cold; /* AT_ONCE, and a guard on either side */
 static struct ht_mr mr;
 
 /* Ordinary pages of which none is there, and as many that are, pinned. */
@@ -34,7 +34,7 @@ static void set_up(size_t len)
 struct way {
 	enum ibv_wr_opcode op;
 	uint64_t len;
-	unsigned int faults;	/* at most: others may take pages away meanwhile */
+	unsigned int faults; /* at most: others may take pages away meanwhile */
 };
 
 static void faults_rest(const void *arg)
@@ -53,8 +53,11 @@ static void faults_rest(const void *arg)
 	pages = ht_counter(r.a->dev, "page_faults_pages");
 	if (way->op == IBV_WR_SEND) {
 		struct ht_wr w = {
-			.id = 2, .op = IBV_WR_SEND, .len = len,
-			.addr = ht_iova(&wmr, warm.p), .lkey = wmr.mr->lkey,
+			.id = 2,
+			.op = IBV_WR_SEND,
+			.len = len,
+			.addr = ht_iova(&wmr, warm.p),
+			.lkey = wmr.mr->lkey,
 		};
 		struct ibv_wc wc;
 
@@ -80,11 +83,9 @@ static void faults_rest(const void *arg)
 		 way->faults);
 }
 
-static const struct way
-	write_ = { IBV_WR_RDMA_WRITE, AT_ONCE, 3 },
-	send = { IBV_WR_SEND, AT_ONCE, 3 },
-	get = { IBV_WR_RDMA_READ, AT_ONCE, 3 },
-	more = { IBV_WR_RDMA_WRITE, 3 * AT_ONCE, 6 };
+static const struct way write_ = { IBV_WR_RDMA_WRITE, AT_ONCE, 3 },
+			send = { IBV_WR_SEND, AT_ONCE, 3 }, get = { IBV_WR_RDMA_READ, AT_ONCE, 3 },
+			more = { IBV_WR_RDMA_WRITE, 3 * AT_ONCE, 6 };
 
 static const struct ht_case cases[] = {
 	{ "faults-write", "a WRITE faults for all that it has left", faults_rest, &write_ },

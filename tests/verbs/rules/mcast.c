@@ -2,16 +2,17 @@
 /* Multicast groups of one device. */
 #include "rules.h"
 
-#define LEN	(64 * HT_KIB)
-#define QPS	4
-#define ROOM	512	/* of a receive */
+#define LEN (64 * HT_KIB)
+#define QPS 4
+#define ROOM 512 /* of a receive */
 
 static struct ht_dev dev;
 static struct ht_side s[QPS];
 static uint8_t *buf;
 static struct ht_mr mr;
 static const union ibv_gid group[2] = {
-	{ .raw = { 0xff, 0x0e, [15] = 0x31 } }, { .raw = { 0xff, 0x0e, [15] = 0x32 } },
+	{ .raw = { 0xff, 0x0e, [15] = 0x31 } },
+	{ .raw = { 0xff, 0x0e, [15] = 0x32 } },
 };
 
 static void setup(void)
@@ -51,8 +52,14 @@ static void sent(int to, unsigned int who, const char *when)
 	ht_fill(from, 300, round, 0);
 	ah = ht_ah(&s[0], &group[to]);
 	w = (struct ht_wr){
-		.id = round, .op = IBV_WR_SEND, .len = 300, .lkey = mr.mr->lkey,
-		.addr = ht_iova(&mr, from), .ah = ah, .qpn = 0xffffff, .qkey = HT_QKEY,
+		.id = round,
+		.op = IBV_WR_SEND,
+		.len = 300,
+		.lkey = mr.mr->lkey,
+		.addr = ht_iova(&mr, from),
+		.ah = ah,
+		.qpn = 0xffffff,
+		.qkey = HT_QKEY,
 	};
 	ht_do(&s[0], &w);
 	for (int i = 0; i < QPS; i++) {
@@ -133,7 +140,8 @@ static void mcast_limit(const void *arg)
 		if (i < max)
 			ht_ok(ibv_attach_mcast(more[i].qp, &group[0], 0));
 	}
-	ht_check(ibv_attach_mcast(more[max].qp, &group[0], 0) != 0, "member %d of %d", max + 1, max);
+	ht_check(ibv_attach_mcast(more[max].qp, &group[0], 0) != 0, "member %d of %d", max + 1,
+		 max);
 	ht_ok(ibv_detach_mcast(more[max / 2].qp, &group[0], 0));
 	ht_ok(ibv_attach_mcast(more[max].qp, &group[0], 0));
 	for (int i = 0; i <= max; i++)

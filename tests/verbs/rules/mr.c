@@ -4,7 +4,7 @@
 
 #include "rules.h"
 
-#define LEN	(64 * HT_KIB)
+#define LEN (64 * HT_KIB)
 
 static struct ht_rig r;
 
@@ -21,8 +21,7 @@ static enum ibv_wc_status try(enum ibv_wr_opcode op, uint32_t rkey)
 	return wc.status;
 }
 
-static void rereg(struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *p, size_t len,
-		  int access)
+static void rereg(struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *p, size_t len, int access)
 {
 	int ret = ibv_rereg_mr(mr, flags, pd, p, len, access);
 
@@ -38,13 +37,12 @@ static void mr_rereg_access(const void *arg)
 
 	ht_rig_get(&r, NULL, LEN);
 	ht_fill(r.p[0], LEN, 430, 0);
-	mr = ibv_reg_mr(r.b->pd, r.p[1], LEN, base | IBV_ACCESS_REMOTE_WRITE |
-			IBV_ACCESS_REMOTE_READ);
+	mr = ibv_reg_mr(r.b->pd, r.p[1], LEN,
+			base | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ);
 	ht_check(mr, "ibv_reg_mr: %s", strerror(errno));
 	ht_eq(try(IBV_WR_RDMA_WRITE, mr->rkey), IBV_WC_SUCCESS);
 	for (int i = 0; i < 3; i++) {
-		rereg(mr, IBV_REREG_MR_CHANGE_ACCESS, NULL, NULL, 0,
-		      base | IBV_ACCESS_REMOTE_READ);
+		rereg(mr, IBV_REREG_MR_CHANGE_ACCESS, NULL, NULL, 0, base | IBV_ACCESS_REMOTE_READ);
 		memset(r.p[1], 0x21, LEN);
 		ht_eq(try(IBV_WR_RDMA_WRITE, mr->rkey), IBV_WC_REM_ACCESS_ERR);
 		ht_check_value(r.p[1], LEN, 0x21, "a WRITE without the right that was taken");
@@ -54,7 +52,8 @@ static void mr_rereg_access(const void *arg)
 		ht_eq(try(IBV_WR_RDMA_READ, mr->rkey), IBV_WC_REM_ACCESS_ERR);
 		ht_fill(r.p[0], LEN, 431 + i, 0);
 		ht_eq(try(IBV_WR_RDMA_WRITE, mr->rkey), IBV_WC_SUCCESS);
-		ht_check_fill(r.p[1] + 4000, 100, 431 + i, 0, "a WRITE with a right that was given");
+		ht_check_fill(r.p[1] + 4000, 100, 431 + i, 0,
+			      "a WRITE with a right that was given");
 	}
 }
 
@@ -97,7 +96,7 @@ static void mr_rereg_translation(const void *arg)
 
 /* --- deregistration ------------------------------------------------------------ */
 
-#define LARGE	(12 * HT_MIB)
+#define LARGE (12 * HT_MIB)
 
 static struct ht_mem from, to;
 static struct ht_mr from_mr;
@@ -107,8 +106,13 @@ static void *write_all(void *arg)
 {
 	uint32_t rkey = *(uint32_t *)arg;
 	struct ht_wr w = {
-		.id = 1, .op = IBV_WR_RDMA_WRITE, .addr = ht_iova(&from_mr, from.p),
-		.len = LARGE, .lkey = from_mr.mr->lkey, .raddr = (uintptr_t)to.p, .rkey = rkey,
+		.id = 1,
+		.op = IBV_WR_RDMA_WRITE,
+		.addr = ht_iova(&from_mr, from.p),
+		.len = LARGE,
+		.lkey = from_mr.mr->lkey,
+		.raddr = (uintptr_t)to.p,
+		.rkey = rkey,
 	};
 
 	posted = 1;
@@ -132,8 +136,8 @@ static void mr_dereg_waits(const void *arg)
 	memset(from.p, 0x24, LARGE);
 	ht_mr_get(&from_mr, r.a->pd, from.p, LARGE, HT_ODP, HT_ACCESS_ALL);
 	for (long i = 0; i < ht_count(12); i++) {
-		struct ibv_mr *mr = ibv_reg_mr(r.b->pd, to.p, LARGE,
-					       IBV_ACCESS_ON_DEMAND | HT_ACCESS_ALL);
+		struct ibv_mr *mr =
+			ibv_reg_mr(r.b->pd, to.p, LARGE, IBV_ACCESS_ON_DEMAND | HT_ACCESS_ALL);
 		volatile uint8_t *mark;
 		size_t at, step = 64;
 		uint32_t rkey;
@@ -158,7 +162,8 @@ static void mr_dereg_waits(const void *arg)
 		pthread_join(t, NULL);
 		ht_next_wc(r.a->scq, &wc, "of a WRITE to a region that goes");
 		if (at < LARGE) {
-			ht_check_value(to.p + at, LARGE - at, 0, "behind where dereg cut the WRITE");
+			ht_check_value(to.p + at, LARGE - at, 0,
+				       "behind where dereg cut the WRITE");
 			cut++;
 		}
 		if (wc.status != IBV_WC_SUCCESS) {
@@ -177,7 +182,8 @@ static const struct ht_case cases[] = {
 	{ "mr-rereg-access-odp", "rights can be taken and given", mr_rereg_access, &odp },
 	{ "mr-rereg-pd", "a region moves to another PD", mr_rereg_pd },
 	{ "mr-rereg-translation", "a region gets another translation", mr_rereg_translation },
-	{ "mr-dereg-waits", "after dereg no copy runs through the region", mr_dereg_waits, NULL, 120 },
+	{ "mr-dereg-waits", "after dereg no copy runs through the region", mr_dereg_waits, NULL,
+	  120 },
 };
 
 void rules_mr(void)

@@ -7,10 +7,10 @@
 
 #include "rules.h"
 
-#define LEN	(16 * HT_PAGE)
-#define SGES	4
+#define LEN (16 * HT_PAGE)
+#define SGES 4
 /* The kernel's number of IB_WR_REG_MR, which the library has no name for. */
-#define REG_MR	0x20
+#define REG_MR 0x20
 
 static struct raw_pair p;
 static uint8_t *shadow;
@@ -133,7 +133,9 @@ static void raw_opcodes(const void *arg)
 	setup();
 	for (size_t i = 0; i < HT_LEN(ops); i++) {
 		w = (struct hodp_send_wqe){
-			.wr_id = i, .opcode = ops[i], .send_flags = IBV_SEND_SIGNALED,
+			.wr_id = i,
+			.opcode = ops[i],
+			.send_flags = IBV_SEND_SIGNALED,
 			.reg = { .lkey = p.r.mr[0].mr->lkey, .key = p.r.mr[0].mr->lkey },
 		};
 		refused(&w, NULL, 0, IBV_WC_LOC_QP_OP_ERR);
@@ -260,7 +262,10 @@ static void raw_recv_sges(const void *arg)
 		sge[i] = raw_sge(&p, i * 100, 10);
 	__atomic_store_n(&p.rq.hdr->prod, p.rq.hdr->prod + 1, __ATOMIC_RELEASE);
 	send = (struct ht_wr){
-		.id = 3, .op = IBV_WR_SEND, .len = 50, .lkey = p.r.mr[1].mr->lkey,
+		.id = 3,
+		.op = IBV_WR_SEND,
+		.len = 50,
+		.lkey = p.r.mr[1].mr->lkey,
 		.addr = ht_iova(&p.r.mr[1], p.r.p[1]),
 	};
 	ht_do_status(p.r.b, &send, IBV_WC_REM_OP_ERR);
@@ -281,8 +286,7 @@ static void *flip(void *arg)
 
 	while (!stop) {
 		for (int i = 0; i < 51; i++)
-			__atomic_store_n(&w->num_sge, flips++ % 2 ? 1 : SGES + 1,
-					 __ATOMIC_RELAXED);
+			__atomic_store_n(&w->num_sge, flips++ % 2 ? 1 : SGES + 1, __ATOMIC_RELAXED);
 		ht_yield();
 	}
 	return NULL;
@@ -381,9 +385,14 @@ static void raw_sqe(const void *arg)
 	for (int n = 0; n <= AFTER; n++)
 		ht_recv(p.r.b, n, &p.r.mr[1], p.r.p[1] + n * 200, HT_GRH + BYTES);
 	w = (struct ht_wr){
-		.id = 1, .op = IBV_WR_SEND, .len = BYTES, .lkey = p.r.mr[0].mr->lkey,
-		.addr = ht_iova(&p.r.mr[0], p.r.p[0]), .qpn = p.r.b->qp->qp_num,
-		.qkey = HT_QKEY, .ah = ht_ah(p.r.a, &p.r.b->dev->gid),
+		.id = 1,
+		.op = IBV_WR_SEND,
+		.len = BYTES,
+		.lkey = p.r.mr[0].mr->lkey,
+		.addr = ht_iova(&p.r.mr[0], p.r.p[0]),
+		.qpn = p.r.b->qp->qp_num,
+		.qkey = HT_QKEY,
+		.ah = ht_ah(p.r.a, &p.r.b->dev->gid),
 	};
 	/* The library's entry is the pattern of ours. */
 	ht_do(p.r.a, &w);
@@ -421,7 +430,8 @@ static const struct ht_case cases[] = {
 	{ "raw-opcodes", "what is for kernel consumers is not for processes", raw_opcodes },
 	{ "raw-lengths", "the kernel adds up lengths itself", raw_lengths },
 	{ "raw-send-index", "the kernel's place in a send queue is its own", raw_send_index },
-	{ "raw-cq-index", "the kernel's place in a CQ is its own, entries have no more than they must",
+	{ "raw-cq-index",
+	  "the kernel's place in a CQ is its own, entries have no more than they must",
 	  raw_cq_index },
 	{ "raw-recv-sges", "the kernel counts a receive's pieces itself", raw_recv_sges },
 	{ "raw-flip", "what was checked of an entry is what is used", raw_flip },

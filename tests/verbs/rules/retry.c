@@ -5,7 +5,7 @@
  */
 #include "rules.h"
 
-#define LEN	(16 * HT_KIB)
+#define LEN (16 * HT_KIB)
 
 static struct ht_rig r;
 

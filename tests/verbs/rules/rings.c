@@ -4,7 +4,7 @@
 
 #include "rules.h"
 
-#define MARKS	64
+#define MARKS 64
 
 static uintptr_t marks[MARKS];
 static int num_marks;
@@ -56,7 +56,8 @@ int raw_new(struct raw_ring *r, int max)
 		if (is_marked(from))
 			continue;
 		r[n++] = (struct raw_ring){
-			.hdr = (void *)from, .size = to - from,
+			.hdr = (void *)from,
+			.size = to - from,
 			.entries = (uint8_t *)from + HODP_RING_ENTRIES_OFFSET,
 		};
 	}
@@ -118,8 +119,8 @@ static void qp_rings(struct raw_pair *p)
 	p->sq = two[two[0].size < two[1].size];
 	p->rq = two[two[0].size >= two[1].size];
 	raw_shape(&p->sq, init.cap.max_send_wr, stride);
-	raw_shape(&p->rq, init.cap.max_recv_wr, sizeof(struct hodp_recv_wqe) +
-		  init.cap.max_recv_sge * sizeof(struct hodp_sge));
+	raw_shape(&p->rq, init.cap.max_recv_wr,
+		  sizeof(struct hodp_recv_wqe) + init.cap.max_recv_sge * sizeof(struct hodp_sge));
 }
 
 void raw_pair_get(struct raw_pair *p, const struct ht_conf *conf, size_t len)
@@ -151,7 +152,8 @@ void raw_pair_get(struct raw_pair *p, const struct ht_conf *conf, size_t len)
 struct hodp_sge raw_sge(const struct raw_pair *p, size_t off, uint32_t len)
 {
 	return (struct hodp_sge){
-		.addr = ht_iova(&p->r.mr[0], p->r.p[0] + off), .length = len,
+		.addr = ht_iova(&p->r.mr[0], p->r.p[0] + off),
+		.length = len,
 		.lkey = p->r.mr[0].mr->lkey,
 	};
 }
@@ -159,8 +161,10 @@ struct hodp_sge raw_sge(const struct raw_pair *p, size_t off, uint32_t len)
 struct hodp_send_wqe raw_write(const struct raw_pair *p, uint64_t id)
 {
 	return (struct hodp_send_wqe){
-		.wr_id = id, .opcode = IBV_WR_RDMA_WRITE,
-		.send_flags = IBV_SEND_SIGNALED, .num_sge = 1,
+		.wr_id = id,
+		.opcode = IBV_WR_RDMA_WRITE,
+		.send_flags = IBV_SEND_SIGNALED,
+		.num_sge = 1,
 		.rdma = { .remote_addr = ht_iova(&p->r.mr[1], p->r.p[1]),
 			  .rkey = p->r.mr[1].mr->rkey },
 	};
@@ -175,8 +179,7 @@ void raw_put(struct raw_pair *p, const struct hodp_send_wqe *wqe, const void *ta
 	__atomic_store_n(&p->sq.hdr->prod, at + 1, __ATOMIC_RELEASE);
 }
 
-void raw_post(struct raw_pair *p, const struct hodp_send_wqe *wqe, const void *tail,
-	      size_t len)
+void raw_post(struct raw_pair *p, const struct hodp_send_wqe *wqe, const void *tail, size_t len)
 {
 	raw_put(p, wqe, tail, len);
 	ht_ok(raw_ring_send(p->r.a->qp->qp_num));

@@ -15,8 +15,8 @@
 struct raw_ring {
 	struct hodp_ring_hdr *hdr;
 	uint8_t *entries;
-	size_t size;		/* bytes of the mapping */
-	uint32_t num;		/* entries, where raw_shape() was told */
+	size_t size; /* bytes of the mapping */
+	uint32_t num; /* entries, where raw_shape() was told */
 	uint32_t stride;
 };
 
@@ -45,8 +45,7 @@ void raw_pair_get(struct raw_pair *p, const struct ht_conf *conf, size_t len);
 /* Put an entry and @len bytes behind it where the next one belongs. */
 void raw_put(struct raw_pair *p, const struct hodp_send_wqe *wqe, const void *tail, size_t len);
 /* The same, and ring. */
-void raw_post(struct raw_pair *p, const struct hodp_send_wqe *wqe, const void *tail,
-	      size_t len);
+void raw_post(struct raw_pair *p, const struct hodp_send_wqe *wqe, const void *tail, size_t len);
 /* A WRITE of one piece, signalled. */
 struct hodp_send_wqe raw_write(const struct raw_pair *p, uint64_t id);
 struct hodp_sge raw_sge(const struct raw_pair *p, size_t off, uint32_t len);

@@ -3,7 +3,7 @@
 
 #include "rules.h"
 
-#define LEN	(4 * HT_PAGE)
+#define LEN (4 * HT_PAGE)
 
 /*
  * A message waits for a page of its receive. ERR ends it: the receive, which is
@@ -34,7 +34,10 @@ static void srq_taken(const void *arg)
 	for (int i = 0; i < 2; i++)
 		ht_ok(ht_recv_try(NULL, p.conf.srq[1], 80 + i, &sge, 1));
 	w = (struct ht_wr){
-		.id = 1, .op = IBV_WR_SEND, .len = 500, .lkey = mr.mr->lkey,
+		.id = 1,
+		.op = IBV_WR_SEND,
+		.len = 500,
+		.lkey = mr.mr->lkey,
 		.addr = ht_iova(&mr, mem.p),
 	};
 	ht_post(p.s[0].qp, &w);

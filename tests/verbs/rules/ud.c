@@ -5,7 +5,7 @@
 
 #include "rules.h"
 
-#define LEN	(32 * HT_KIB)
+#define LEN (32 * HT_KIB)
 
 static struct ht_pair p;
 static struct ht_mr mr[2];
@@ -30,9 +30,14 @@ static struct ibv_ah *new_ah(struct ibv_pd *pd)
 static struct ht_wr datagram(struct ibv_ah *ah, uint64_t id, uint32_t len)
 {
 	return (struct ht_wr){
-		.id = id, .op = IBV_WR_SEND, .len = len, .lkey = mr[0].mr->lkey,
-		.addr = ht_iova(&mr[0], buf[0]), .ah = ah,
-		.qpn = p.s[1].qp->qp_num, .qkey = HT_QKEY,
+		.id = id,
+		.op = IBV_WR_SEND,
+		.len = len,
+		.lkey = mr[0].mr->lkey,
+		.addr = ht_iova(&mr[0], buf[0]),
+		.ah = ah,
+		.qpn = p.s[1].qp->qp_num,
+		.qkey = HT_QKEY,
 	};
 }
 

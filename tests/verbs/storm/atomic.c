@@ -10,9 +10,9 @@
 
 #include "storm.h"
 
-#define ONE	(1ULL << 32 | 1)	/* both halves count: a torn value shows */
-#define DEPTH	8
-#define LANES	32
+#define ONE (1ULL << 32 | 1) /* both halves count: a torn value shows */
+#define DEPTH 8
+#define LANES 32
 
 struct contest {
 	const char *name;
@@ -22,8 +22,8 @@ struct contest {
 };
 
 static struct fleet f;
-static uint64_t *counter;	/* as the CPU sees it */
-static atomic_uchar *seen;	/* by value fetched */
+static uint64_t *counter; /* as the CPU sees it */
+static atomic_uchar *seen; /* by value fetched */
 static long total;
 
 static void fetched(uint64_t old, const char *by)
@@ -32,8 +32,7 @@ static void fetched(uint64_t old, const char *by)
 
 	ht_check(old >> 32 == n, "%s fetched a torn counter: 0x%" PRIx64, by, old);
 	ht_check(n < total, "%s fetched %u of %ld", by, n, total);
-	ht_check(!atomic_exchange(&seen[n], 1), "%s fetched %u, which was fetched before",
-		 by, n);
+	ht_check(!atomic_exchange(&seen[n], 1), "%s fetched %u, which was fetched before", by, n);
 }
 
 static void *cpu_adds(void *arg)
@@ -49,10 +48,14 @@ static void *cpu_adds(void *arg)
 static void add(struct lane *l, int i)
 {
 	struct ht_wr w = {
-		.id = l->index * DEPTH + i, .op = IBV_WR_ATOMIC_FETCH_AND_ADD,
-		.addr = ht_iova(l->mr[0], l->p[0] + 8 * i), .len = 8,
-		.lkey = l->mr[0]->mr->lkey, .add = ONE,
-		.raddr = ht_iova(l->mr[1], f.mem[1].p), .rkey = l->mr[1]->mr->rkey,
+		.id = l->index * DEPTH + i,
+		.op = IBV_WR_ATOMIC_FETCH_AND_ADD,
+		.addr = ht_iova(l->mr[0], l->p[0] + 8 * i),
+		.len = 8,
+		.lkey = l->mr[0]->mr->lkey,
+		.add = ONE,
+		.raddr = ht_iova(l->mr[1], f.mem[1].p),
+		.rkey = l->mr[1]->mr->rkey,
 	};
 
 	l->todo--;
@@ -104,8 +107,8 @@ static void atomic_sum(const void *arg)
 	counter = (uint64_t *)f.mem[1].p;
 	if (f.mem[1].fd >= 0) {
 		/* The CPU counts through another mapping of the same page. */
-		counter = mmap(NULL, HT_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
-			       f.mem[1].fd, f.mem[1].off);
+		counter = mmap(NULL, HT_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, f.mem[1].fd,
+			       f.mem[1].off);
 		ht_true(counter != MAP_FAILED);
 	}
 	*counter = 0;
@@ -139,9 +142,12 @@ static void *crew_swaps(void *arg)
 		for (int k = 0; k < crew->lanes; k++) {
 			struct lane *l = &crew->lane[k];
 			struct ht_wr w = {
-				.id = k, .op = IBV_WR_ATOMIC_CMP_AND_SWP, .len = 8,
+				.id = k,
+				.op = IBV_WR_ATOMIC_CMP_AND_SWP,
+				.len = 8,
 				.addr = ht_iova(l->mr[0], l->p[0]),
-				.lkey = l->mr[0]->mr->lkey, .add = expect[k],
+				.lkey = l->mr[0]->mr->lkey,
+				.add = expect[k],
 				.swap = expect[k] + ONE,
 				.raddr = ht_iova(l->mr[1], f.mem[1].p),
 				.rkey = l->mr[1]->mr->rkey,
@@ -195,10 +201,9 @@ static void atomic_swap(const void *arg)
 }
 
 static const struct contest contests[] = {
-	{ "anon", "additions of 32 QPs and of the CPU each fetch another value",
-	  HT_ANON, RIGHTS | OTHER_PAGES },
-	{ "forks", "additions go to the parent's page through copies on write",
-	  HT_ANON, FORKS },
+	{ "anon", "additions of 32 QPs and of the CPU each fetch another value", HT_ANON,
+	  RIGHTS | OTHER_PAGES },
+	{ "forks", "additions go to the parent's page through copies on write", HT_ANON, FORKS },
 	{ "tmpfs", "additions through two mappings of a page, one of which comes and goes",
 	  HT_TMPFS, REMAP },
 };
@@ -206,12 +211,15 @@ static const struct contest contests[] = {
 void storm_atomic(void)
 {
 	static const struct ht_case swap = {
-		"storm-atomic-swap", "CMP_SWPs of 32 QPs succeed once for each value",
-		atomic_swap, NULL, 120,
+		"storm-atomic-swap",
+		"CMP_SWPs of 32 QPs succeed once for each value",
+		atomic_swap,
+		NULL,
+		120,
 	};
 
 	for (size_t i = 0; i < HT_LEN(contests); i++)
-		ht_addf(atomic_sum, &contests[i], 120, contests[i].intent,
-			"storm-atomic-%s", contests[i].name);
+		ht_addf(atomic_sum, &contests[i], 120, contests[i].intent, "storm-atomic-%s",
+			contests[i].name);
 	ht_add(&swap);
 }

@@ -10,9 +10,9 @@
 #include "storm.h"
 
 static const enum ibv_wr_opcode ops[] = {
-	IBV_WR_RDMA_WRITE, IBV_WR_RDMA_READ, IBV_WR_SEND, IBV_WR_RDMA_WRITE,
-	IBV_WR_RDMA_READ, IBV_WR_SEND, IBV_WR_ATOMIC_FETCH_AND_ADD,
-	IBV_WR_ATOMIC_CMP_AND_SWP,
+	IBV_WR_RDMA_WRITE,	     IBV_WR_RDMA_READ,	       IBV_WR_SEND,
+	IBV_WR_RDMA_WRITE,	     IBV_WR_RDMA_READ,	       IBV_WR_SEND,
+	IBV_WR_ATOMIC_FETCH_AND_ADD, IBV_WR_ATOMIC_CMP_AND_SWP
 };
 
 static uint8_t *cell_at(const struct lane *l, int side, int c)
@@ -70,7 +70,9 @@ static void start(struct fleet *f, struct lane *l, int i)
 	choose(l, c);
 	prepare(f, l, c, i);
 	w = (struct ht_wr){
-		.id = l->index * CELLS + i, .op = c->op, .len = c->len,
+		.id = l->index * CELLS + i,
+		.op = c->op,
+		.len = c->len,
 		.addr = ht_iova(l->mr[0], cell_at(l, 0, i) + c->loff),
 		.lkey = l->mr[0]->mr->lkey,
 		.raddr = ht_iova(l->mr[1], cell_at(l, 1, i) + c->roff),
@@ -126,8 +128,8 @@ static void compare(struct lane *l, int i)
 	ht_check_fill(src, CELL, c->seed, 0, "the source of a transfer");
 	ht_check_fill(dst, doff, c->seed + 1, 0, "the bytes before a transfer");
 	ht_check_fill(dst + doff, c->len, c->seed, soff, "the bytes of a transfer");
-	ht_check_fill(dst + doff + c->len, CELL - doff - c->len, c->seed + 1,
-		      doff + c->len, "the bytes behind a transfer");
+	ht_check_fill(dst + doff + c->len, CELL - doff - c->len, c->seed + 1, doff + c->len,
+		      "the bytes behind a transfer");
 }
 
 /* True when there was something. */
@@ -146,8 +148,8 @@ static bool take(struct crew *crew, struct ibv_cq *cq)
 		 (int)(wc.wr_id / CELLS));
 	l = &crew->lane[lane];
 	c = &l->cell[wc.wr_id % CELLS];
-	ht_check(wc.status == IBV_WC_SUCCESS, "lane %d: opcode %d, %u bytes: %s", l->index,
-		 c->op, c->len, ibv_wc_status_str(wc.status));
+	ht_check(wc.status == IBV_WC_SUCCESS, "lane %d: opcode %d, %u bytes: %s", l->index, c->op,
+		 c->len, ibv_wc_status_str(wc.status));
 	ht_eq(wc.qp_num, l->s[cq == l->s[1].rcq].qp->qp_num);
 	if (cq == l->s[1].rcq)
 		ht_eq(wc.byte_len, c->len);

@@ -7,7 +7,7 @@ static void place_regions(struct fleet *f, enum regions regions)
 {
 	int n = regions == MANY_MRS ? f->lanes : 1;
 	enum ht_mr_kind kind = regions == WHOLE_SPACE ? HT_ODP_IMPLICIT :
-			       ht_best_mr(f->pair.s[0].dev);
+							ht_best_mr(f->pair.s[0].dev);
 
 	f->mr = calloc(2 * n, sizeof(*f->mr));
 	ht_true(f->mr != NULL);
@@ -15,8 +15,7 @@ static void place_regions(struct fleet *f, enum regions regions)
 		for (int i = 0; i < n; i++)
 			ht_mr_get(&f->mr[side * n + i], f->pair.s[side].pd,
 				  f->mem[side].p + i * SLOT,
-				  n == 1 ? f->mem[side].len : SLOT - HT_PAGE,
-				  kind, HT_ACCESS_ALL);
+				  n == 1 ? f->mem[side].len : SLOT - HT_PAGE, kind, HT_ACCESS_ALL);
 		for (int i = 0; i < f->lanes; i++)
 			f->lane[i].mr[side] = &f->mr[side * n + i % n];
 	}
@@ -25,9 +24,9 @@ static void place_regions(struct fleet *f, enum regions regions)
 /* The first lane of a crew brings the CQs for all of them. */
 static void launch(struct fleet *f, struct lane *l, const struct lane *first)
 {
-	struct ht_conf conf = { .depth = 16, .sge = 1,
-				.cq_depth = f->lanes * CELLS * 4,
-				.mtu = f->pair.conf.mtu };
+	struct ht_conf conf = {
+		.depth = 16, .sge = 1, .cq_depth = f->lanes * CELLS * 4, .mtu = f->pair.conf.mtu
+	};
 	struct ht_addr a[2];
 
 	for (int i = 0; i < 2; i++) {
@@ -43,8 +42,7 @@ static void launch(struct fleet *f, struct lane *l, const struct lane *first)
 		ht_connect(&l->s[i], &conf, &a[!i]);
 }
 
-void fleet_get(struct fleet *f, int lanes, enum ht_mem_kind kind,
-	       enum regions regions, int weather)
+void fleet_get(struct fleet *f, int lanes, enum ht_mem_kind kind, enum regions regions, int weather)
 {
 	int each = lanes / CREWS;
 
@@ -68,7 +66,9 @@ void fleet_get(struct fleet *f, int lanes, enum ht_mem_kind kind,
 	}
 	for (int c = 0; c < CREWS; c++)
 		f->crew[c] = (struct crew){
-			.f = f, .lane = &f->lane[c * each], .lanes = each,
+			.f = f,
+			.lane = &f->lane[c * each],
+			.lanes = each,
 		};
 }
 

@@ -11,26 +11,24 @@ struct mix {
 };
 
 static const struct mix mixes[] = {
-	{ "one-mr", "64 connections share one region and no byte",
-	  HT_ANON, ONE_MR, 0 },
-	{ "many-mrs", "128 regions, one for each slot, keep apart",
-	  HT_ANON, MANY_MRS, 0 },
-	{ "implicit", "one region of the whole address space serves 64 connections",
-	  HT_ANON, WHOLE_SPACE, 0 },
-	{ "other-pages", "neighbour pages that come and go disturb no transfer",
-	  HT_ANON, ONE_MR, OTHER_PAGES },
-	{ "other-pages-implicit", "neighbour pages that come and go disturb no transfer",
-	  HT_ANON, WHOLE_SPACE, OTHER_PAGES },
-	{ "same-anon", "pages that their owner drops and rewrites carry the new bytes",
-	  HT_ANON, MANY_MRS, OWNER | RIGHTS },
-	{ "same-tmpfs", "pages that are mapped anew during a transfer keep its bytes",
-	  HT_TMPFS, ONE_MR, REMAP | RIGHTS },
-	{ "same-dax", "pages that are mapped anew during a transfer keep its bytes",
-	  HT_DAX_EXT4, MANY_MRS, REMAP },
-	{ "same-forks", "transfers follow the parent's pages through copies on write",
-	  HT_ANON, ONE_MR, FORKS | OTHER_PAGES },
-	{ "all-thp", "huge pages that split under a storm carry the right bytes",
-	  HT_THP, ONE_MR, OWNER | OTHER_PAGES | RIGHTS },
+	{ "one-mr", "64 connections share one region and no byte", HT_ANON, ONE_MR, 0 },
+	{ "many-mrs", "128 regions, one for each slot, keep apart", HT_ANON, MANY_MRS, 0 },
+	{ "implicit", "one region of the whole address space serves 64 connections", HT_ANON,
+	  WHOLE_SPACE, 0 },
+	{ "other-pages", "neighbour pages that come and go disturb no transfer", HT_ANON, ONE_MR,
+	  OTHER_PAGES },
+	{ "other-pages-implicit", "neighbour pages that come and go disturb no transfer", HT_ANON,
+	  WHOLE_SPACE, OTHER_PAGES },
+	{ "same-anon", "pages that their owner drops and rewrites carry the new bytes", HT_ANON,
+	  MANY_MRS, OWNER | RIGHTS },
+	{ "same-tmpfs", "pages that are mapped anew during a transfer keep its bytes", HT_TMPFS,
+	  ONE_MR, REMAP | RIGHTS },
+	{ "same-dax", "pages that are mapped anew during a transfer keep its bytes", HT_DAX_EXT4,
+	  MANY_MRS, REMAP },
+	{ "same-forks", "transfers follow the parent's pages through copies on write", HT_ANON,
+	  ONE_MR, FORKS | OTHER_PAGES },
+	{ "all-thp", "huge pages that split under a storm carry the right bytes", HT_THP, ONE_MR,
+	  OWNER | OTHER_PAGES | RIGHTS },
 };
 
 static void mixed(const void *arg)
@@ -48,6 +46,5 @@ static void mixed(const void *arg)
 void storm_mixed(void)
 {
 	for (size_t i = 0; i < HT_LEN(mixes); i++)
-		ht_addf(mixed, &mixes[i], 150, mixes[i].intent, "storm-mixed-%s",
-			mixes[i].name);
+		ht_addf(mixed, &mixes[i], 150, mixes[i].intent, "storm-mixed-%s", mixes[i].name);
 }

@@ -7,15 +7,15 @@
  */
 #include "storm.h"
 
-#define REGIONS	6
-#define LEN	(8 * HT_PAGE)
-#define AT	700
-#define PIECE	(LEN - 2 * AT)
+#define REGIONS 6
+#define LEN (8 * HT_PAGE)
+#define AT 700
+#define PIECE (LEN - 2 * AT)
 
 struct region {
 	struct ht_side s[2];
-	uint8_t *p[2];		/* local, in a region that stays; remote */
-	pthread_mutex_t bytes;	/* held by the owner of the moment */
+	uint8_t *p[2]; /* local, in a region that stays; remote */
+	pthread_mutex_t bytes; /* held by the owner of the moment */
 	_Atomic(uint32_t) rkey, old_rkey;
 	struct ht_mr mr;
 	long good, late, stale;
@@ -45,8 +45,7 @@ static void *registrar(void *arg)
 			pthread_mutex_unlock(&g->bytes);
 			for (int k = 0; k < 8; k++)
 				ht_yield();
-			ht_mr_get(&g->mr, f.pair.s[1].pd, g->p[1], LEN, HT_ODP,
-				  HT_ACCESS_ALL);
+			ht_mr_get(&g->mr, f.pair.s[1].pd, g->p[1], LEN, HT_ODP, HT_ACCESS_ALL);
 			atomic_store(&g->old_rkey, atomic_load(&g->rkey));
 			atomic_store(&g->rkey, g->mr.mr->rkey);
 			++*rounds;
@@ -77,8 +76,12 @@ static void access_once(struct region *g, struct ht_rng *r)
 	int from = op == IBV_WR_RDMA_READ;
 	uint64_t seed = ht_rand(r) << 1;
 	struct ht_wr w = {
-		.id = seed, .op = op, .len = PIECE, .lkey = local.mr->lkey,
-		.addr = ht_iova(&local, g->p[0] + AT), .raddr = (uintptr_t)g->p[1] + AT,
+		.id = seed,
+		.op = op,
+		.len = PIECE,
+		.lkey = local.mr->lkey,
+		.addr = ht_iova(&local, g->p[0] + AT),
+		.raddr = (uintptr_t)g->p[1] + AT,
 	};
 	struct ibv_wc wc;
 
@@ -170,14 +173,14 @@ static void mrs_storm(const void *arg)
 		stale += reg[i].stale;
 	}
 	fleet_home(&f);
-	ht_note("%ld registrations; %ld accesses served, %ld too late, %ld with old keys",
-		rounds, good, late, stale);
+	ht_note("%ld registrations; %ld accesses served, %ld too late, %ld with old keys", rounds,
+		good, late, stale);
 	ht_check(good && late && stale, "the storm was no storm");
 }
 
 static const struct ht_case cases[] = {
-	{ "storm-mrs", "an access to a region that comes and goes is whole or refused",
-	  mrs_storm, NULL, 150 },
+	{ "storm-mrs", "an access to a region that comes and goes is whole or refused", mrs_storm,
+	  NULL, 150 },
 };
 
 void storm_mrs(void)

@@ -8,10 +8,10 @@
  */
 #include "storm.h"
 
-#define TARGETS	8
-#define OPS	6
-#define PIECE	6000
-#define ROOM	(PIECE + 128)
+#define TARGETS 8
+#define OPS 6
+#define PIECE 6000
+#define ROOM (PIECE + 128)
 
 enum phase { IDLE, ARMED, GONE };
 
@@ -21,7 +21,7 @@ struct target {
 	_Atomic(int) phase;
 };
 
-static struct fleet f;		/* the bystanders */
+static struct fleet f; /* the bystanders */
 static struct target t[TARGETS];
 static struct ht_mem mem;
 static struct ht_mr mr[2];
@@ -29,7 +29,11 @@ static atomic_bool over;
 static long good, bad;
 
 static const struct ht_conf conf = {
-	.depth = 16, .sge = 1, .timeout = 1, .retry = 1, .rnr_retry = HT_NONE,
+	.depth = 16,
+	.sge = 1,
+	.timeout = 1,
+	.retry = 1,
+	.rnr_retry = HT_NONE,
 };
 
 static void *destroyer(void *arg)
@@ -73,10 +77,12 @@ static void shoot(struct target *g, int index, uint64_t seed)
 	atomic_store(&g->phase, ARMED);
 	for (int k = 0; k < OPS; k++) {
 		struct ht_wr w = {
-			.id = index * OPS + k, .len = PIECE,
+			.id = index * OPS + k,
+			.len = PIECE,
 			.op = k % 2 ? IBV_WR_SEND : IBV_WR_RDMA_WRITE,
 			.addr = ht_iova(&mr[0], g->p[0] + k * ROOM + 64),
-			.lkey = mr[0].mr->lkey, .rkey = mr[1].mr->rkey,
+			.lkey = mr[0].mr->lkey,
+			.rkey = mr[1].mr->rkey,
 			.raddr = ht_iova(&mr[1], g->p[1] + k * ROOM + 64),
 		};
 
@@ -180,8 +186,10 @@ static void *churn_qps(void *arg)
 			ht_ok(ht_to_rtr(x, NULL, &nobody));
 		if (state > 2)
 			ht_ok(ht_to_rts(x, NULL));
-		ht_eq(ht_state(x), state == 0 ? IBV_QPS_RESET : state == 1 ? IBV_QPS_INIT :
-		      state == 2 ? IBV_QPS_RTR : IBV_QPS_RTS);
+		ht_eq(ht_state(x), state == 0 ? IBV_QPS_RESET :
+				   state == 1 ? IBV_QPS_INIT :
+				   state == 2 ? IBV_QPS_RTR :
+						IBV_QPS_RTS);
 		ht_yield();
 	}
 	for (int i = 0; i < 4; i++)
@@ -206,8 +214,8 @@ static void qps_churn(const void *arg)
 static const struct ht_case cases[] = {
 	{ "storm-qps-targets", "a peer that is destroyed in mid-traffic is a clean error",
 	  qps_storm, NULL, 150 },
-	{ "storm-qps-churn", "QPs that come and go in all states disturb no other",
-	  qps_churn, NULL, 120 },
+	{ "storm-qps-churn", "QPs that come and go in all states disturb no other", qps_churn, NULL,
+	  120 },
 };
 
 void storm_qps(void)

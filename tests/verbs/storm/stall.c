@@ -17,8 +17,8 @@ enum role { TARGET, SOURCE, OPERAND, GATHER, RECEIVE, ROLES };
 struct stuck {
 	struct ht_pair pair;
 	struct ht_mr good, bad[2];
-	uint8_t *p;		/* ordinary memory */
-	uint8_t *q;		/* the page that does not come */
+	uint8_t *p; /* ordinary memory */
+	uint8_t *q; /* the page that does not come */
 	enum role role;
 };
 
@@ -38,7 +38,9 @@ static void deliver(uint8_t *to, uint64_t seed)
 {
 	static uint8_t page[HT_PAGE] __attribute__((aligned(4096)));
 	struct uffdio_copy copy = {
-		.dst = (uintptr_t)to, .src = (uintptr_t)page, .len = HT_PAGE,
+		.dst = (uintptr_t)to,
+		.src = (uintptr_t)page,
+		.len = HT_PAGE,
 	};
 
 	ht_fill(page, HT_PAGE, seed, 0);
@@ -57,11 +59,11 @@ static void stick(struct stuck *s, uint8_t *q, enum role role)
 	ht_pair_get(&s->pair, &conf);
 	for (int i = 0; i < 2; i++)
 		ht_mr_get(&s->bad[i], s->pair.s[i].pd, q, HT_PAGE, HT_ODP, HT_ACCESS_ALL);
-	ht_mr_get(&s->good, s->pair.s[role == GATHER].pd, s->p, HT_PAGE, HT_ODP,
-		  HT_ACCESS_ALL);
+	ht_mr_get(&s->good, s->pair.s[role == GATHER].pd, s->p, HT_PAGE, HT_ODP, HT_ACCESS_ALL);
 	w.op = role == TARGET || role == GATHER ? IBV_WR_RDMA_WRITE :
-	       role == SOURCE ? IBV_WR_RDMA_READ :
-	       role == OPERAND ? IBV_WR_ATOMIC_FETCH_AND_ADD : IBV_WR_SEND;
+	       role == SOURCE			? IBV_WR_RDMA_READ :
+	       role == OPERAND			? IBV_WR_ATOMIC_FETCH_AND_ADD :
+						  IBV_WR_SEND;
 	w.addr = (uintptr_t)s->p + 96;
 	w.lkey = s->good.mr->lkey;
 	w.raddr = (uintptr_t)q + 96;
@@ -103,8 +105,7 @@ static void free_stuck(struct stuck *s)
 		ht_check_fill(s->q, HT_PAGE, seed, 0, "a source that came late");
 		ht_check_fill(s->p + 96, 1000, seed, 96, "bytes of a page that came late");
 		ht_check_fill(s->p, 96, 900 + s->role, 0, "the bytes before");
-		ht_check_fill(s->p + 1096, HT_PAGE - 1096, 900 + s->role, 1096,
-			      "the bytes behind");
+		ht_check_fill(s->p + 1096, HT_PAGE - 1096, 900 + s->role, 1096, "the bytes behind");
 		break;
 	case OPERAND:
 		memcpy(&word, s->q + 96, 8);
@@ -162,7 +163,9 @@ static void stall_many(const void *arg)
 	fleet_get(&f, 16, HT_ANON, ONE_MR, 0);
 	for (int i = 0; i < 2; i++) {
 		struct ibv_sge sge = {
-			ht_iova(&f.mr[i], f.mem[i].p), f.mem[i].len, f.mr[i].mr->lkey,
+			ht_iova(&f.mr[i], f.mem[i].p),
+			f.mem[i].len,
+			f.mr[i].mr->lkey,
 		};
 
 		memset(f.mem[i].p, 1, f.mem[i].len);
@@ -208,8 +211,8 @@ static void stall_datagrams(const void *arg)
 	ah = ht_ah(r.a, &r.b->dev->gid);
 	/* The last one would be delivered at once, were it not for the state. */
 	sge = (struct ibv_sge){ ht_iova(&r.mr[1], r.p[1]), r.len, r.mr[1].mr->lkey };
-	ht_ok(ibv_advise_mr(r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
-			    IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1));
+	ht_ok(ibv_advise_mr(r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE, IBV_ADVISE_MR_FLAG_FLUSH,
+			    &sge, 1));
 	ht_recv(r.b, 0, &bad, q + 8, LEN + HT_GRH);
 	bad.mr->lkey ^= 0xffff00;
 	ht_recv(r.b, 1, &bad, q, LEN + HT_GRH);
@@ -217,9 +220,14 @@ static void stall_datagrams(const void *arg)
 	ht_recv(r.b, 2, &r.mr[1], r.p[1] + 8, LEN + HT_GRH);
 	for (int i = 0; i < 3; i++) {
 		struct ht_wr w = {
-			.id = i, .op = IBV_WR_SEND, .len = LEN, .lkey = r.mr[0].mr->lkey,
-			.addr = ht_iova(&r.mr[0], r.p[0] + i), .ah = ah,
-			.qpn = r.b->qp->qp_num, .qkey = HT_QKEY,
+			.id = i,
+			.op = IBV_WR_SEND,
+			.len = LEN,
+			.lkey = r.mr[0].mr->lkey,
+			.addr = ht_iova(&r.mr[0], r.p[0] + i),
+			.ah = ah,
+			.qpn = r.b->qp->qp_num,
+			.qkey = HT_QKEY,
 		};
 
 		ht_do(r.a, &w);
@@ -241,8 +249,8 @@ static void stall_datagrams(const void *arg)
 static const struct ht_case cases[] = {
 	{ "storm-stall-roles", "QPs that wait for a page for ever stop no other, and can go",
 	  stall_roles, NULL, 120 },
-	{ "storm-stall-many", "40 QPs that wait for pages stop none that needs no page",
-	  stall_many, NULL, 120 },
+	{ "storm-stall-many", "40 QPs that wait for pages stop none that needs no page", stall_many,
+	  NULL, 120 },
 	{ "storm-stall-datagrams", "after a datagram that fails the QP no other is delivered",
 	  stall_datagrams },
 };

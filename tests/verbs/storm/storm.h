@@ -21,29 +21,29 @@
 
 #include "hodp_test.h"
 
-#define CELLS		4
-#define CELL		(3 * HT_PAGE)
-#define SLOT		(CELLS * CELL + HT_PAGE)	/* the last page is churn */
-#define CREWS		4
+#define CELLS 4
+#define CELL (3 * HT_PAGE)
+#define SLOT (CELLS * CELL + HT_PAGE) /* the last page is churn */
+#define CREWS 4
 
 enum regions { ONE_MR, MANY_MRS, WHOLE_SPACE };
 
 /* What goes on beside the traffic; bits. */
 enum weather {
-	OTHER_PAGES = 1,	/* DONTNEED, mprotect, munmap of the churn pages */
-	RIGHTS = 2,		/* mprotect that takes and gives execution */
-	REMAP = 4,		/* DONTNEED and mmap of the same pages of a file */
-	FORKS = 8,		/* children that share all pages and go */
-	OWNER = 16,		/* a cell's owner drops its pages before it fills */
+	OTHER_PAGES = 1, /* DONTNEED, mprotect, munmap of the churn pages */
+	RIGHTS = 2, /* mprotect that takes and gives execution */
+	REMAP = 4, /* DONTNEED and mmap of the same pages of a file */
+	FORKS = 8, /* children that share all pages and go */
+	OWNER = 16, /* a cell's owner drops its pages before it fills */
 };
 
 struct cell {
 	enum ibv_wr_opcode op;
 	size_t loff, roff;
 	uint32_t len;
-	uint64_t seed;		/* of what moves; seed + 1: of what must stay */
-	uint64_t old;		/* an atomic's operand before */
-	int waits;		/* completions to come */
+	uint64_t seed; /* of what moves; seed + 1: of what must stay */
+	uint64_t old; /* an atomic's operand before */
+	int waits; /* completions to come */
 };
 
 struct lane {
@@ -61,13 +61,13 @@ struct fleet;
 struct crew {
 	struct fleet *f;
 	pthread_t thread;
-	struct lane *lane;	/* the first of its lanes */
+	struct lane *lane; /* the first of its lanes */
 	int lanes;
 	long done;
 };
 
 struct fleet {
-	struct ht_pair pair;	/* devices and PDs only */
+	struct ht_pair pair; /* devices and PDs only */
 	struct ht_mem mem[2];
 	struct ht_mr *mr;
 	struct lane *lane;
@@ -80,8 +80,8 @@ struct fleet {
 };
 
 /* fleet.c */
-void fleet_get(struct fleet *f, int lanes, enum ht_mem_kind kind,
-	       enum regions regions, int weather);
+void fleet_get(struct fleet *f, int lanes, enum ht_mem_kind kind, enum regions regions,
+	       int weather);
 /* Start the crews and the weather, @ops operations for each lane. */
 void fleet_sail(struct fleet *f, long ops);
 /* Wait for the crews; stop the weather. */

@@ -13,8 +13,7 @@
 
 static void map_churn(uint8_t *p, int prot)
 {
-	ht_true(mmap(p, HT_PAGE, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
-		     -1, 0) == p);
+	ht_true(mmap(p, HT_PAGE, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p);
 }
 
 /* The owner writes a churn page after each change and finds it as it was. */
@@ -27,9 +26,7 @@ static void gust_churn(struct fleet *f, struct ht_rng *r)
 
 	if (m->fd < 0)
 		switch (ht_below(r, 3)) {
-		case 0:
-			ht_sys(madvise(p, HT_PAGE, MADV_DONTNEED));
-			break;
+		case 0: ht_sys(madvise(p, HT_PAGE, MADV_DONTNEED)); break;
 		case 1:
 			ht_sys(mprotect(p, HT_PAGE, PROT_NONE));
 			ht_yield();
@@ -47,8 +44,7 @@ static void gust_churn(struct fleet *f, struct ht_rng *r)
 	ht_check_fill(p, HT_PAGE, seed, 0, "a churn page");
 }
 
-static void range(struct fleet *f, struct ht_rng *r, struct ht_mem **m, size_t *off,
-		  size_t *len)
+static void range(struct fleet *f, struct ht_rng *r, struct ht_mem **m, size_t *off, size_t *len)
 {
 	size_t pages;
 
@@ -78,8 +74,8 @@ static void gust_remap(struct fleet *f, struct ht_rng *r)
 	if (ht_below(r, 2))
 		ht_sys(madvise(m->p + off, len, MADV_DONTNEED));
 	else
-		ht_true(mmap(m->p + off, len, RW, MAP_SHARED | MAP_FIXED, m->fd,
-			     m->off + off) == m->p + off);
+		ht_true(mmap(m->p + off, len, RW, MAP_SHARED | MAP_FIXED, m->fd, m->off + off) ==
+			m->p + off);
 }
 
 static void gust_fork(void)
