@@ -164,15 +164,15 @@ class Report:
     def mpi(self, rows):
         cells = {}
         for r in self.raw.get("mpi", []):
-            words = f", {r['words']}" if r["words"] else ""
+            said = f", {r['words']}" if r["words"] else ""
             if r.get("crashed"):
                 cells[r["device"]] = cell("wrong", "the guest's kernel crashed")
             elif r["complete"] and r["right"] and not r["not_right"] and not r["status"]:
                 cells[r["device"]] = cell("ok", f"{r['right']} of {r['right']} right, 0 wrong bytes")
             elif r["wrong_bytes"] or not r["hung"]:
-                cells[r["device"]] = cell("wrong", f"{r['wrong_bytes']:,} wrong bytes{words}")
+                cells[r["device"]] = cell("wrong", f"{r['wrong_bytes']:,} wrong bytes{said}")
             else:
-                cells[r["device"]] = cell("unsupported", f"it hangs{words}")
+                cells[r["device"]] = cell("unsupported", f"it hangs{said}")
         self.add(rows, "MPI_Put under ODP, window compared", cells)
 
     # --- verdict --------------------------------------------------------------
