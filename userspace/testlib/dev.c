@@ -180,7 +180,7 @@ uint64_t ht_counter(const struct ht_dev *d, const char *name)
 	uint64_t v = 0;
 	FILE *f;
 
-	/* The core keeps what it has read for ten milliseconds. */
+	/* The core caches the counters for ten milliseconds. */
 	ht_sleep_ms(20);
 	snprintf(path, sizeof(path), "/sys/class/infiniband/%s/ports/1/hw_counters/%s",
 		 ibv_get_device_name(d->ctx->device), name);

@@ -177,11 +177,11 @@ void ht_mem_get(struct ht_mem *m, enum ht_mem_kind kind, size_t len, size_t stra
 void ht_mem_put(struct ht_mem *m);
 /* Take the pages of [off, off + len) out of the page tables. */
 void ht_mem_cold(struct ht_mem *m, size_t off, size_t len);
-/* userfaultfd: pages of [p, p + len) that are missing are the caller's to deliver. */
+/* Register [p, p + len) with a new userfaultfd: the caller delivers missing pages. */
 int ht_uffd_missing(void *p, size_t len);
-/* NULL, or why there can be no memory of this kind. */
+/* NULL, or why there is no memory of this kind. */
 const char *ht_mem_missing(enum ht_mem_kind kind);
-/* Anonymous memory with these rights, private or shared with children; not yet touched. */
+/* Untouched anonymous memory: private with these rights, or shared with children. */
 void *ht_map(size_t len, int prot);
 void *ht_map_shared(size_t len);
 /* An address range of @len that starts @before bytes below a multiple. */
@@ -306,7 +306,7 @@ void ht_pair_put(struct ht_pair *p);
 /* Both QPs to RESET and to RTS again, CQs emptied. */
 void ht_pair_reconnect(struct ht_pair *p);
 
-/* Take all that lies in the two CQs, and forget it. */
+/* Take all completions out of the two CQs. */
 void ht_side_drain(struct ht_side *s);
 /* One more QP on the PD and the CQs of @from; NULL conf: defaults. */
 void ht_side_clone(struct ht_side *to, const struct ht_side *from, const struct ht_conf *conf);
@@ -366,7 +366,7 @@ int ht_recv_try(struct ibv_qp *qp, struct ibv_srq *srq, uint64_t id, struct ibv_
 void ht_recv(const struct ht_side *s, uint64_t id, const struct ht_mr *mr, const void *p,
 	     uint32_t len);
 
-/* False: there was none for this long. */
+/* False: there was no completion for @ms. */
 bool ht_poll_wc(struct ibv_cq *cq, struct ibv_wc *wc, unsigned int ms);
 /* The next completion, whatever it is. */
 void ht_next_wc(struct ibv_cq *cq, struct ibv_wc *wc, const char *what);

@@ -128,7 +128,7 @@ int ht_file(enum ht_mem_kind kind, size_t len, char *path, size_t path_len)
 	if (path == own)
 		ht_sys(unlink(path));
 	ht_sys(ftruncate(fd, len));
-	/* Blocks now, so that ENOSPC is an error here and no SIGBUS later. */
+	/* Allocate blocks now: ENOSPC is an error here, and a SIGBUS later. */
 	if (len)
 		ht_ok(posix_fallocate(fd, 0, len));
 	return fd;
@@ -144,7 +144,7 @@ static int map_flags(enum ht_mem_kind kind)
 	}
 }
 
-/* Half of @len lies below the boundary, in whole huge pages if it needs to. */
+/* Half of @len lies below the boundary, in whole huge pages where needed. */
 static void place(struct ht_mem *m, size_t len, size_t straddle)
 {
 	size_t unit = m->page > HT_PAGE || m->kind == HT_THP ? HT_HUGE : HT_PAGE;
@@ -158,7 +158,7 @@ static void place(struct ht_mem *m, size_t len, size_t straddle)
 	m->p = m->hold;
 }
 
-/* Every mapping of a case has a part of the device of its own. */
+/* Each mapping of a case uses another part of the device. */
 static void open_devdax(struct ht_mem *m)
 {
 	static off_t next;

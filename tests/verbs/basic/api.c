@@ -86,7 +86,7 @@ static void api_wr_all(const void *arg)
 	ht_rig_put(&rig);
 }
 
-/* Nothing of an aborted section is ever carried out. */
+/* An aborted section has no effect. */
 static void api_wr_abort(const void *arg)
 {
 	struct ibv_qp_ex *q;
@@ -231,7 +231,7 @@ static void api_cq_ex(const void *arg)
 		ht_check_fill(rig.p[1] + i * 100, 10 + i, 155, i, "message");
 }
 
-/* ibv_query_rt_values_ex: the clock that the stamps are of. */
+/* ibv_query_rt_values_ex() reads the clock that completion time stamps come from. */
 static void api_clock(const void *arg)
 {
 	struct ibv_values_ex v = { .comp_mask = IBV_VALUES_MASK_RAW_CLOCK };

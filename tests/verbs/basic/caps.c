@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What the device says of itself is true: limits can be reached, operations
- * that are reported to work on ODP memory do so, unreported ones do not exist.
+ * What the device reports is true: limits can be reached, operations reported for
+ * ODP memory work on it, others do not exist.
  */
 #include <endian.h>
 
@@ -195,13 +195,13 @@ static void caps_odp(const void *arg)
 		 "RC caps 0x%x has bits without a test", c->per_transport_caps.rc_odp_caps);
 	ht_check(!(c->per_transport_caps.ud_odp_caps & ~0x23U),
 		 "UD caps 0x%x has bits without a test", c->per_transport_caps.ud_odp_caps);
-	/* If there is more than RC and UD, it has to be tested first. */
+	/* A transport other than RC and UD needs tests of its own first. */
 	ht_eq(c->per_transport_caps.uc_odp_caps, 0);
 	ht_eq(d.attr.xrc_odp_caps, 0);
 	ht_close(&d);
 }
 
-/* The buffer of the side that the cap is about is ODP and not in memory. */
+/* The buffer on the side that the capability names is ODP and not in memory. */
 static void odp_op_rc(const struct odp_op *o, struct ht_rig *r)
 {
 	bool at_b = o->bit == IBV_ODP_SUPPORT_RECV;
@@ -211,7 +211,7 @@ static void odp_op_rc(const struct odp_op *o, struct ht_rig *r)
 	struct ibv_wc wc;
 	struct ht_wr w;
 
-	/* Source pages come from a file, so that they can go and come back. */
+	/* Source pages come from a file, so they keep their contents when they are dropped. */
 	ht_rig_get_kind(r, NULL, LEN, HT_TMPFS, HT_ODP);
 	for (int i = 0; i < 2; i++) {
 		ht_fill(r->p[i], LEN, 50 + i, 0);

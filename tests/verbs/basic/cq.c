@@ -45,8 +45,10 @@ static void cq_event(const void *arg)
 	ht_rig_put(&r);
 }
 
-/* Arming after the completion is there, then nothing more comes: see the docs
- * of ibv_req_notify_cq: arm, then poll again; the poll must find it. */
+/*
+ * Arming a CQ that holds a completion: the caller must arm, then poll again, and
+ * that poll must find it. No event is due. See ibv_req_notify_cq(3).
+ */
 static void cq_arm_late(const void *arg)
 {
 	struct ht_conf conf = { .channel = true };
@@ -145,7 +147,7 @@ static void cq_shared_channel(const void *arg)
 	}
 }
 
-/* Entries that wait in a CQ survive its growing and its shrinking. */
+/* A resize, up or down, keeps the entries that wait in the CQ. */
 static void cq_resize(const void *arg)
 {
 	enum { N = 40 };
@@ -163,7 +165,7 @@ static void cq_resize(const void *arg)
 			w[i] = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, i, 1, i);
 			ht_post(r.a->qp, &w[i]);
 		}
-		/* All must be in the queue before it is moved, and stay unread. */
+		/* All entries must be in the CQ before the resize, and none may be polled. */
 		ht_wait_until(r.p[1][N - 1] == r.p[0][N - 1] || round, "the last WRITE");
 		ht_sleep_ms(20);
 		err = ibv_resize_cq(r.a->scq, sizes[round]);
@@ -175,7 +177,7 @@ static void cq_resize(const void *arg)
 			ht_want_wc(r.a->scq, &wc, w[i].id, IBV_WC_SUCCESS);
 		ht_no_wc(r.a->scq, 5);
 	}
-	/* Fewer places than entries: refused, and nothing is lost. */
+	/* Too small for the entries: refused, and nothing is lost. */
 	for (int i = 0; i < N; i++) {
 		w[i] = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, i, 1, i);
 		ht_post(r.a->qp, &w[i]);
@@ -234,7 +236,7 @@ static void cq_overrun(const void *arg)
 
 		err = ht_post_try(r.a->qp, &w);
 	}
-	/* Its QP may fail first, and says so. */
+	/* Its QP may fail first, which raises an event as well. */
 	do {
 		ht_check(ht_poll_fd(r.a->dev->ctx->async_fd, HT_PATIENCE_MS),
 			 "no IBV_EVENT_CQ_ERR after %d completions in a CQ of %d", n + 1, n);

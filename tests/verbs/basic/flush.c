@@ -92,7 +92,7 @@ static void flush_after_error(const void *arg)
 	ht_want_wc(r.b->rcq, &wc, 50, IBV_WC_WR_FLUSH_ERR);
 	ht_eq(ht_state(r.b), IBV_QPS_ERR);
 	ht_want_event(r.b->dev->ctx, IBV_EVENT_QP_ACCESS_ERR, r.b->qp);
-	/* Both are as new after RESET. */
+	/* After RESET both work as new. */
 	ht_pair_reconnect(&r.pair);
 	w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, 3, 1000, 2000);
 	ht_do(r.a, &w);
@@ -121,7 +121,7 @@ static void flush_reset(const void *arg)
 		ht_no_wc(r.a->scq, 10);
 		ht_no_wc(r.a->rcq, 10);
 		ht_pair_reconnect(&r.pair);
-		/* The new life has all its places and none of the old requests. */
+		/* After RESET all slots are free and no old request is left. */
 		for (int i = 0; i < 16; i++) {
 			ht_recv(r.b, i, &r.mr[1], r.p[1] + i * 100, 100);
 			w = ht_rig_wr(&r, IBV_WR_SEND, i, 50, 0);

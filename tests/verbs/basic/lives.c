@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * The lives of a queue pair: whom a connection is with when one end begins
- * anew, and what becomes of requests around an error that a QP survives.
+ * Resets of a queue pair: what happens to the connection when one end starts anew,
+ * and what becomes of requests around an error that a QP survives.
  */
 #include "basic.h"
 
 #define LEN (16 * HT_KIB)
 
-/* B begins anew, with @psn to expect, and connects to A; A knows nothing. */
+/* Reset B, expecting @psn, and connect it to A again. A is not told. */
 static void begin_anew(struct ht_rig *r, uint32_t psn)
 {
 	struct ht_addr a;
@@ -27,7 +27,7 @@ static void refused(struct ht_rig *r, enum ibv_wr_opcode op, const char *what)
 	ht_check_fill(r->p[1], LEN, 141, 0, what);
 }
 
-/* arg: what B does to the PSN that it expects in its second life. */
+/* arg: what is added to the PSN that B expects after the reset */
 static void lives_peer(const void *arg)
 {
 	static const enum ibv_wr_opcode ops[] = { IBV_WR_RDMA_WRITE, IBV_WR_RDMA_READ,
@@ -52,7 +52,7 @@ static void lives_peer(const void *arg)
 	ht_rig_put(&r);
 }
 
-/* Nothing was sent before: the PSN alone says who may begin. */
+/* Nothing was sent before, so the PSN alone decides whether a sender is accepted. */
 static void lives_psn(const void *arg)
 {
 	static const int wrong[] = { 1, -1, 0x800000 };
@@ -94,8 +94,8 @@ static struct ht_wr datagram(struct ht_rig *r, struct ibv_ah *ah, uint64_t id)
 }
 
 /*
- * What was posted before the QP left SQE is flushed, what came after it is
- * executed; neither more nor less, however soon the application goes on.
+ * Requests posted before the QP leaves SQE are flushed, later ones are executed,
+ * however soon the application posts them.
  */
 static void lives_sqe(const void *arg)
 {

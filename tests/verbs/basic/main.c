@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* basic: what the verbs say a device does, it does, and the bytes are right. */
+/* basic: each verb does what its manual page says, and the bytes are right. */
 #include "basic.h"
 
 int main(int argc, char **argv)

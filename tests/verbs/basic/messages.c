@@ -6,7 +6,7 @@
 
 #define LEN (4 * HT_MIB)
 
-/* Around every length at which something changes: packet, page, chunk. */
+/* Lengths around each point where something changes: packet, page, chunk. */
 static void message_sizes(const void *arg)
 {
 	static const uint32_t sizes[] = { 1,	   2,	    3,	     7,	      8,       9,
@@ -46,8 +46,8 @@ static void message_sizes(const void *arg)
 }
 
 /*
- * The largest message. Virtual memory that one tmpfs file backs many times
- * would do for the source, but then no byte tells its place; so it is real.
+ * The largest message. The source could be one small tmpfs file mapped many times,
+ * but then a byte would not tell its place, so it is real memory.
  */
 static void message_largest(const void *arg)
 {

@@ -74,7 +74,7 @@ static struct ht_wr datagram(struct ibv_ah *ah, uint32_t qpn, uint64_t id, uint3
 	};
 }
 
-/* One that fits, one that does not; and the receives are the same. */
+/* One datagram that fits and one that does not; then the receive lengths likewise. */
 static void edge(struct ibv_ah *ah, uint32_t qpn, uint32_t mtu, uint64_t seed)
 {
 	struct ibv_port_attr port;

@@ -10,7 +10,7 @@
 #include "basic.h"
 
 #define LEN (64 * HT_KIB)
-#define OFF (HT_PAGE - 37) /* odd, and not the same on both sides */
+#define OFF (HT_PAGE - 37) /* odd, and different on each side */
 #define ROFF (3 * HT_PAGE - 5)
 #define MSG (3 * HT_PAGE + 11) /* several packets at any MTU */
 
@@ -170,7 +170,7 @@ static void op_sges(const void *arg)
 		sge[i] = (struct ibv_sge){
 			ht_iova(&rig.mr[0], rig.p[0] + at[i]),
 			part[i],
-			/* What has no bytes is not looked at, not even its key. */
+			/* An SGE of zero bytes is skipped; its key is not checked. */
 			part[i] ? lkey : 0xdeadbeef,
 		};
 		if (*op == IBV_WR_RDMA_READ)

@@ -69,7 +69,7 @@ static struct ht_wr request(struct end *e, enum ibv_wr_opcode op, size_t loff, u
 	};
 }
 
-/* Own half of the buffer: [0, LEN/2) is what I write from, the rest is yours. */
+/* Each side writes from its own half of the buffer, [0, LEN/2); the peer writes to the rest. */
 static void exchange(struct end *e, long rounds)
 {
 	uint64_t mine = 160 + e->which, yours = 161 - e->which;
@@ -96,7 +96,7 @@ static void exchange(struct end *e, long rounds)
 			      "the other's SEND");
 		ht_check_value(e->mem.p + half, 1, 0, "byte before it");
 		meet(e);
-		/* Fetch from the other what it has written from. */
+		/* READ the half that the other process writes from. */
 		w = request(e, IBV_WR_RDMA_READ, half + 5, n, 0);
 		ht_do(&e->s, &w);
 		ht_check_fill(e->mem.p + half + 5, n, yours + i * 2, 0, "READ from the other");
@@ -175,7 +175,7 @@ static void procs_atomic(const void *arg)
 	uint64_t sum;
 	int fd[2];
 
-	/* Children first: they must not inherit the device. */
+	/* Fork before the device is opened: children must not inherit it. */
 	for (int i = 0; i < ADDERS; i++) {
 		struct end child = { 0 };
 
@@ -200,7 +200,7 @@ static void procs_atomic(const void *arg)
 	}
 	for (int i = 0; i < ADDERS; i++)
 		meet(&e[i]);
-	/* The CPU adds as well: atomics are atomic against it, if the caps say so. */
+	/* The CPU adds too: atomics are atomic against it if the device reports so. */
 	if (dev.attr.orig_attr.atomic_cap == IBV_ATOMIC_GLOB)
 		for (int i = 0; i < 1000; i++)
 			__atomic_fetch_add((uint64_t *)(mem.p + 4096), 1ULL << 32 | 1,

@@ -32,7 +32,7 @@ static void queue_unsignalled(const void *arg)
 	ht_rig_put(&r);
 }
 
-/* A QP made with sq_sig_all signals what does not ask for it. */
+/* With sq_sig_all every request is signalled, asked for or not. */
 static void queue_sig_all(const void *arg)
 {
 	struct ht_conf conf = { .sig_all = true };
@@ -50,7 +50,7 @@ static void queue_sig_all(const void *arg)
 	ht_rig_put(&r);
 }
 
-/* The send queue holds what was asked for, then post_send says ENOMEM. */
+/* The send queue holds what was asked for, then post_send returns ENOMEM. */
 static void queue_full(const void *arg)
 {
 	struct ht_conf conf = { .depth = 16, .rnr_retry = 7, .rnr_timer = 10 };
@@ -149,7 +149,7 @@ static void rnr_give_up(const void *arg)
 	ht_post(r.a->qp, &w);
 	ht_want_wc(r.a->scq, &wc, w.id, IBV_WC_RNR_RETRY_EXC_ERR);
 	ht_eq(ht_state(r.a), IBV_QPS_ERR);
-	/* RNR is the requester's failure: the responder goes on. */
+	/* An RNR error fails the requester only; the responder goes on. */
 	ht_eq(ht_state(r.b), IBV_QPS_RTS);
 	ht_rig_put(&r);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What of a receive request counts: the bytes that the message brings. An entry
- * may end behind its region, and a later entry may have no valid key at all, as
- * long as no byte goes there; the first byte that does is an error.
+ * Only the bytes that a message brings matter for a receive. An SGE may end behind
+ * its region, and a later SGE may have an invalid key, as long as no byte goes
+ * there. The first byte that does is an error.
  */
 #include <endian.h>
 
@@ -42,7 +42,7 @@ static void setup(const struct how *how, enum ibv_qp_type type)
 	}
 	ht_pair_create(&p);
 	ht_pair_connect(&p);
-	/* A file: what is cold keeps its contents. */
+	/* Files, so that pages keep their contents when they are dropped. */
 	for (int i = 0; i < 2; i++) {
 		ht_mem_get(&mem[i], HT_TMPFS, LEN, 0);
 		ht_fill(mem[i].p, LEN, 400 + i, 0);
@@ -93,7 +93,7 @@ static struct ht_wr message(uint64_t id, size_t off, uint32_t len)
 	};
 }
 
-/* The receiver's memory is what it was, and @len bytes at @at of the message. */
+/* The receiver's memory is unchanged but for @len bytes of the message at @at. */
 static void arrived(size_t at, size_t off, uint32_t len, const char *what)
 {
 	memcpy(shadow + at, mem[0].p + off, len);
@@ -106,7 +106,7 @@ static void chill(const struct how *how)
 		ht_mem_cold(&mem[i], 0, LEN);
 }
 
-/* The first byte that has no place is an error, and is not stored. */
+/* A byte that does not fit is an error and is not stored. */
 static void one_too_many(struct ibv_sge *sgl, int num, uint32_t len, size_t at, size_t room)
 {
 	struct ibv_wc wc;
@@ -143,7 +143,7 @@ static void reach_region(const void *arg)
 	teardown();
 }
 
-/* Three entries; the middle one is met in part, the last one has no key. */
+/* Three SGEs: the middle one is partly used, the last one has no valid key. */
 static void reach_entries(const void *arg)
 {
 	const struct how *how = arg;
@@ -171,7 +171,7 @@ static void reach_entries(const void *arg)
 	teardown();
 }
 
-/* Immediate data with a WRITE, and an empty SEND, bring no byte at all. */
+/* A WRITE with immediate data, and an empty SEND, store no byte. */
 static void reach_nothing(const void *arg)
 {
 	const struct how *how = arg;
@@ -200,7 +200,7 @@ static void reach_nothing(const void *arg)
 	teardown();
 }
 
-/* Likewise datagrams: 40 bytes of HT_GRH and the payload. */
+/* The same for datagrams: 40 bytes of GRH, then the payload. */
 static void reach_datagram(const void *arg)
 {
 	static const uint32_t lens[] = { 0, 1, 100, 1024 - HT_GRH - 1, 1024 - HT_GRH };
@@ -224,7 +224,7 @@ static void reach_datagram(const void *arg)
 		memcpy(shadow + at, mem[1].p + at, HT_GRH);
 		arrived(at + HT_GRH, 7 + i, lens[i], "a datagram that ends in the region");
 	}
-	/* One more byte: the receiver's own fault, and nothing behind the region. */
+	/* One byte more is the receiver's own error, and nothing behind the region changes. */
 	post(50, e, 2);
 	w = message(50, 0, 1024 - HT_GRH + 1);
 	ht_do(&p.s[0], &w);

@@ -126,7 +126,7 @@ static void srq_limit(const void *arg)
 	ht_ok(ibv_modify_srq(srq, &attr, IBV_SRQ_LIMIT));
 	ht_ok(ibv_query_srq(srq, &attr));
 	ht_eq(attr.srq_limit, 4);
-	/* Four left is not below the limit; the fifth receive that goes is. */
+	/* Four left is not below the limit; taking the fifth receive is. */
 	for (; n < 4; n++) {
 		send(&p.s[0], n, n, 8);
 		ht_want_wc(p.s[1].rcq, &wc, n, IBV_WC_SUCCESS);
@@ -168,7 +168,7 @@ static void srq_empty(const void *arg)
 	teardown();
 }
 
-/* A QP in error takes no receive along; the event says that it is done. */
+/* A QP in error leaves the receives in the SRQ and reports that it took its last one. */
 static void srq_last_wqe(const void *arg)
 {
 	struct ibv_wc wc;
@@ -179,7 +179,7 @@ static void srq_last_wqe(const void *arg)
 	ht_ok(ht_to(&p.s[1], IBV_QPS_ERR));
 	ht_want_event(p.s[1].dev->ctx, IBV_EVENT_QP_LAST_WQE_REACHED, p.s[1].qp);
 	ht_no_wc(p.s[1].rcq, 30);
-	/* The receives are still the queue's: the QP can be used again. */
+	/* The receives are still in the SRQ, so the QP can be used again. */
 	ht_pair_reconnect(&p);
 	for (int i = 0; i < 3; i++) {
 		send(&p.s[0], i, i, 60);
@@ -189,7 +189,7 @@ static void srq_last_wqe(const void *arg)
 	teardown();
 }
 
-/* A queue that a QP uses cannot go, and its size cannot go below its content. */
+/* An SRQ in use cannot be destroyed, nor resized below its contents. */
 static void srq_busy(const void *arg)
 {
 	setup(NULL);

@@ -151,7 +151,7 @@ static void states_bad_values(const void *arg)
 	ht_pair_put(&p);
 }
 
-/* There is no path to migrate to, and that is said; not migrating is all right. */
+/* Asking for path migration is refused; not asking for it is fine. */
 static void states_migration(const void *arg)
 {
 	static const enum ibv_mig_state states[] = { IBV_MIG_REARM, IBV_MIG_ARMED, 7 };
@@ -178,7 +178,7 @@ static void states_migration(const void *arg)
 	ht_rig_put(&r);
 }
 
-/* Without responder resources no READ and no atomic; WRITE and SEND need none. */
+/* Without responder resources READs and atomics fail; WRITE and SEND work. */
 static void states_no_resources(const void *arg)
 {
 	static const enum ibv_wr_opcode ops[] = { IBV_WR_RDMA_READ, IBV_WR_ATOMIC_FETCH_AND_ADD,
@@ -224,7 +224,7 @@ static void states_no_resources(const void *arg)
 	ht_rig_put(&r);
 }
 
-/* query_qp tells what modify_qp and create_qp were told. */
+/* query_qp reports what modify_qp and create_qp set. */
 static void states_query(const void *arg)
 {
 	struct ht_conf conf = {
@@ -299,7 +299,7 @@ static void states_sqd(const void *arg)
 	}
 	ht_ok(ibv_modify_qp(r.a->qp, &a, IBV_QP_STATE | IBV_QP_EN_SQD_ASYNC_NOTIFY));
 	ht_want_event(r.a->dev->ctx, IBV_EVENT_SQ_DRAINED, r.a->qp);
-	/* IBTA 10.3.1.5: what had begun is finished, the rest waits for RTS. */
+	/* IBTA 10.3.1.5: requests that have begun finish, the rest wait for RTS. */
 	done = 0;
 	while (ibv_poll_cq(r.a->scq, 1, &wc) > 0) {
 		ht_eq(wc.status, IBV_WC_SUCCESS);
@@ -307,7 +307,7 @@ static void states_sqd(const void *arg)
 		done++;
 	}
 	ht_check_fill(r.p[1], done * 64, 130, 0, "what had begun before SQD");
-	/* Posted now, carried out later; the receive side is not drained. */
+	/* Posted now, executed later; the receive side is not drained. */
 	w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, 8192, 100, 8192);
 	ht_post(r.a->qp, &w);
 	ht_recv(r.a, 77, &r.mr[0], r.p[0] + 12288, 100);

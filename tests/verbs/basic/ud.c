@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Unreliable datagrams. A receive buffer begins with 40 bytes of HT_GRH; with an
- * IPv4 GID the last 20 of them are the IPv4 header of the packet.
+ * Unreliable datagrams. A receive buffer begins with 40 bytes of GRH; with an IPv4
+ * GID the last 20 of them are the packet's IPv4 header.
  */
 #include <arpa/inet.h>
 #include <endian.h>
@@ -87,8 +87,8 @@ static void check_grh(const uint8_t *grh, uint32_t payload)
 	memcpy(&ip, grh + 20, sizeof(ip));
 	ht_eq(ip.version, 4);
 	ht_eq(ip.ihl, 5);
-	ht_check_bytes(&ip.saddr, a->gid.raw + 12, 4, "source address in the HT_GRH");
-	ht_check_bytes(&ip.daddr, b->gid.raw + 12, 4, "destination address in the HT_GRH");
+	ht_check_bytes(&ip.saddr, a->gid.raw + 12, 4, "source address in the GRH");
+	ht_check_bytes(&ip.daddr, b->gid.raw + 12, 4, "destination address in the GRH");
 	ht_eq(ip.protocol, IPPROTO_UDP);
 	/* The core takes the hop limit from the route. */
 	ht_true(ip.ttl > 0);
@@ -96,7 +96,7 @@ static void check_grh(const uint8_t *grh, uint32_t payload)
 	/* UDP 8, BTH 12, DETH 8, payload padded to 4, ICRC 4 */
 	ht_true(ntohs(ip.tot_len) >= 20 + 8 + 12 + 8 + payload + 4);
 	ht_true(ntohs(ip.tot_len) <= 20 + 8 + 12 + 8 + 4 + (payload + 3) / 4 * 4 + 4);
-	ht_check(checksum(&ip, 20) == 0, "the IPv4 header in the HT_GRH has a wrong checksum");
+	ht_check(checksum(&ip, 20) == 0, "the IPv4 header in the GRH has a wrong checksum");
 }
 
 static void ud_send(const void *arg)
@@ -135,7 +135,7 @@ static void ud_send(const void *arg)
 	teardown();
 }
 
-/* The answer goes to an address handle made from the completion. */
+/* Reply through an address handle made from the completion. */
 static void ud_answer(const void *arg)
 {
 	struct ibv_ah *back;
@@ -168,7 +168,7 @@ static void ud_answer(const void *arg)
 	teardown();
 }
 
-/* Wrong Q_Key, no receive, a QP that is not there: lost, and nobody is hurt. */
+/* A wrong Q_Key, no receive, or no such QP: the datagram is lost and nobody is hurt. */
 static void ud_lost(const void *arg)
 {
 	struct ibv_wc wc;
@@ -217,7 +217,7 @@ static void ud_inline(const void *arg)
 	teardown();
 }
 
-/* What does not fit into one packet is not sent. */
+/* A message of more than one packet is not sent. */
 static void ud_too_long(const void *arg)
 {
 	struct ibv_wc wc;
@@ -247,7 +247,7 @@ static void ud_too_long(const void *arg)
 	teardown();
 }
 
-/* Datagrams are not requests to memory. */
+/* RDMA operations are refused on a UD QP. */
 static void ud_no_rdma(const void *arg)
 {
 	static const enum ibv_wr_opcode ops[] = { IBV_WR_RDMA_WRITE, IBV_WR_RDMA_READ,
@@ -299,7 +299,7 @@ static void ud_small_receive(const void *arg)
 	ht_check_fill(buf[1] + HT_GRH, 10, 110, 5, "the datagram that fits");
 	ht_check_fill(buf[1] + HT_GRH + 10, LEN - HT_GRH - 10, 111, HT_GRH + 10,
 		      "behind the receive");
-	/* A request that waits is flushed like the others. */
+	/* A waiting request is flushed like the others. */
 	ht_recv(&p.s[1], 6, &mr[1], buf[1], HT_GRH + 10);
 	w = datagram(7, 0, 11);
 	ht_do(&p.s[0], &w);
@@ -309,7 +309,7 @@ static void ud_small_receive(const void *arg)
 	teardown();
 }
 
-/* The kind of the packet, where mlx5 has it and UCX looks for it. */
+/* The packet type is in wc.sl, where mlx5 puts it and UCX looks for it. */
 static void ud_packet_kind(const void *arg)
 {
 	struct ibv_gid_entry e;
@@ -342,10 +342,10 @@ static void ud_packet_kind(const void *arg)
 		ht_eq(wc.sl, 0);
 		ht_want_wc(p.s[1].rcq, &wc, i, IBV_WC_SUCCESS);
 		ht_eq(wc.sl, 8 | (ipv4 ? 2 : 1));
-		/* The version in the header says the same. */
+		/* The IP version in the header agrees. */
 		ht_eq(ipv4 ? buf[1][20] >> 4 : buf[1][0] >> 4, ipv4 ? 4 : 6);
 		ht_check_fill(buf[1] + HT_GRH, 50, 110, 3, "datagram");
-		/* And the same by the other interface: every CQ here has both. */
+		/* The same through ibv_cq_ex: every CQ here has both interfaces. */
 		cq = (struct ibv_cq_ex *)p.s[1].rcq;
 		ht_recv(&p.s[1], i, &mr[1], buf[1], 1000);
 		ht_post(p.s[0].qp, &w);
@@ -363,7 +363,7 @@ static void ud_packet_kind(const void *arg)
 static const bool yes = true, no;
 
 static const struct ht_case cases[] = {
-	{ "ud-send", "datagrams of every length arrive with a true HT_GRH", ud_send },
+	{ "ud-send", "datagrams of every length arrive with a true GRH", ud_send },
 	{ "ud-answer", "an address handle made from a completion reaches the sender", ud_answer },
 	{ "ud-lost", "undeliverable datagrams vanish and hurt nobody", ud_lost },
 	{ "ud-inline", "an inline datagram is taken at post time", ud_inline },

@@ -46,7 +46,7 @@ size_t bytes_length(struct ht_rng *r);
 size_t bytes_place(struct ht_rng *r, const struct ht_mem *m, size_t len);
 void bytes_split(struct bytes_state *t, struct bytes_side *s, size_t len, int most);
 
-/* The first and the last registered byte are this far from the ends. */
+/* The region starts and ends this far inside the buffer. */
 #define BYTES_GUARD 123
 
 #endif /* BYTES_H */

@@ -8,7 +8,7 @@
  */
 #include "bytes.h"
 
-/* Mostly small; one in sixteen is large, one in 64 spans more than a chunk. */
+/* Mostly small; one in 16 is large, one in 64 crosses a chunk boundary. */
 size_t bytes_length(struct ht_rng *r)
 {
 	static const size_t units[] = { 8, 256, 1024, HT_PAGE, 4 * HT_PAGE };
@@ -54,9 +54,8 @@ size_t bytes_place(struct ht_rng *r, const struct ht_mem *m, size_t len)
 }
 
 /*
- * Cut @len bytes into up to @most pieces at places of their own. Pieces of
- * one transfer must not overlap: what a scatter into overlapping SGEs leaves
- * behind is not defined.
+ * Cut @len bytes into up to @most pieces at separate places. The pieces of one
+ * transfer must not overlap: a scatter into overlapping SGEs is undefined.
  */
 void bytes_split(struct bytes_state *t, struct bytes_side *s, size_t len, int most)
 {

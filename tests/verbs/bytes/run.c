@@ -28,7 +28,7 @@ static const enum ibv_wr_opcode opcodes[OPS] = {
 	IBV_WR_ATOMIC_FETCH_AND_ADD, IBV_WR_ATOMIC_CMP_AND_SWP
 };
 
-/* What is said when a comparison fails. */
+/* Printed when a comparison fails. */
 static void describe(const struct bytes_state *t, enum op op, size_t len, const char *cold)
 {
 	ht_note("transfer %" PRIu64 ": %s of %zu bytes, cold: %s", t->round, op_names[op], len,
@@ -60,7 +60,7 @@ static void refresh(struct bytes_state *t, struct bytes_side *s)
 	}
 }
 
-/* Take the pages away; anonymous ones are zeros from then on. */
+/* Drop the pages; anonymous ones are zeros from then on. */
 static void make_cold(struct bytes_side *s, size_t off, size_t len)
 {
 	size_t from, to;
@@ -76,8 +76,8 @@ static void make_cold(struct bytes_side *s, size_t off, size_t len)
 }
 
 /*
- * A pinned region keeps the pages it got: taking those out of the page tables
- * parts the process from them, by design. Only ODP sides go cold.
+ * A pinned region keeps its pages: dropping them from the page tables separates the
+ * process from them, by design. So only ODP sides go cold.
  */
 static const char *chill(struct bytes_state *t, struct bytes_side *source)
 {
@@ -96,7 +96,7 @@ static const char *chill(struct bytes_state *t, struct bytes_side *source)
 			make_cold(s, s->piece[k].off, s->piece[k].len);
 		done |= 1U << i;
 	}
-	/* Half of the cold sources are given bytes in their first half again. */
+	/* Refill the first half of every second cold source. */
 	if ((done & (source == &t->side[0] ? 1 : 2)) && ht_below(&t->rng, 2)) {
 		struct bytes_piece *p = &source->piece[0];
 

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/*
- * Commands to the kernel that no library sends: raw ones, written to the
- * uverbs file.
- */
+/* Commands that no library sends, written raw to the uverbs file. */
 #include <pthread.h>
 #include <rdma/hmm_odp-abi.h>
 #include <rdma/ib_user_verbs.h>
@@ -12,8 +9,8 @@
 /* --- several resizes of one CQ at a time ----------------------------------------- */
 
 #define THREADS 6
-#define POLLED 700 /* where the consumer stands in the first ring */
-#define WAITING 4000 /* entries that are moved: several batches of the kernel's */
+#define POLLED 700 /* consumer index in the first ring */
+#define WAITING 4000 /* entries to move: several of the kernel's batches */
 
 static struct ht_rig r;
 static pthread_barrier_t start;
@@ -85,7 +82,10 @@ static void resize_at_a_time(const void *arg)
 			pthread_join(t[i], NULL);
 		ht_check(!failures, "a resize that has nothing to fail for: %s",
 			 strerror(failures));
-		/* The library does not know: a resize of its own maps what there is now. */
+		/*
+		 * The library does not know of the resize; a resize of its own maps
+		 * the new ring.
+		 */
 		ht_ok(ibv_resize_cq(r.a->scq, 16384));
 		for (; seen < sent; seen++)
 			ht_want_wc(r.a->scq, &wc, seen, IBV_WC_SUCCESS);

@@ -135,8 +135,8 @@ static void nasty_entry(struct ht_rng *g, uint8_t *at)
 }
 
 /*
- * The producer index of a CQ is the kernel's word to the process: who lies to
- * himself there only makes his own library walk through 2^32 entries.
+ * Not the producer index of a CQ: it is the kernel's to write, and lying there only
+ * makes the process's own library walk through 2^32 entries.
  */
 static void lie(struct ring *r, int what, uint32_t value)
 {
@@ -167,7 +167,7 @@ static void scribble(struct ht_rng *g)
 	}
 }
 
-/* RESET makes new rings of the old ones; then all is as if nothing had been. */
+/* RESET makes the rings new; then everything works as before. */
 static void revive(void)
 {
 	for (int k = 0; k < 2; k++) {
@@ -212,7 +212,7 @@ static void drain(void)
 	}
 }
 
-/* Rounds of lies; now and then the QPs are brought to life again. */
+/* Rounds of lies; from time to time the QPs are reset and connected again. */
 static void hostile_scribble(const void *arg)
 {
 	struct ht_rng g = { ht_seed("scribble") };
@@ -278,7 +278,7 @@ static void hostile_flip(const void *arg)
 	end_victim(pid, fd[0]);
 }
 
-/* One lie at a time, each alone: producer and consumer indexes. */
+/* One lie at a time: producer and consumer indexes. */
 static void hostile_indexes(const void *arg)
 {
 	static const uint32_t values[] = { 1,	 15,	     16,	 17,	     32,
@@ -300,7 +300,7 @@ static void hostile_indexes(const void *arg)
 	}
 }
 
-/* Rings are unmapped behind the library's back, then used and destroyed. */
+/* Unmap rings behind the library's back, then use and destroy their objects. */
 static void hostile_unmap(const void *arg)
 {
 	struct ht_rig r;
@@ -311,7 +311,7 @@ static void hostile_unmap(const void *arg)
 	doorbell(p.s[0].qp);
 	doorbell(p.s[1].qp);
 	ht_ok(ht_to(&p.s[0], IBV_QPS_ERR));
-	/* Not through the library, which would look into its rings. */
+	/* Not through the library, which would read its rings. */
 	ht_rig_get(&r, NULL, LEN);
 	ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0], 100, &r.mr[1], r.p[1]);
 	ht_check_bytes(r.p[1], r.p[0], 100, "a new pair");
@@ -333,7 +333,7 @@ static void hostile_mmap(const void *arg)
 
 		ht_checked();
 		if (at != MAP_FAILED) {
-			/* It may be one of our own rings, of its very size. */
+			/* The offset may be that of one of our own rings, of the same size. */
 			bool known = false;
 
 			for (int k = 0; k < num_rings; k++)
@@ -345,7 +345,7 @@ static void hostile_mmap(const void *arg)
 	}
 }
 
-/* The doorbell file rings one's own QPs and nothing else. */
+/* A doorbell file rings only the QPs of its own context. */
 static void hostile_doorbell(const void *arg)
 {
 	struct ht_rng g = { ht_seed("bell") };
@@ -356,7 +356,7 @@ static void hostile_doorbell(const void *arg)
 	bell = doorbell_file();
 	if (bell < 0)
 		ht_skip("this device has no doorbell file");
-	/* A second context: its QPs are not the first one's to ring. */
+	/* A second context: the first one may not ring its QPs. */
 	ht_pair_get(&other, NULL);
 	for (int k = 0; k < 2; k++)
 		ht_check(ioctl(bell, HODP_IOCTL_RING_SEND, other.s[k].qp->qp_num) == -1,
@@ -377,7 +377,7 @@ static void hostile_doorbell(const void *arg)
 	ht_check(ioctl(bell, HODP_IOCTL_RING_SEND ^ 0x80, p.s[0].qp->qp_num) == -1 &&
 			 errno == ENOTTY,
 		 "a command that there is not: %s", strerror(errno));
-	/* Nothing of that holds the QP. */
+	/* None of that holds a reference to the QP. */
 	ht_side_put(&p.s[0]);
 	ht_check(ioctl(bell, HODP_IOCTL_RING_SEND, p.s[1].qp->qp_num - 1) == -1,
 		 "a QP that was destroyed");

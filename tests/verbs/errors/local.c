@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Requests that are wrong at the requester: they end there. The responder sees
- * nothing of them: its QP stays in RTS, its memory is untouched.
+ * Requests that are wrong at the requester end there. The responder does not see
+ * them: its QP stays in RTS, its memory is untouched.
  */
 #include "errors.h"
 
@@ -87,8 +87,8 @@ static void protection(const void *arg)
 	ht_do_status(r.a, &w, IBV_WC_LOC_PROT_ERR);
 	ht_eq(ht_state(r.a), IBV_QPS_ERR);
 	/*
-	 * A READ or an atomic may be carried out before its data comes back,
-	 * and a READ may store the packets that came before the bad place.
+	 * A READ or an atomic may be executed before its data arrives, and a READ
+	 * may store the packets that precede the bad place.
 	 */
 	if (row->op == IBV_WR_ATOMIC_FETCH_AND_ADD)
 		memcpy(shadow[1] + 64, r.p[1] + 64, 8);
@@ -197,7 +197,7 @@ static void local_max_message(const void *arg)
 	setup(NULL);
 	max = r.a->dev->port.max_msg_sz;
 	ht_true(max >= HT_GIB);
-	/* One page mapped again and again would do; a hole is cheaper still. */
+	/* Mapping one page many times would do; a hole is cheaper. */
 	ht_mem_get(&m, HT_ANON, 64 * HT_KIB, 0);
 	ht_mr_get(&mr, r.a->pd, m.p, m.len, ht_best_mr(r.a->dev), HT_ACCESS_ALL);
 	for (int i = 0; i < 3; i++)
@@ -251,7 +251,7 @@ static void local_nobody(const void *arg)
 	works_again();
 }
 
-/* The peer is connected, but to somebody else. */
+/* The peer is connected to another QP. */
 static void local_stranger(const void *arg)
 {
 	struct ht_side c;
@@ -260,7 +260,7 @@ static void local_stranger(const void *arg)
 	setup(NULL);
 	ht_addr_of(&b, r.b);
 	ht_side_clone(&c, r.a, NULL);
-	/* r.b stays connected to r.a; c talks to r.b with a PSN of its own. */
+	/* r.b stays connected to r.a; c sends to r.b with a PSN of its own. */
 	c.psn = (c.psn + 0x400000) & 0xffffff;
 	{
 		struct ht_conf conf = { .timeout = 8, .retry = 2 };

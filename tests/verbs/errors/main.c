@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * errors: what is wrong is refused with the status that the InfiniBand
- * specification has for it, at the right end, and no byte moves.
+ * errors: a wrong request fails with the status that the InfiniBand specification
+ * gives it, at the right end, and no byte moves.
  */
 #include "errors.h"
 

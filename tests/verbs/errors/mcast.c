@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Multicast: who is in a group gets every datagram to it, who is not gets none;
- * and one user cannot take all groups, or all places of a group.
+ * Multicast: members of a group get every datagram sent to it, others get none; and
+ * one user cannot take all groups, or all places in a group.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -10,7 +10,7 @@
 #include "errors.h"
 
 #define LEN (4 * HT_PAGE)
-#define OTHER 4711 /* a user who has nothing yet */
+#define OTHER 4711 /* a user who owns nothing yet */
 
 static struct ht_pair p;
 static struct ht_mr mr[2];
@@ -124,14 +124,14 @@ static void other_user(void *arg)
 	setup();
 	ht_sys(setresuid(OTHER, OTHER, OTHER));
 	ht_ok(attach(&p.s[1], 5000)); /* a new group */
-	ht_ok(attach(&p.s[1], 0)); /* where the first user has all he can have */
+	ht_ok(attach(&p.s[1], 0)); /* the first user's share of it is used up */
 	ht_recv(&p.s[1], 1, &mr[1], buf[1], 1024);
 	send_to(0, 7, 100);
 	ht_want_wc(p.s[1].rcq, &wc, 1, IBV_WC_SUCCESS);
 	ht_check_fill(buf[1] + HT_GRH, 100, 430, 7, "a datagram to a crowded group");
 }
 
-/* Become OTHER; what is forked stays root, and maps the namespace when it is asked. */
+/* Become OTHER. The forked child stays root and maps the namespace when asked to. */
 static void become_other(int *ask, int *answer)
 {
 	static const char map[] = "0 100000 10\n";
@@ -152,7 +152,7 @@ static void become_other(int *ask, int *answer)
 	ht_sys(prctl(PR_SET_DUMPABLE, 1));
 }
 
-/* A user namespace, and in it a user whom nobody has seen, make nobody another. */
+/* A user namespace, and a new user inside it, do not give a user a second allowance. */
 static void mcast_namespace(const void *arg)
 {
 	int groups, ask, answer;
@@ -198,7 +198,7 @@ static void mcast_limits(const void *arg)
 	}
 	ht_errno(attach(&p.s[1], 0), ENOMEM);
 	ht_join(ht_fork(other_user, NULL));
-	/* What is given back can be had again. */
+	/* What was given back can be taken again. */
 	ht_ok(detach(&p.s[0], 1));
 	ht_ok(attach(&p.s[1], groups));
 	ht_errno(attach(&p.s[0], 1), ENOMEM);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Memory that cannot be read or written when the request comes.
- *
- * Each kind of trouble is tried as target of a WRITE, as source of a READ, as
- * source of a SEND and as buffer of a receive: the status is an access or a
- * protection error at the right end, and the machine lives.
+ * Memory that cannot be read or written when the request arrives. Each kind is
+ * tried as the target of a WRITE, the source of a READ, the source of a SEND and
+ * the buffer of a receive. The status is an access or protection error at the right
+ * end, and the machine survives.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -79,7 +78,7 @@ static void need_odp(void)
 
 	if (why)
 		ht_require(r.a->dev, false, "%s", why);
-	/* rdma_rxe of 7.3 takes the machine down here; see docs. */
+	/* rdma_rxe of 7.3 crashes the machine here; see docs. */
 	if (!r.a->dev->is_hodp)
 		ht_skip("not tried on a device that is not hmm_odp: the kernel may die");
 }
@@ -102,7 +101,7 @@ static void memory_bad(const void *arg)
 		int err = ht_mr_try(&mr[i], r.pair.s[i].pd, bad, len, HT_ODP, HT_ACCESS_ALL);
 
 		if (err) {
-			/* A clean refusal at registration is as good. */
+			/* A clean refusal at registration is as good as an error later. */
 			ht_check(row->what == SECRET || row->what == VVAR, "registration: %s",
 				 strerror(err));
 			return;
@@ -132,7 +131,7 @@ static void memory_bad(const void *arg)
 	ht_pair_reconnect(&r.pair);
 	if (row->what == SECRET)
 		ht_check_value(bad, LEN, 0x5a, "secret memory");
-	/* The rest of the world goes on; only a READ's good pages may differ. */
+	/* Nothing else changed; only a READ's good pages may differ. */
 	if (row->what != GUARD_HOLE)
 		ht_check_fill(r.p[0], r.len, 250, 0, "requester's memory");
 	ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0], 5000, &r.mr[1], r.p[1] + 1);
@@ -185,7 +184,7 @@ static void memory_readonly(const void *arg)
 	}
 }
 
-/* A private mapping of a file: RDMA writes to the copy, never to the file. */
+/* A private mapping of a file: RDMA writes to the copy, not to the file. */
 static void memory_private_file(const void *arg)
 {
 	const enum ht_mem_kind *kind = arg;

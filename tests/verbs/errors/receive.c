@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Receives that are wrong: both ends learn of it, each in its own words. */
+/* Wrong receives: both ends get an error, each its own. */
 #include "errors.h"
 
 #define LEN (64 * HT_KIB)
@@ -44,7 +44,7 @@ static void receive_small(const void *arg)
 		ht_do_status(r.a, &w, IBV_WC_REM_INV_REQ_ERR);
 		ht_want_wc(r.b->rcq, &wc, 1, IBV_WC_LOC_LEN_ERR);
 		ht_want_wc(r.b->rcq, &wc, 2, IBV_WC_WR_FLUSH_ERR);
-		/* What fits may be there, nothing else. */
+		/* The part that fits may be there, nothing else. */
 		ht_check_bytes(r.p[1], shadow[1], off, "before the receive");
 		ht_check_bytes(r.p[1] + off + n - 1, shadow[1] + off + n - 1, LEN - off - n + 1,
 			       "behind the receive");
@@ -84,7 +84,7 @@ static void receive_bad(const void *arg)
 	w = ht_rig_wr(&r, IBV_WR_SEND, 0, 9000, 0);
 	ht_do_status(r.a, &w, IBV_WC_REM_OP_ERR);
 	ht_want_wc(r.b->rcq, &wc, 5, IBV_WC_LOC_PROT_ERR);
-	/* Packets that came before the bad byte may have been stored. */
+	/* Packets before the bad byte may have been stored. */
 	if (row->how == BEHIND) {
 		ht_check_bytes(r.p[1], shadow[1], 777, "before the region");
 		ht_check_bytes(r.p[1] + 9777, shadow[1] + 9777, LEN - 9777, "behind the region");

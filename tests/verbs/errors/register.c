@@ -49,7 +49,7 @@ static void register_flags(const void *arg)
 		"REMOTE_WRITE without LOCAL_WRITE");
 	refused(m.p, m.len, *odp | IBV_ACCESS_REMOTE_ATOMIC, EINVAL,
 		"REMOTE_ATOMIC without LOCAL_WRITE");
-	/* Bits above are optional and masked by the library; 15 is nobody's. */
+	/* Higher bits are optional, and the library masks them; bit 15 means nothing. */
 	refused(m.p, m.len, *odp | 1 << 15, 0, "an unknown flag");
 	refused(m.p, m.len, *odp | 1 << 19, 0, "an unknown flag");
 	/* Relaxed ordering is optional: it may be ignored, not refused. */
@@ -125,7 +125,7 @@ static void register_ranges(const void *arg)
 	}
 }
 
-/* iova: the core wants the same place in the page, and no wrap-around. */
+/* The core wants the same offset in the page for iova and address, and no wrap-around. */
 static void register_iova(const void *arg)
 {
 	const int *odp = arg;
@@ -141,7 +141,7 @@ static void register_iova(const void *arg)
 	ht_check(!ibv_reg_mr_iova(pd, m.p, m.len, UINT64_MAX - 2 * HT_PAGE + 1,
 				  *odp | HT_ACCESS_ALL),
 		 "an iova range that wraps around");
-	/* Up to the very end is all right. */
+	/* A range up to the very end is allowed. */
 	{
 		struct ibv_mr *mr = ibv_reg_mr_iova(pd, m.p, HT_PAGE, UINT64_MAX - 2 * HT_PAGE + 1,
 						    *odp | HT_ACCESS_ALL);
@@ -151,7 +151,7 @@ static void register_iova(const void *arg)
 	}
 }
 
-/* ODP registration costs nothing by length: absurd sizes are allowed. */
+/* The cost of an ODP registration does not depend on the length, so absurd sizes are allowed. */
 static void register_large(const void *arg)
 {
 	struct ht_mr mr;
@@ -171,8 +171,9 @@ static void register_large(const void *arg)
 }
 
 /*
- * What would take forever to pin, and a table that the kernel warns of, is an errno at
- * once. Untouched and read-only: nothing but the huge zero page could be pinned.
+ * A region that would take forever to pin, with a table so large that the kernel
+ * warns, fails at once with an errno. Untouched and read-only: only the huge zero
+ * page could be pinned.
  */
 static void register_large_pinned(const void *arg)
 {
@@ -180,7 +181,7 @@ static void register_large_pinned(const void *arg)
 	uint8_t *p;
 
 	setup();
-	/* Other drivers pin 2^28 pages one by one before they say no. */
+	/* Other drivers pin 2^28 pages one by one before they refuse. */
 	if (!dev.is_hodp)
 		ht_skip("tried on hmm_odp only");
 	for (size_t i = 0; i < HT_LEN(gib); i++) {
@@ -189,7 +190,7 @@ static void register_large_pinned(const void *arg)
 		refused(p, gib[i] * HT_GIB, IBV_ACCESS_REMOTE_READ, ENOMEM, "a pinned region");
 		ht_sys(munmap(p, gib[i] * HT_GIB));
 	}
-	/* From any place in a page. */
+	/* The offset in the page makes no difference. */
 	p = ht_map(1024 * HT_GIB + HT_PAGE, PROT_READ);
 	refused(p + HT_PAGE - 1, 1024 * HT_GIB, IBV_ACCESS_REMOTE_READ, ENOMEM,
 		"a pinned region from the end of a page");
@@ -212,14 +213,14 @@ static void register_zero(const void *arg)
 		ht_check(errno == EINVAL, "a region of 0 bytes: errno %d", errno);
 		return;
 	}
-	/* If it exists then without a single byte in it. */
+	/* If the registration succeeds, the region holds no byte. */
 	w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, 0, 1, 0);
 	w.rkey = mr->rkey;
 	ht_do_status(r.a, &w, IBV_WC_REM_ACCESS_ERR);
 	ht_check_fill(r.p[1], r.len, 240, 0, "memory of a region of 0 bytes");
 }
 
-/* The implicit region begins at 0, and asks for all of it. */
+/* The implicit region begins at 0 and covers everything. */
 static void register_implicit(const void *arg)
 {
 	struct ibv_mr *mr;
@@ -257,7 +258,7 @@ static void register_dax(const void *arg)
 	ht_mr_put(&mr);
 }
 
-/* Keys are not handed out again at once, and differ from each other. */
+/* Keys are not reused at once, and all differ. */
 static void register_keys(const void *arg)
 {
 	enum { N = 300 };
@@ -284,8 +285,8 @@ static void register_keys(const void *arg)
 }
 
 /*
- * Who has some keys can guess no other: neither is the low byte a count, nor the
- * same for all; and where the indexes begin depends on the device.
+ * Knowing some keys does not help to guess another: the low byte is neither a
+ * counter nor constant, and the first index differs between devices.
  */
 static void register_key_variants(const void *arg)
 {
@@ -314,7 +315,10 @@ static void register_key_variants(const void *arg)
 		most = HT_MAX(most, steps[i]);
 		distinct += seen[i] > 0;
 	}
-	/* 256 of 256 drawn at random: 162 on average, below 128 or 12 alike never. */
+	/*
+	 * 256 draws out of 256: 162 distinct on average; below 128, or 12 alike,
+	 * does not happen.
+	 */
 	ht_check(most < 12, "%d of %d keys follow from the one before", most, N);
 	ht_check(distinct > 128, "only %d variants among %d keys", distinct, N + 1);
 }

@@ -15,7 +15,7 @@
 #define MR_LEN (5 * HT_PAGE + 333)
 
 enum how {
-	WRONG_KEY_BYTE, /* the index is right, the key is not */
+	WRONG_KEY_BYTE, /* right index, wrong key */
 	WRONG_KEY_INDEX,
 	ZERO_KEY,
 	BEFORE_BY_ONE,
@@ -82,7 +82,7 @@ static struct ht_wr good_request(uint32_t len)
 	};
 }
 
-/* Make the request wrong in the way of the row. */
+/* Make the request wrong as the row says. */
 static void spoil(struct ht_wr *w)
 {
 	uint64_t begin = ht_iova(&region, r.p[1] + MR_OFF);
@@ -113,7 +113,7 @@ static void spoil(struct ht_wr *w)
 	case QP_NO_RIGHT:
 	case OTHER_PD: break;
 	}
-	/* Atomics are aligned unless that is what is wrong. */
+	/* Atomics are aligned unless the row is about alignment. */
 	if (row->op >= IBV_WR_ATOMIC_CMP_AND_SWP && row->how != MISALIGNED) {
 		uint64_t at = w->raddr & ~7ULL;
 

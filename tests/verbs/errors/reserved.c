@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What of an entry means nothing for its opcode must be zero: else no later
- * version could give it a meaning. A good entry that the library wrote is the
- * pattern; one field of it is changed, and then it is not carried out.
+ * Fields of an entry that its opcode does not use must be zero, so that a later
+ * version can give them a meaning. The case takes a good entry that the library
+ * wrote, changes one such field, and expects a refusal.
  */
 #include "errors.h"
 #include "rings.h"
@@ -103,7 +103,7 @@ static void anew(void)
 	ht_recv(&p.s[1], 1, &mr[1], mem[1].p + HT_PAGE, HT_PAGE);
 }
 
-/* The queue whose first entry is MAGIC's. */
+/* The queue that has MAGIC in its first entry. */
 static struct ring *queue_with_magic(void)
 {
 	for (int i = 0; i < num_rings; i++) {
@@ -140,7 +140,7 @@ static void post_good(enum kind kind)
 	ht_post(p.s[0].qp, &w);
 }
 
-/* No user has a region that LOCAL_INV works on; it gets as far as that. */
+/* No user region allows LOCAL_INV, so this error is the furthest it gets. */
 static enum ibv_wc_status status_of_good(enum kind kind)
 {
 	return kind == LOCAL_INV ? IBV_WC_MW_BIND_ERR : IBV_WC_SUCCESS;
@@ -159,7 +159,7 @@ static void try_row(const struct row *row)
 	sq = queue_with_magic();
 	memcpy(entry, sq->entries, sizeof(entry));
 
-	/* The same again, by hand: it is the field that makes the difference. */
+	/* The same entry again, written by hand: only the field makes the difference. */
 	for (int bad = 0; bad < 2; bad++) {
 		anew();
 		memcpy(&value, entry + row->off, 4);

@@ -18,7 +18,7 @@ struct ring {
 extern struct ring rings[RINGS];
 extern int num_rings;
 
-/* Add what is mapped of the device and not known yet. */
+/* Add the device's mappings that are not known yet. */
 void find_rings(bool is_cq);
 /* The file of the short doorbell, or -1. */
 int doorbell_file(void);

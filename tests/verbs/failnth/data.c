@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Memory that is brought in: by advice, by an operation, by a worker. */
+/* Pages that are brought in: by advice, by an operation, by a worker. */
 #include <sys/mman.h>
 
 #include "failnth.h"
@@ -10,7 +10,7 @@ static struct ht_rig r;
 static struct ht_mem far;
 static struct ht_mr far_mr;
 
-/* A target far from everything else: its window of the mirror is new, too. */
+/* A target far from everything else, so that its window of the mirror is new as well. */
 static void setup(void)
 {
 	shot_need();
@@ -36,7 +36,7 @@ static void drop_target(void)
 	ht_sys(munmap(far.p, LEN));
 }
 
-/* A WRITE of all of it arrives, whatever happened before. */
+/* A WRITE of the whole buffer arrives, whatever happened before. */
 static void all_arrives(uint64_t seed, const char *what)
 {
 	ht_fill(r.p[0], LEN, seed, 0);
@@ -79,7 +79,7 @@ static void data_prefetch(const void *arg)
 	ht_rig_put(&r);
 }
 
-/* In the doorbell: what has no memory is done later, and nobody notices. */
+/* In the doorbell: a request that gets no memory is executed later, and nobody notices. */
 static void data_doorbell(const void *arg)
 {
 	static const enum ibv_wr_opcode ops[] = { IBV_WR_RDMA_WRITE, IBV_WR_RDMA_READ };
@@ -109,7 +109,7 @@ static void data_doorbell(const void *arg)
 	ht_rig_put(&r);
 }
 
-/* In the kernel's workers: a fault that has no memory tries again. */
+/* In the kernel's workers: a fault that gets no memory tries again. */
 static void data_workers(const void *arg)
 {
 	setup();

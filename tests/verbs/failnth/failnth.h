@@ -23,7 +23,7 @@
 void shot_load(int which, int n);
 /* The next doorbell. */
 void shot_load_bell(int n);
-/* Was there such a call?  Nothing is loaded any more. */
+/* Was there such a call? Disarms the shot. */
 bool shot_fired(void);
 /* … and did it hit? */
 bool shot_hit(void);

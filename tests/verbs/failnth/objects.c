@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Objects that are made, changed and destroyed. */
+/* Objects: create, change, destroy. */
 #include "failnth.h"
 
 #define LEN (16 * HT_PAGE)
@@ -234,7 +234,7 @@ static int nothing(void)
 	return 0;
 }
 
-/* @call is shot at, with @before and @after it in peace. */
+/* @call gets the shot; @before and @after run without one. */
 static const struct what {
 	const char *name;
 	int (*before)(void);
@@ -270,7 +270,7 @@ static const struct what {
 	{ "mr-drop-pinned", make_pinned, drop_mr, nothing },
 };
 
-/* ENOBUFS is what a route's look-up has for it. */
+/* A route look-up fails with ENOBUFS. */
 static bool sane(int err)
 {
 	return err == ENOMEM || err == EFAULT || err == EAGAIN || err == EINTR || err == ENOBUFS;
@@ -293,7 +293,7 @@ static void ledger(char *text, size_t size)
 	ht_check(!pclose(f) && strstr(text, "qp "), "rdma resource show says: %s", text);
 }
 
-/* All the shots at the verb's @which-th system call; false: it makes fewer. */
+/* All shots at the verb's @which-th system call; false: it makes fewer calls. */
 static bool shots(const struct what *w, int which, int *hits, int *failed)
 {
 	for (int n = 1;; n++) {
@@ -321,8 +321,9 @@ static bool shots(const struct what *w, int which, int *hits, int *failed)
 			ht_check(sane(err), "%s, shot %d.%d: %d (%s)", w->name, which, n, err,
 				 strerror(err));
 			/*
-			 * Nothing of it was done, so all of it can be done now;
-			 * but the core answers after it has destroyed an object.
+			 * The failed call did nothing, so it can be repeated. But
+			 * the core may report a failure after it has destroyed an
+			 * object.
 			 */
 			if (!obj)
 				obj = keep;

@@ -19,7 +19,7 @@ static int open_self(void)
 	return syscall(SYS_openat, AT_FDCWD, "/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 }
 
-/* What is left of the count may well fail these very calls: try again. */
+/* The rest of the count may fail these calls themselves: try again. */
 static void set(int fd, int n)
 {
 	char text[16];
@@ -34,7 +34,7 @@ static bool fired(int fd)
 {
 	char text[16] = "";
 
-	/* It is printed first and copied then: what it says is what was left. */
+	/* The kernel prints the count before it copies it, so this is what was left. */
 	if (syscall(SYS_pread64, fd, text, sizeof(text) - 1, 0) < 0)
 		return false;
 	return atoi(text) == 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Files: shorter, longer, with holes, written back. What RDMA wrote into a
- * mapping is in the file, whoever looks at it and in whatever way.
+ * Files: truncated, extended, with holes, written back. What RDMA wrote into a
+ * mapping is in the file, however the file is read.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -21,7 +21,7 @@ static void setup(const void *arg)
 	copy = aligned_alloc(HT_PAGE, v.len);
 }
 
-/* read(2) sees pattern @seed there. */
+/* read(2) returns pattern @seed there. */
 static void in_file(size_t off, size_t len, uint64_t seed, const char *what)
 {
 	ht_eq(pread(v.m.fd, copy, len, off), (ssize_t)len);
@@ -47,7 +47,7 @@ static void truncated(const void *arg)
 	iv_status(&v, half - 1, 2, IBV_WC_REM_ACCESS_ERR, IBV_WC_REM_ACCESS_ERR);
 	iv_write(&v, 0, half - 1, 4);
 	in_file(0, half - 1, 4, "the lower half");
-	/* … and to the middle of a page: the rest of it is zeros when it grows. */
+	/* Truncate to the middle of a page: the rest of the page is zeros after the file grows. */
 	ht_sys(ftruncate(v.m.fd, 5 * HT_PAGE + 1000));
 	iv_write(&v, 0, 5 * HT_PAGE + 1000, 5);
 	ht_sys(ftruncate(v.m.fd, v.len));
@@ -115,7 +115,7 @@ static void writeback(const void *arg)
 		for (size_t i = 0; i < v.len; i += 64 * HT_PAGE)
 			iv_write(&v, i + 11, 8, round);
 		ht_sys(fsync(v.m.fd));
-		/* Mapped pages are not dropped: out of the page tables with them. */
+		/* Mapped pages are not dropped, so take them out of the page tables first. */
 		ht_sys(madvise(v.p, v.len, MADV_DONTNEED));
 		drop_caches();
 		for (size_t i = 0; i < v.len; i += 64 * HT_PAGE)
@@ -124,7 +124,7 @@ static void writeback(const void *arg)
 	}
 }
 
-/* The same without fsync after the WRITE: the page must be known as dirty. */
+/* The same without fsync after the WRITE: the device must have marked the page dirty. */
 static void writeback_late(const void *arg)
 {
 	setup(arg);
@@ -146,7 +146,7 @@ static void writeback_late(const void *arg)
 	v.m.p = NULL;
 }
 
-/* The file is opened by somebody else, without the page cache. */
+/* Another descriptor of the file, which bypasses the page cache. */
 static void direct(const void *arg)
 {
 	char path[64];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * fork(): the region stays with the parent. Pages are shared until somebody
- * writes; whoever writes gets a copy, and the region must follow the parent's.
+ * fork(): the region stays with the parent. Pages are shared until somebody writes;
+ * the writer gets a copy, and the region must stay on the parent's pages.
  */
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -37,7 +37,7 @@ static void setup(const void *arg)
 	ht_sys(socketpair(AF_UNIX, SOCK_STREAM, 0, fd));
 }
 
-/* The parent's WRITEs are not the child's business. */
+/* WRITEs to the parent do not reach the child. */
 static void child_keeps(void *arg)
 {
 	hear(fd[1]);
@@ -61,7 +61,7 @@ static void parent_writes(const void *arg)
 	ht_join(pid);
 }
 
-/* The child writes: it gets copies, the region reads the parent's pages. */
+/* The child writes and gets copies; the region reads the parent's pages. */
 static void child_writes_fn(void *arg)
 {
 	iv_fill(&v, 0, v.len, 4);
@@ -123,7 +123,7 @@ static void shared(const void *arg)
 	ht_join(pid);
 }
 
-/* Children come and go while the parent transfers. */
+/* Children are forked and exit while the parent transfers. */
 static void brief_child(void *arg)
 {
 	for (size_t i = 0; i < v.len; i += 16 * HT_PAGE)
@@ -146,7 +146,7 @@ static void storm(const void *arg)
 	iv_check(&v, 5 + v.len / 8, v.len - 5 - v.len / 8, 2, "what was not written");
 }
 
-/* The child rings the doorbell that it inherited: the parent's memory moves. */
+/* The child rings the doorbell that it inherited; the parent's memory is what moves. */
 static void ringing_child(void *arg)
 {
 	uint32_t qpn = v.r.a->qp->qp_num;

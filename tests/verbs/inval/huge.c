@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Transparent huge pages come together and fall apart under a hot region. */
+/* Transparent huge pages are collapsed and split under a hot region. */
 #include <sys/mman.h>
 
 #include "inval.h"
@@ -50,7 +50,7 @@ static void split(const void *arg)
 	ht_sys(mprotect(v.p + 700 * HT_PAGE, HT_PAGE, PROT_READ | PROT_WRITE));
 	iv_write(&v, 699 * HT_PAGE, 3 * HT_PAGE, 4);
 	iv_check(&v, 699 * HT_PAGE, 3 * HT_PAGE, 4, "WRITE after the split");
-	/* … and by taking its first and its last page away. */
+	/* Split a huge page by dropping its first and its last page. */
 	ht_sys(munmap(v.p + 512 * HT_PAGE, HT_PAGE));
 	ht_sys(munmap(v.p + 1023 * HT_PAGE, HT_PAGE));
 	iv_status(&v, 512 * HT_PAGE, 1, IBV_WC_REM_ACCESS_ERR, IBV_WC_REM_ACCESS_ERR);
@@ -58,7 +58,7 @@ static void split(const void *arg)
 	iv_read(&v, 513 * HT_PAGE, 100 * HT_PAGE, 2, "between them");
 }
 
-/* Collapse replaces the small pages: nothing may go to the old ones. */
+/* A collapse replaces the small pages: nothing may go to the old ones. */
 static void collapse(const void *arg)
 {
 	iv_get(&v, HT_ANON, IV_LEN);
@@ -109,8 +109,8 @@ static void part_moves(const void *arg)
 
 /*
  * A huge page that is mapped page by page is one entry of the device, but its pages
- * go one at a time, and the event names no more than the one. The first page, one in
- * the middle and the last page, each of another huge page.
+ * are dropped one at a time, and the event names only the one that goes. The case
+ * drops the first page, one in the middle and the last, each of another huge page.
  */
 static void by_pages(const void *arg)
 {
@@ -121,12 +121,12 @@ static void by_pages(const void *arg)
 	iv_get(&v, HT_THP, 2 * IV_LEN);
 	iv_fill(&v, 0, v.len, 1);
 	ht_eq(huge_kib(v.p), v.len / HT_KIB);
-	/* A right that changes and comes back splits the mapping, not the page. */
+	/* Changing a right and back splits the mapping, not the page. */
 	for (size_t i = 0; i < v.len; i += HT_HUGE) {
 		ht_sys(mprotect(v.p + i + 3 * HT_PAGE, HT_PAGE, PROT_READ));
 		ht_sys(mprotect(v.p + i + 3 * HT_PAGE, HT_PAGE, PROT_READ | PROT_WRITE));
 	}
-	/* Nobody puts them together again. */
+	/* khugepaged must not collapse them again. */
 	ht_sys(madvise(v.p, v.len, MADV_NOHUGEPAGE));
 	iv_fill(&v, 0, v.len, 2);
 	ht_eq(huge_kib(v.p), 0);
@@ -138,12 +138,14 @@ static void by_pages(const void *arg)
 
 		before = v.r.b->dev->is_hodp ? ht_counter(v.r.b->dev, "page_invalidations") : 0;
 		ht_sys(madvise(v.p + off, HT_PAGE, MADV_DONTNEED));
-		/* Else the case shows nothing: it was one entry.  The port's
-		 * counters are read anew only after a while. */
+		/*
+		 * Otherwise the case proves nothing: it must have been one entry.
+		 * The port's counters are cached for a while.
+		 */
 		if (v.r.b->dev->is_hodp) {
 			ht_wait_until(ht_counter(v.r.b->dev, "page_invalidations") != before,
 				      "an invalidation");
-			/* Others of the page may be among them; alone it is one. */
+			/* Pages beside it may be dropped as well; a lone page is one. */
 			ht_true(ht_counter(v.r.b->dev, "page_invalidations") - before >=
 				(long)(HT_HUGE / HT_PAGE));
 		}

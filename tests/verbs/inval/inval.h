@@ -31,11 +31,11 @@ void iv_read_value(struct iv *v, size_t off, size_t len, uint8_t value, const ch
 /* The CPU's own write and check. */
 void iv_fill(struct iv *v, size_t off, size_t len, uint64_t seed);
 void iv_check(struct iv *v, size_t off, size_t len, uint64_t seed, const char *what);
-/* A WRITE and a READ must end with these; the pair is new afterwards. */
+/* A WRITE and a READ must end with these statuses; the pair is reset afterwards. */
 void iv_status(struct iv *v, size_t off, size_t len, enum ibv_wc_status write,
 	       enum ibv_wc_status read);
 
-/* Fewer bytes of every kind that cannot do with 4 MiB. */
+/* Bytes of the target, unless a case needs another size. */
 #define IV_LEN (4 * HT_MIB)
 
 void inval_zap(void);

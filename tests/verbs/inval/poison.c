@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Memory that has gone bad, and memory that only looks writable. What the guest's
- * hardware cannot do the test module does.
+ * Poisoned memory, and memory that only looks writable. The test module does what
+ * the guest's hardware cannot.
  */
 #include <signal.h>
 #include <sys/mman.h>
@@ -44,7 +44,7 @@ static enum ibv_wc_status fetch_add(size_t off)
 	return wc.status;
 }
 
-/* Each use of page @k must end with @remote, or with @local as the sender's own. */
+/* Each use of page @k must fail: with @remote, or with @local as the sender's own memory. */
 static void all_fail(size_t k, enum ibv_wc_status remote, enum ibv_wc_status local)
 {
 	size_t off = k * HT_PAGE;
@@ -60,7 +60,7 @@ static void all_fail(size_t k, enum ibv_wc_status remote, enum ibv_wc_status loc
 	}
 }
 
-/* The kernel finds a page bad while the device knows it, for reading and writing. */
+/* The kernel poisons a page that the device has mapped, for reading and writing. */
 static void poisoned(const void *arg)
 {
 	static const size_t bad[] = { 0, 100, 511 };
@@ -77,7 +77,7 @@ static void poisoned(const void *arg)
 			ht_fail("MADV_HWPOISON: %s", strerror(errno));
 		}
 		all_fail(bad[i], IBV_WC_REM_ACCESS_ERR, IBV_WC_LOC_PROT_ERR);
-		/* A long one ends as well. */
+		/* A long operation ends as well. */
 		iv_status(&v, 0, v.len, IBV_WC_REM_ACCESS_ERR, IBV_WC_REM_ACCESS_ERR);
 	}
 	iv_read(&v, HT_PAGE, 99 * HT_PAGE, 2, "between bad pages");
@@ -87,7 +87,7 @@ static void poisoned(const void *arg)
 	ht_note("%d signals", told);
 }
 
-/* A page of a file on disk is dropped when it is clean, and read again. */
+/* A clean page of a file on disk is dropped and read again. */
 static void poisoned_file(const void *arg)
 {
 	iv_get(&v, HT_FILE, IV_LEN);
@@ -103,7 +103,7 @@ static void poisoned_file(const void *arg)
 	iv_check(&v, 99 * HT_PAGE, 3 * HT_PAGE, 3, "WRITE over it");
 }
 
-/* The kernel knows that the page is bad, and maps it. */
+/* A page that the kernel knows to be bad and maps all the same. */
 static void flagged(const void *arg)
 {
 	const enum ht_mem_kind *kind = arg;
@@ -118,7 +118,7 @@ static void flagged(const void *arg)
 	iv_check(&v, 0, v.len, 2, "WRITE when the page is good again");
 }
 
-/* The first to notice is the copy itself: a machine check, in the source. */
+/* The copy itself is the first to notice: a machine check on the source. */
 static void machine_check(const void *arg)
 {
 	size_t off = 100 * HT_PAGE;
@@ -128,7 +128,7 @@ static void machine_check(const void *arg)
 	iv_write(&v, 0, v.len, 2);
 	iv_read(&v, 0, v.len, 2, "before");
 	mtest(MTEST_CHECK, v.p + off);
-	/* As much as one word, a part of a page, and pages around it. */
+	/* One word, a part of a page, and several pages around it. */
 	for (int i = 0; i < 4; i++) {
 		static const size_t lens[] = { 4, 8, 100, 2 * HT_PAGE };
 		size_t from = lens[i] > HT_PAGE ? off - HT_PAGE : off;
@@ -144,7 +144,7 @@ static void machine_check(const void *arg)
 	}
 	ht_eq(fetch_add(off), IBV_WC_REM_OP_ERR);
 	ht_pair_reconnect(&v.r.pair);
-	/* A store raises none; and the machine lives. */
+	/* A store raises no machine check, and the machine survives. */
 	iv_write(&v, off, HT_PAGE, 3);
 	ht_ok(ht_mtest(MTEST_CHECK, NULL));
 	iv_check(&v, 0, off, 2, "before the page");
@@ -153,9 +153,9 @@ static void machine_check(const void *arg)
 }
 
 /*
- * A shadow stack: its pages are writable for HMM, and only the CPU's call and
- * return may write them. The mark is the mapping's alone, so that an ordinary CPU
- * will do; the pages were written before.
+ * A shadow stack: HMM reports its pages as writable, but only the CPU's call and
+ * return may write them. The flag is the mapping's alone, so an ordinary CPU will
+ * do; the pages were written before.
  */
 static void shadow_stack(const void *arg)
 {
@@ -164,10 +164,10 @@ static void shadow_stack(const void *arg)
 
 	iv_get(&v, HT_ANON, IV_LEN);
 	iv_fill(&v, 0, v.len, 1);
-	/* A mapping of its own: other rights, then the same again. */
+	/* Make it a mapping of its own: change the rights and change them back. */
 	ht_sys(madvise(v.p + at, end - at, MADV_DONTDUMP));
 	mtest(MTEST_SHADOW, v.p + at);
-	/* Known to the device by a READ, by a prefetch, by neither. */
+	/* The device has the page by a READ, by a prefetch, or not at all. */
 	for (int i = 0; i < 3; i++) {
 		sge = (struct ibv_sge){ ht_iova(&v.mr, v.p), v.len, v.mr.mr->lkey };
 		if (i == 0)
@@ -179,7 +179,7 @@ static void shadow_stack(const void *arg)
 		iv_status(&v, end - HT_PAGE, HT_PAGE, IBV_WC_REM_ACCESS_ERR, IBV_WC_SUCCESS);
 		ht_eq(fetch_add(at), IBV_WC_REM_ACCESS_ERR);
 		ht_pair_reconnect(&v.r.pair);
-		/* Across its beginning: some of what is before may be written. */
+		/* A WRITE across its beginning: some bytes before it may be written. */
 		ht_eq(ht_rdma_status(v.r.a, IBV_WR_RDMA_WRITE, &v.r.mr[0], v.r.p[0], v.len, &v.mr,
 				     v.p),
 		      IBV_WC_REM_ACCESS_ERR);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* ibv_advise_mr: pages are there before they are needed, or not if not asked. */
+/* ibv_advise_mr: pages are brought in before they are needed, and only those asked for. */
 #include <sys/mman.h>
 
 #include "inval.h"
@@ -49,7 +49,7 @@ static void prefetch_flush(const void *arg)
 	ht_eq(present(0, v.len), 0);
 	ht_ok(advise(v.r.b->pd, *advice, IBV_ADVISE_MR_FLAG_FLUSH, off, len, v.mr.mr->lkey));
 	ht_eq(present(off, len), len / HT_PAGE + 1);
-	/* No more than was asked, but for whole pages. */
+	/* No more than was asked for, rounded to whole pages. */
 	ht_eq(present(0, 10 * HT_PAGE), 0);
 	ht_eq(present(712 * HT_PAGE, 100 * HT_PAGE), 0);
 	iv_read_value(&v, off, len, 0, "prefetched pages");
@@ -63,7 +63,7 @@ static void prefetch_flush(const void *arg)
 	iv_read_value(&v, off, len, 0, "prefetched pages that are gone");
 }
 
-/* Without FLUSH it happens some time. */
+/* Without FLUSH it is done some time later. */
 static void prefetch_later(const void *arg)
 {
 	setup();
@@ -75,7 +75,7 @@ static void prefetch_later(const void *arg)
 	iv_check(&v, 3, v.len - 3, 4, "WRITE into prefetched pages");
 }
 
-/* NO_FAULT only learns what is mapped already. */
+/* NO_FAULT takes only what is mapped already. */
 static void prefetch_no_fault(const void *arg)
 {
 	setup();
@@ -103,7 +103,7 @@ static void prefetch_errors(const void *arg)
 	key = v.mr.mr->lkey;
 	other = ibv_alloc_pd(v.r.b->dev->ctx);
 	ht_true(other != NULL);
-	/* As ibv_advise_mr(3) and mlx5 have them. */
+	/* Errnos as in ibv_advise_mr(3) and mlx5. */
 	ht_errno(advise(v.r.b->pd, get, flush, 0, 64, key ^ 1), ENOENT);
 	ht_errno(advise(other, get, flush, 0, 64, key), EPERM);
 	ht_check(advise(v.r.b->pd, get, flush, v.len - 10, 11, key) > 0, "behind the end");
@@ -117,7 +117,7 @@ static void prefetch_errors(const void *arg)
 	ht_ok(advise(v.r.b->pd, get, flush, 0, 64, ro.mr->lkey));
 	ht_mr_get(&pinned, v.r.b->pd, v.p, HT_PAGE, HT_PINNED, HT_ACCESS_ALL);
 	ht_errno(advise(v.r.b->pd, get, flush, 0, 64, pinned.mr->lkey), EINVAL);
-	/* Advice about memory that is not there: said now, or when it is used. */
+	/* Advice about unmapped memory fails now, or when the memory is used. */
 	ht_sys(munmap(v.p + 50 * HT_PAGE, HT_PAGE));
 	advise(v.r.b->pd, get, flush, 50 * HT_PAGE, HT_PAGE, key);
 	advise(v.r.b->pd, write, 0, 0, v.len, key);

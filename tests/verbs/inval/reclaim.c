@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Reclaim: pages are taken away for want of memory. What RDMA has written is
- * data: it is in the swap, or in the page, and never gone.
+ * Reclaim: pages are taken away under memory pressure. What RDMA wrote is data: it
+ * is in swap or in the page, never lost.
  */
 #include <sys/mman.h>
 
@@ -41,8 +41,10 @@ static size_t present_pages(size_t off, size_t len)
 	return n;
 }
 
-/* Until no page is left. Reclaim misses those that another CPU has queued for
- * the LRU; drop_caches makes all CPUs empty these queues. */
+/*
+ * Repeat until no page is left. Reclaim misses pages that another CPU has queued
+ * for the LRU; drop_caches makes all CPUs empty these queues.
+ */
 static void page_out(size_t off, size_t len)
 {
 	for (int i = 0; i < 20; i++) {
@@ -56,7 +58,7 @@ static void page_out(size_t off, size_t len)
 
 /*
  * MADV_FREE leaves writable but clean pages, which reclaim may drop. A WRITE
- * through a mapping that the device knows already makes them data again.
+ * through an entry that the device already has makes them data again.
  */
 static void lazyfree(const void *arg)
 {
@@ -65,16 +67,16 @@ static void lazyfree(const void *arg)
 	iv_get(&v, *kind, IV_LEN);
 	iv_fill(&v, 0, v.len, 1);
 	for (uint64_t round = 2; round < 6; round++) {
-		/* Hot and writable in the device's eyes … */
+		/* Hot and writable for the device … */
 		iv_write(&v, 0, v.len, round);
 		ht_sys(madvise(v.p, v.len, MADV_FREE));
-		/* … RDMA first, the CPU does not touch them before reclaim. */
+		/* … RDMA writes first, the CPU does not touch them before reclaim. */
 		iv_write(&v, 0, v.len / 2, round + 10);
 		ht_sys(madvise(v.p, v.len, MADV_PAGEOUT));
 		iv_check(&v, 0, v.len / 2, round + 10, "WRITEs after MADV_FREE");
 		iv_fill(&v, 0, v.len, 1);
 	}
-	/* The CPU frees in between, RDMA reads first: clean entries again. */
+	/* The CPU frees them in between and RDMA reads first: clean entries again. */
 	for (uint64_t round = 30; round < 33; round++) {
 		iv_fill(&v, 0, v.len, round);
 		ht_sys(madvise(v.p, v.len, MADV_FREE));
@@ -85,7 +87,7 @@ static void lazyfree(const void *arg)
 	}
 }
 
-/* Out to swap and back, again and again, by RDMA alone. */
+/* Out to swap and back, several times, by RDMA alone. */
 static void swapped(const void *arg)
 {
 	const enum ht_mem_kind *kind = arg;
@@ -107,7 +109,7 @@ static void swapped(const void *arg)
 	}
 }
 
-/* Random pieces out, random transfers, a shadow of the whole. */
+/* Page out random pieces, transfer at random, compare with a shadow of the whole. */
 static void swap_traffic(const void *arg)
 {
 	const enum ht_mem_kind *kind = arg;
@@ -171,8 +173,9 @@ static void larger_than_memory(const void *arg)
 }
 
 /*
- * Three to four MiB of room for a prefetch of 6: what is brought in pushes out what was, and
- * the call comes to its end all the same. Said to be done, each page was there once.
+ * A prefetch of 6 MiB where 3 to 4 MiB are free: what it brings in pushes out what
+ * it brought before, and the call ends all the same. Success means that each page
+ * was there once.
  */
 static void prefetch_tight(const void *arg)
 {
@@ -185,7 +188,7 @@ static void prefetch_tight(const void *arg)
 	region_in_cgroup(len, piece);
 	for (size_t off = 0; off < len; off += piece)
 		iv_write(&v, off, piece, 3);
-	/* Whatever else is charged here goes first, and comes back. */
+	/* Everything else charged here is reclaimed first, and comes back. */
 	for (max = ht_cgroup_current(); present_pages(0, len) > len / HT_PAGE / 2;) {
 		max -= 64 * HT_PAGE;
 		ht_cgroup_max(max);
@@ -212,12 +215,12 @@ static void prefetch_tight(const void *arg)
 	}
 }
 
-/* Pages are moved to make room; nobody may notice. */
+/* Compaction moves pages; nobody may notice. */
 static void compaction(const void *arg)
 {
 	iv_get(&v, HT_ANON, IV_LEN);
 	iv_fill(&v, 0, v.len, 1);
-	/* Holes between the pages: something to compact. */
+	/* Free every second page, so that there is something to compact. */
 	for (size_t i = 0; i < v.len; i += 4 * HT_PAGE)
 		ht_sys(madvise(v.p + i, HT_PAGE, MADV_DONTNEED));
 	iv_write(&v, 0, v.len, 2);

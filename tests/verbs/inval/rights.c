@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Rights change: mprotect, soft-dirty, pages that are shared behind the scenes. */
+/* Rights change: mprotect, soft-dirty, pages merged by KSM. */
 #include <fcntl.h>
 #include <sys/mman.h>
 
@@ -54,7 +54,7 @@ static void protect_read(const void *arg)
 		w.add = 1;
 		ht_do_status(v.r.a, &w, IBV_WC_REM_ACCESS_ERR);
 		ht_pair_reconnect(&v.r.pair);
-		/* As local memory it can be sent, and not received into. */
+		/* As local memory it can be sent from, not received into. */
 		ht_rdma(v.r.a, IBV_WR_RDMA_WRITE, &v.lmr, v.p + from, n, &v.r.mr[1], v.r.p[1]);
 		ht_check_fill(v.r.p[1], n, 2, from, "sent from read-only memory");
 		ht_eq(ht_rdma_status(v.r.a, IBV_WR_RDMA_READ, &v.lmr, v.p + from, n, &v.r.mr[1],
@@ -69,7 +69,7 @@ static void protect_read(const void *arg)
 	}
 }
 
-/* One page of the middle is protected; a message that crosses it fails. */
+/* One page in the middle is protected; a message that crosses it fails. */
 static void protect_page(const void *arg)
 {
 	setup(arg);

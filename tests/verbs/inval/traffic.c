@@ -54,10 +54,10 @@ static void open_lanes(void)
 
 /* --- mutate ------------------------------------------------------------------------ */
 
-/* Slices are interleaved, so that both threads are in every huge page. */
+/* Slices are interleaved, so both threads are in every huge page. */
 #define SLICE (48 * HT_KIB + 64)
 
-/* The fewest changes that make it a test. */
+/* Fewer changes than this would test nothing. */
 #define CHANGES 3
 
 static atomic_long changes;
@@ -69,7 +69,7 @@ static void *transfer(void *arg)
 	size_t slices = v.len / (THREADS * SLICE), local = t * (v.r.len / THREADS);
 	uint8_t *shadow = calloc(slices, SLICE), *buf = v.r.p[0] + local;
 
-	/* A change may last as long as many transfers: go on until there are some. */
+	/* A change may take as long as many transfers: go on until there were enough. */
 	for (long i = 0; i < transfers || atomic_load(&changes) < CHANGES; i++) {
 		size_t k = ht_below(&g, slices), n = 1 + ht_below(&g, SLICE);
 		size_t off = ht_below(&g, SLICE - n + 1);
@@ -102,7 +102,7 @@ static void put(const char *path, const char *text)
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 
 	if (fd >= 0) {
-		/* Not every kernel has it; then it is not a change. */
+		/* Not every kernel has it; then nothing changes. */
 		if (write(fd, text, strlen(text)) < 0)
 			ht_note("%s: %s", path, strerror(errno));
 		close(fd);
@@ -143,7 +143,7 @@ static void collapse(struct ht_rng *g)
 {
 	size_t at = ht_below(g, v.len / HT_HUGE) * HT_HUGE;
 
-	/* It may fail when pages are busy; it may not harm. */
+	/* It may fail when pages are busy, but must do no harm. */
 	madvise(v.p + at, HT_HUGE, MADV_COLLAPSE);
 	at += ht_below(g, 512) * HT_PAGE;
 	ht_sys(mprotect(v.p + at, HT_PAGE, PROT_READ | PROT_WRITE | PROT_EXEC));
@@ -282,7 +282,7 @@ static void apart(const void *arg)
 
 		ht_true(mmap(v.p, POOL, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
 			     now * POOL) == v.p);
-		/* From here on the old pool is out of reach. */
+		/* From here on the old pool must not change. */
 		memcpy(before, pool + old * POOL, POOL);
 		for (int k = 0; k < 3; k++)
 			ht_yield();
@@ -295,9 +295,9 @@ static void apart(const void *arg)
 }
 
 /*
- * No "forget" of device DAX: a fault that meets MADV_DONTNEED between the two
- * looks of __handle_mm_fault() at the PMD falls back to small pages, which such
- * a device refuses. That is SIGBUS for the CPU as well, with or without us.
+ * No "forget" for device DAX: a fault that meets MADV_DONTNEED between the two
+ * looks of __handle_mm_fault() at the PMD falls back to small pages, which such a
+ * device refuses. The CPU gets SIGBUS there as well, with or without this module.
  */
 static const struct mutation mutations[] = {
 	{ "pageout", HT_ANON, pageout },

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Memory under userfaultfd: a page comes when a process brings it, which may
- * be never.
+ * Memory under userfaultfd: a page arrives when a process delivers it, which may be
+ * never.
  *
- * The test's own thread is the handler and the poster in one: if a post waited
- * for the page, nobody would ever bring it, and the case would run into its
- * deadline. That is the point.
+ * The thread of the case is both the handler and the poster: if post_send waited
+ * for the page, nobody would deliver it and the case would time out. That is
+ * intended.
  */
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -49,7 +49,7 @@ static void second_pair(void)
 
 	for (int i = 0; i < 2; i++) {
 		ht_side_clone(&other[i], &v.r.pair.s[i], NULL);
-		/* Its own CQs: completions must not be mixed up. */
+		/* CQs of its own: completions must not be mixed up. */
 		ht_side_put(&other[i]);
 		other[i].scq = NULL;
 		ht_side_create(&other[i], NULL, i);
@@ -69,7 +69,7 @@ static void setup(uint64_t mode)
 	uffd = open_uffd(mode);
 }
 
-/* The next fault must be in the page at @off. */
+/* The next fault must be on the page at @off. */
 static void want_fault(size_t off, bool wp)
 {
 	struct uffd_msg msg;
@@ -94,7 +94,7 @@ static void bring(size_t off, uint64_t seed)
 	ht_sys(ioctl(uffd, UFFDIO_COPY, &c));
 }
 
-/* Bring pages for as long as faults come and @cq has no completion. */
+/* Deliver pages as long as there are faults and @cq has no completion. */
 static void serve(struct ibv_cq *cq, struct ibv_wc *wc, uint64_t seed)
 {
 	uint64_t deadline = ht_deadline(HT_PATIENCE_MS);
@@ -229,7 +229,7 @@ static void protected(const void *arg)
 	iv_check(&v, 21 * HT_PAGE, 43 * HT_PAGE, 2, "pages that stay protected");
 }
 
-/* Several QPs wait for different pages, which come in the opposite order. */
+/* Several QPs wait for different pages, which arrive in reverse order. */
 static void many_wait(const void *arg)
 {
 	enum { N = 6 };
@@ -267,7 +267,7 @@ static void many_wait(const void *arg)
 	}
 }
 
-/* Objects of an operation that waits can be destroyed. */
+/* The objects of a waiting operation can be destroyed. */
 static void destroyed(const void *arg)
 {
 	const bool *remote = arg;
@@ -335,7 +335,7 @@ static void killed(const void *arg)
 	iv_check(&v, 0, LEN, 6, "WRITE after the kill");
 }
 
-/* The handler goes away: the fault falls through to an ordinary page. */
+/* The handler goes away: the fault is then served with an ordinary page. */
 static void handler_leaves(const void *arg)
 {
 	struct ibv_wc wc;

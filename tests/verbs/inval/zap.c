@@ -23,7 +23,7 @@ static void setup(const void *arg)
 	from = v.m.page > HT_PAGE ? v.m.page : 37 * HT_PAGE;
 	to = v.m.page > HT_PAGE ? v.len : 900 * HT_PAGE;
 	iv_fill(&v, 0, v.len, 1);
-	/* All of it hot, for reading and for writing. */
+	/* Make all of it hot, for reading and for writing. */
 	iv_read(&v, 0, v.len, 1, "before");
 	iv_write(&v, 1, v.len - 1, 2);
 	iv_write(&v, 0, 1, 2);
@@ -48,7 +48,7 @@ static void dontneed(const void *arg)
 	n = to - from;
 	for (uint64_t round = 10; round < 13; round++) {
 		ht_sys(madvise(v.p + from, n, MADV_DONTNEED));
-		/* RDMA first: the CPU must not have faulted the pages in. */
+		/* RDMA first: the CPU must not have faulted the pages in yet. */
 		if (ht_mem_persists(v.m.kind))
 			iv_read(&v, from, n, round == 10 ? 2 : round + 99, "after DONTNEED");
 		else
@@ -65,7 +65,7 @@ static void dontneed(const void *arg)
 	ht_checked();
 }
 
-/* Nothing there: an error at the right end; back again: the same region works. */
+/* Unmapped: an error at the right end. Mapped again: the same region works. */
 static void unmap(const void *arg)
 {
 	struct ht_mem again;
@@ -99,7 +99,7 @@ static void unmap(const void *arg)
 	beside(2);
 }
 
-/* Other memory at the same place: the old pages must never be touched again. */
+/* Other memory at the same address: the old pages must not be touched again. */
 static void remap(const void *arg)
 {
 	uint8_t *old;
@@ -108,11 +108,11 @@ static void remap(const void *arg)
 	setup(arg);
 	n = to - from;
 	if (v.m.fd >= 0) {
-		/* The old pages stay in sight through another mapping. */
+		/* Another mapping keeps the old pages visible. */
 		old = mmap(NULL, n, PROT_READ, MAP_SHARED, v.m.fd, v.m.off + from);
 		ht_true(old != MAP_FAILED);
 	} else {
-		/* … or move with their mapping. */
+		/* Move the old pages elsewhere with their mapping. */
 		old = ht_reserve(n, 0, HT_HUGE);
 		ht_true(mremap(v.p + from, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, old) == old);
 	}
@@ -125,7 +125,7 @@ static void remap(const void *arg)
 	beside(2);
 }
 
-/* mremap: the region stays where it is, the memory goes. */
+/* mremap: the memory moves, the region stays at its address. */
 static void moved(const void *arg)
 {
 	uint8_t *elsewhere;
@@ -144,7 +144,7 @@ static void moved(const void *arg)
 	beside(2);
 }
 
-/* A read fault leaves a page that must not be written to; a WRITE needs more. */
+/* A read fault leaves a page that must not be written; a WRITE needs another fault. */
 static void upgrade(const void *arg)
 {
 	const enum ht_mem_kind *kind = arg;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What one user can make the device wait for: pages that nobody delivers, more
- * of them than there are places. Others go on, the user's other processes too,
- * and what nobody wants any more ends, though the handler stays silent.
+ * How many undelivered pages one user can make the device wait for: more than it
+ * has places. Others go on, the user's other processes too. What nobody wants any
+ * more ends, even if the handler never answers.
  */
 #include <fcntl.h>
 #include <grp.h>
@@ -25,7 +25,7 @@ enum {
 struct herd {
 	struct ht_dev dev;
 	struct ht_side s; /* PD and CQs of all */
-	uint8_t *p; /* memory that is there, or comes at once */
+	uint8_t *p; /* memory that is present, or comes at once */
 	uint8_t *q; /* memory that does not come */
 	size_t len; /* bytes of each */
 	struct ht_mr good, bad;
@@ -40,7 +40,7 @@ static void become(uid_t uid)
 	ht_sys(setgroups(0, NULL));
 	ht_sys(setresgid(uid, uid, uid));
 	ht_sys(setresuid(uid, uid, uid));
-	/* A change of user forgets the one and forbids the other, /proc/self. */
+	/* Changing the user resets the first and denies access to /proc/self. */
 	ht_sys(prctl(PR_SET_PDEATHSIG, SIGKILL));
 	ht_sys(prctl(PR_SET_DUMPABLE, 1));
 }
@@ -82,7 +82,7 @@ static void one(struct herd *h, struct ht_side *s)
 	ht_connect(s, &conf, &a);
 }
 
-/* WRITE from a page that does not come. */
+/* WRITE from a page that is never delivered. */
 static void ask(struct herd *h, struct ht_side *s, size_t page)
 {
 	struct ht_wr w = {
@@ -98,7 +98,7 @@ static void ask(struct herd *h, struct ht_side *s, size_t page)
 	ht_post(s->qp, &w);
 }
 
-/* @num queue pairs more that wait for a page each. */
+/* Add @num queue pairs that wait for a page each. */
 static void herd_stick(struct herd *h, size_t num)
 {
 	ht_true((h->num + num) * HT_PAGE <= h->len);
@@ -109,7 +109,7 @@ static void herd_stick(struct herd *h, size_t num)
 	}
 }
 
-/* A fault that is answered: bytes from page @page to the next one, which is cold. */
+/* A fault that is served: bytes from page @page to the next one, which is cold. */
 static void go_begin(struct herd *h, struct ht_side *s, size_t page)
 {
 	uint8_t *from = h->p + page * HT_PAGE, *to = from + HT_PAGE;
@@ -148,7 +148,7 @@ static void herd_go(struct herd *h, size_t page)
 	go_end(h, &s, page);
 }
 
-/* There is no place for another fault until the newest stuck one goes. */
+/* No other fault gets a place until the newest stuck one goes. */
 static void herd_full(struct herd *h, size_t page)
 {
 	struct ht_side s;
@@ -177,7 +177,7 @@ static void greedy(void *arg)
 	stay();
 }
 
-/* Two faults at a time go through, one stuck: more than the place that is sure. */
+/* Two faults at a time get through with one stuck: more than the guaranteed place. */
 static void modest(void *arg)
 {
 	static struct herd h;
@@ -188,7 +188,7 @@ static void modest(void *arg)
 	herd_go(&h, 2);
 }
 
-/* The one place that is sure is enough. */
+/* The one guaranteed place is enough. */
 static void starved(void *arg)
 {
 	static struct herd h;
@@ -207,7 +207,7 @@ static void end(pid_t *pid, int num)
 	ledger_close("after the last one");
 }
 
-/* More processes than all workers could serve, if the user were not bounded. */
+/* More processes than all workers could serve if the user were not bounded. */
 static void bounds_user(const void *arg)
 {
 	enum { PROCESSES = 9 };
@@ -227,7 +227,7 @@ static void bounds_user(const void *arg)
 	ledger_close("at the end");
 }
 
-/* A process does not take all places of its user. */
+/* A process cannot take all places of its user. */
 static void bounds_share(const void *arg)
 {
 	uid_t user = USER;
@@ -240,7 +240,7 @@ static void bounds_share(const void *arg)
 	end(&pid, 1);
 }
 
-/* @board->flag says how many are to be stuck. */
+/* @board->flag is how many are to be stuck. */
 static void some(void *arg)
 {
 	static struct herd h;
@@ -272,7 +272,7 @@ static void last_of_user(void *arg)
 	herd_full(&h, 2);
 }
 
-/* The last place of a process and of a user is had, and it is the last. */
+/* A process and a user can use their last place, and get no other. */
 static void bounds_edges(const void *arg)
 {
 	int stuck[] = { SHARE, PLACES - SHARE - 2 };
@@ -299,7 +299,7 @@ static int references(void)
 	return n;
 }
 
-/* Queue pairs that come, wait for a place, and go. */
+/* Queue pairs that are created, wait for a place, and are destroyed. */
 static void passing(void *arg)
 {
 	static struct herd h;
@@ -316,7 +316,7 @@ static void passing(void *arg)
 	}
 	/* At once, though no place has become free. */
 	ht_wait_until(references() <= held, "faults that had no place to go");
-	/* The places of those that go are others'. */
+	/* Others get the places of those that go. */
 	for (size_t i = 0; i < h.num; i++)
 		ht_side_put(&h.each[i]);
 	herd_go(&h, 0);
@@ -331,7 +331,7 @@ static void passing(void *arg)
 	ht_wait_until(atomic_load(&board->flag), "the word to go");
 }
 
-/* What waits is cancelled with its queue pair: nothing is held for it. */
+/* A waiting fault is cancelled with its queue pair; nothing is held for it. */
 static void bounds_cancel(const void *arg)
 {
 	int before = references();
@@ -368,7 +368,7 @@ static void adviser(void *arg)
 	ht_true(ht_present(h.p + 3 * HT_PAGE));
 	atomic_fetch_add(&board->ready, 1);
 	ht_wait_until(atomic_load(&board->flag), "the other user");
-	/* Dereg cancels them, and then there is room again. */
+	/* Deregistration cancels them, and then their places are free. */
 	ht_mr_put(&h.bad);
 	ht_wait_until(advise(&h, &h.good, h.p + 4 * HT_PAGE, 0) == 0, "room for a prefetch");
 	ht_wait_until(ht_present(h.p + 4 * HT_PAGE), "a prefetch after dereg");
@@ -385,7 +385,7 @@ static void advised(void *arg)
 	ht_wait_until(ht_present(h.p), "a prefetch beside another's");
 }
 
-/* Prefetches that never end are bounded, stop nobody, and go with the region. */
+/* Prefetches that never end are bounded, block nobody, and end with the region. */
 static void bounds_prefetch(const void *arg)
 {
 	uid_t user = USER, other = OTHER;
@@ -449,13 +449,13 @@ static long charged(const char *name)
 
 enum { RECEIVERS = 16, EACH = 128, LOAD = 4000 };
 
-/* Told by the receiver through shared memory. */
+/* The receiver tells it through shared memory. */
 static struct letter {
 	union ibv_gid gid;
 	uint32_t qpn[RECEIVERS];
 } *letter;
 
-/* Datagrams wait behind one whose buffer does not come. */
+/* Datagrams wait behind one whose buffer page is not delivered. */
 static void receiver(void *arg)
 {
 	static const struct ht_conf ud = { .type = IBV_QPT_UD, .depth = EACH };
@@ -476,7 +476,7 @@ static void receiver(void *arg)
 	stay();
 }
 
-/* In one list of requests: most of it is done by a work item. */
+/* One list of requests: most of it is done by a work item. */
 static void sender(void *arg)
 {
 	static const struct ht_conf ud = { .type = IBV_QPT_UD, .depth = EACH };
@@ -518,7 +518,7 @@ static void sender(void *arg)
 	stay();
 }
 
-/* What waits for a receiver is the receiver's: it lets it lie. */
+/* Datagrams that wait are charged to the receiver, who leaves them waiting. */
 static void bounds_datagrams(const void *arg)
 {
 	long had[2], got[2], load = (long)RECEIVERS * EACH * LOAD;

@@ -16,7 +16,7 @@ static void write_over(void *arg)
 	ht_sleep_ms(5);
 }
 
-/* The parent's region keeps to the parent's pages, whoever copies them. */
+/* The parent's region stays on the parent's pages, whoever writes. */
 static void child_first(void *arg)
 {
 	static struct ht_rig r;
@@ -62,7 +62,7 @@ static void parent(void *arg)
 		atomic_store(&board->ready, 1);
 		_exit(0);
 	}
-	/* A grandchild of the case: it ends when it is told to. */
+	/* A grandchild of the case, which ends when it is told to. */
 	ht_wait_until(atomic_load(&board->flag), "the order to end");
 	_exit(0);
 }

@@ -41,7 +41,7 @@ void end_open(struct end *e);
 /* Register what e->p points to, say hello to the other process, connect. */
 void end_connect(struct end *e);
 struct ht_wr end_wr(struct end *e, enum ibv_wr_opcode op, uint32_t len);
-/* One operation by turns with its bytes compared; false: it failed. */
+/* The next of several operations, bytes compared; false: it failed. */
 bool end_step(struct end *e, uint64_t turn);
 /* A transfer in both directions in a process of its own, bytes compared. */
 void fresh(const char *when);
@@ -50,11 +50,11 @@ void fresh_here(void *arg);
 
 /* ledger.c */
 void ledger_open(void);
-/* All as it was; waits, but not for ever. */
+/* Everything must be as it was; waits for it, with a deadline. */
 void ledger_close(const char *when);
-/* Tell what it is just now. */
+/* Print what it is now. */
 void ledger_note(const char *when);
-/* The victim is really gone, and its status is what it has to be. */
+/* The victim must be gone, with the status that is due. */
 void gone(pid_t pid, int status, const char *what);
 
 void kill_traffic(void);

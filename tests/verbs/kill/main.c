@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* kill: processes that end in the middle of it all. `links` has the devices. */
+/* kill: processes that end in mid-traffic. `links` tests devices that go. */
 #include "kill.h"
 
 int main(int argc, char **argv)

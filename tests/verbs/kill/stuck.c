@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Processes that are killed while the device waits for their pages: a
- * userfaultfd that nobody reads. The descriptor is the victim's own, or another
- * process holds it and outlives the victim.
+ * Processes that are killed while the device waits for their pages: a userfaultfd
+ * that nobody reads. The victim holds the descriptor, or another process does and
+ * outlives the victim.
  */
 #include <signal.h>
 #include <sys/socket.h>
@@ -16,12 +16,12 @@ struct trap {
 	const char *name;
 	const char *intent;
 	int who;
-	bool elsewhere; /* the case holds the descriptor, too */
+	bool elsewhere; /* the case holds the descriptor as well */
 };
 
 static const struct trap *t;
 
-/* Its memory does not come, neither for the peer nor for itself. */
+/* Its memory is never delivered, neither for the peer nor for itself. */
 static void owner(void *arg)
 {
 	struct end e = { .fd = *(int *)arg };
@@ -39,7 +39,7 @@ static void owner(void *arg)
 	ht_no_wc(e.s.scq, 600000);
 }
 
-/* It has memory, and waits for the owner's: eight operations at once. */
+/* It has memory of its own and waits for the owner's: eight operations at once. */
 static void peer(void *arg)
 {
 	struct end e = { .fd = *(int *)arg };
@@ -61,8 +61,8 @@ static void peer(void *arg)
 
 		ht_check(!ht_over(deadline), "no error after the owner's end");
 		/*
-		 * The end of a userfaultfd (the owner's) lets pages come, and
-		 * the address space ends a moment later: try again.
+		 * When the owner's userfaultfd closes, pages come, and the address
+		 * space ends a moment later: try again.
 		 */
 		if (n && wc.status == IBV_WC_SUCCESS) {
 			struct ht_wr w = end_wr(&e, IBV_WR_RDMA_WRITE, 9000);
@@ -103,7 +103,7 @@ static void trap(const void *arg)
 	ht_wait_until(atomic_load(&board->ready) == 2, "both to be stuck");
 	if (t->elsewhere)
 		ufd = take_ufd(pid[0], atomic_load(&board->flag));
-	/* Into the sleep, not beside it; later is as good. */
+	/* Kill it while it sleeps in the fault; a later kill is as good. */
 	ht_sleep_ms(50);
 	if (t->who & OWNER)
 		atomic_store(&board->ready, 3);
@@ -124,7 +124,7 @@ static void trap(const void *arg)
 		ht_sys(kill(pid[0], SIGKILL));
 		gone(pid[0], SIGKILL, "the owner that is left");
 	}
-	/* The handler still lives, and owes an answer to nobody. */
+	/* The handler is still alive, and nobody waits for it any more. */
 	ledger_close("after the last one");
 	if (ufd >= 0)
 		close(ufd);

@@ -58,7 +58,7 @@ static void sender(void *arg)
 		if (m->own_end && m->who & SENDER && turn == 40)
 			_exit(0);
 	}
-	/* The receiver has gone: all that is left works. */
+	/* The receiver is gone: everything else works. */
 	ht_side_put(&e.s);
 	ht_mr_put(&e.mr);
 	ht_ok(ibv_destroy_cq(e.s.scq));
@@ -84,7 +84,7 @@ static void receiver(void *arg)
 		ht_eq(ibv_poll_cq(e.s.rcq, 1, &wc), 0);
 		if (m->own_end && m->who & RECEIVER && ops > 40)
 			_exit(0);
-		/* The owner works with the same pages. */
+		/* The owner uses the same pages. */
 		madvise(e.p, END_LEN / 2, MADV_DONTNEED);
 		e.p[ops % (END_LEN / 2)] = 1;
 		ht_yield();

@@ -20,7 +20,7 @@ static void hex(char *out, size_t size, const uint8_t *p, size_t len)
 		n += snprintf(out + n, size - n, "%02x ", p[i]);
 }
 
-/* The first byte that differs is what tells the cause. */
+/* The first byte that differs shows the cause best. */
 static void difference(const uint8_t *got, const uint8_t *want, size_t len, const char *what)
 {
 	char g[60], w[60];

@@ -56,7 +56,7 @@ bool ht_put(const char *path, const char *text);
 
 /* --- a memory cgroup for the rest of the case: cgroup.c -------------------- */
 
-/* Without a limit at first; the case is a skip where there is no such thing. */
+/* No limit at first; skips the case where there are no cgroups. */
 void ht_cgroup_enter(void);
 void ht_cgroup_max(size_t bytes);
 size_t ht_cgroup_current(void);

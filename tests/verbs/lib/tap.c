@@ -2,14 +2,14 @@
 /*
  * Cases and results.
  *
- * ht_run() prints a TAP plan and runs each case in a child, in a process group
- * of its own. The child tells by its exit status how it ended; what it says is
- * printed as it comes, as TAP comments. Shared memory carries the number of
- * checks and the reason of a skip back to the parent.
+ * ht_run() prints a TAP plan and runs each case in a child, in a process group of
+ * its own. The exit status of the child is the result; its output is printed at
+ * once, as TAP comments. Shared memory carries the number of checks and the reason
+ * of a skip to the parent.
  *
- * A case that outlives its deadline is killed. One that cannot even be killed
- * hangs in the kernel: its stack is shown and the program bails out, because
- * nothing which runs after that can be trusted.
+ * A case that outlives its deadline is killed. If it cannot be killed, it hangs in
+ * the kernel: its stack is printed and the program bails out, because nothing that
+ * runs after that can be trusted.
  */
 #include <fcntl.h>
 #include <getopt.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Where an invalidation begins and ends: at, before and behind each edge of what
- * the mirror is made of - a page, a chunk of 2 MiB, a window of 1 GiB - and across
- * them. The stage lies around a multiple of 1 GiB, so that its middle is all three.
+ * Where an invalidation begins and ends: at, before and behind each boundary in the
+ * mirror (page, 2 MiB chunk, 1 GiB window), and across them. The stage lies around
+ * a multiple of 1 GiB, so its middle is a boundary of all three.
  */
 #include <sys/mman.h>
 
@@ -26,7 +26,7 @@ static void show(size_t from, size_t to, int pool)
 	memset(shows + from / HT_PAGE, pool, (to - from) / HT_PAGE);
 }
 
-/* The device is to know every page, for writing. */
+/* Make the device map every page, for writing. */
 static void heat(void)
 {
 	struct ibv_sge sge = { ht_iova(&mr, stage), LEN, mr.mr->lkey };
@@ -71,7 +71,7 @@ static void setup(void)
 	ht_mr_get(&mr, r.b->pd, stage, LEN, HT_ODP, HT_ACCESS_ALL);
 }
 
-/* Between any two of these places: a page, a chunk or two, the window's edge. */
+/* Ranges between any two of these places: a page, a chunk or two, the window's edge. */
 static void edges(const void *arg)
 {
 	static const size_t at[] = { 0,
@@ -100,7 +100,7 @@ static void edges(const void *arg)
 	}
 }
 
-/* Windows that share a place in the mirror's short list are still themselves. */
+/* Windows that share a slot of the mirror's short list are not confused. */
 static void far_windows(const void *arg)
 {
 	static const int apart[] = { 1, 2, 8, 31, 32, 33, 64, 65 };

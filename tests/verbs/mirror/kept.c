@@ -7,8 +7,8 @@
 #define LEN (16 * HT_PAGE)
 
 /*
- * Page by page and from the end: a page fault brings in the rest of an operation
- * and would make up for a stale entry behind the first one that is missing.
+ * Page by page from the end: a page fault brings in the rest of an operation, which
+ * would hide a stale entry behind the first missing one.
  */
 static void rdma(struct mirror_rig *m, enum ibv_wr_opcode op)
 {
@@ -49,7 +49,7 @@ static void remap_write(const void *arg)
 	ht_check_fill(m.pool[1], MIRROR_LEN, 511, 0, "pages in their place");
 }
 
-/* The pages move elsewhere and stay in use there. */
+/* The pages move elsewhere and stay in use. */
 static void moved(const void *arg)
 {
 	static struct mirror_rig m;
@@ -105,8 +105,8 @@ static void forked(const void *arg)
 }
 
 /*
- * MADV_FREE leaves pages writable and clean: reclaim drops them unless somebody
- * writes. A WRITE is somebody, though the CPU's page table does not show it.
+ * MADV_FREE leaves pages writable and clean, and reclaim drops them unless they are
+ * written. A WRITE counts, though the CPU's page table does not show it.
  */
 static void lazyfree(const void *arg)
 {
@@ -125,7 +125,7 @@ static void lazyfree(const void *arg)
 		ht_check_fill(r.p[1], LEN, 541 + again, 0, "a WRITE after MADV_FREE");
 	}
 	ht_note("of %lu pages that nobody wrote, %zu were dropped", 2 * LEN / HT_PAGE, gone);
-	/* Else the case shows nothing. */
+	/* Otherwise the case proves nothing. */
 	ht_check(gone, "MADV_PAGEOUT dropped no page after MADV_FREE");
 }
 

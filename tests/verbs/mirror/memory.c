@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* What the mirror itself takes, and who pays for it. */
+/* The memory that the mirror itself takes, and who is charged for it. */
 #include <sys/mman.h>
 
 #include "mirror.h"
@@ -19,8 +19,8 @@ static int advise(const struct ht_mr *mr, enum ibv_advise_mr_advice advice, uint
 }
 
 /*
- * Advice about half a TiB where nothing is: not mapped, mapped without rights, and
- * mapped but never touched. It would take 4 MiB if each GiB had its window.
+ * Advice about half a TiB of nothing: not mapped, mapped without rights, and mapped
+ * but never touched. It would take 4 MiB if each GiB got a window.
  */
 static void holes(const void *arg)
 {
@@ -36,7 +36,7 @@ static void holes(const void *arg)
 	p[0] = ht_map(len, PROT_READ | PROT_WRITE);
 	p[1] = ht_map(len, PROT_NONE);
 	p[2] = ht_map(len, PROT_READ);
-	/* One page in the middle of nowhere, which the advice is to find. */
+	/* One page in the middle, which the advice is to find. */
 	page = p[2] + len / 2 + HT_GIB / 2;
 	ht_true(mmap(page, HT_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
 		     -1, 0) == page);
@@ -53,14 +53,14 @@ static void holes(const void *arg)
 	}
 	ht_rdma(r.a, IBV_WR_RDMA_READ, &r.mr[0], r.p[0], HT_PAGE, &all, page);
 	ht_check_fill(r.p[0], HT_PAGE, 740, 0, "a page between holes");
-	/* To ask for pages where none can be is an error. */
+	/* Asking for pages where there can be none is an error. */
 	ht_errno(advise(&all, IBV_ADVISE_MR_ADVICE_PREFETCH, p[1]), EFAULT);
 	ht_errno(advise(&all, IBV_ADVISE_MR_ADVICE_PREFETCH, p[2]), EFAULT);
 }
 
 /*
  * Chunks and their tables are charged to the process that they mirror, although a
- * worker makes them: 4 KiB of table for one page in each of 256 chunks.
+ * worker allocates them: a table of 4 KiB for one page in each of 256 chunks.
  */
 static void charged(const void *arg)
 {

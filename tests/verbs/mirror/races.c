@@ -72,9 +72,9 @@ static void post(enum ibv_wr_opcode op, uint64_t id)
 /* --- a fault ------------------------------------------------------------------- */
 
 /*
- * The first READ faults; while it does, the stage changes. What the first one
- * fetches is a mixture. The second one was posted after the change: it must
- * fetch the new pages, whatever the fault had found before.
+ * The stage changes while the first READ faults; that READ fetches a mixture. The
+ * second READ was posted after the change and must fetch the new pages, whatever
+ * the fault had found.
  */
 static void race_fault(const void *arg)
 {
@@ -137,8 +137,8 @@ static void *writer(void *arg)
 }
 
 /*
- * While WRITEs run into the stage it changes to the other pool. When mmap has
- * returned, not one byte of the first pool may change any more.
+ * The stage changes to the other pool while WRITEs run into it. After mmap has
+ * returned, no byte of the first pool may change.
  */
 static void race_copy(const void *arg)
 {

@@ -130,7 +130,7 @@ static void drop_device(void)
 	run("rdma link delete " DEV " && exec ip link delete " NETDEV);
 }
 
-/* What the core counts, references to the module, open files. */
+/* The core's counts, references to the module, open files. */
 static void ledger(char *text, size_t size)
 {
 	FILE *f = popen("exec rdma resource show " DEV, "r");
@@ -249,7 +249,7 @@ static const struct kind {
 	{ "resize", resize_cq, drop_nothing },
 };
 
-/* The answer is spoilt, then it is not. */
+/* Once with a spoilt answer, once with a good one. */
 static void spoil_kind(const struct kind *k)
 {
 	struct ht_wr w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, 0, 3000, 1);
@@ -263,7 +263,7 @@ static void spoil_kind(const struct kind *k)
 		ht_check(!o, "%s: it was made, though the answer cannot be written", k->name);
 		ht_eq(errno, EFAULT);
 		ht_check(spoiled == 1, "%s: %d answers of the device's", k->name, spoiled);
-		/* What there was before works as before. */
+		/* The older objects still work. */
 		memset(r.p[1], 0, r.len);
 		ht_fill(r.p[0], r.len, 460 + i, 0);
 		ht_do(r.a, &w);

@@ -42,10 +42,10 @@ static void enter(void)
 	ht_true(pd != NULL);
 }
 
-/* The cgroup's own counting is in batches of 64 pages and a CPU. */
+/* The cgroup counts in batches of 64 pages per CPU. */
 #define SLACK (2L * 64 * 4096 * 4)
 
-/* Made: at least @bytes more; gone: all of it given back. */
+/* After creation: at least @bytes more; after destruction: all of it given back. */
 static void want(long before, long bytes, const char *what)
 {
 	long now = charged();
@@ -95,7 +95,7 @@ static void charge_rings(const void *arg)
 	ht_wait_until(charged() < start + SLACK, "the charge to be given back");
 }
 
-/* Regions: small ones, but very many. */
+/* Very many small regions. */
 static void charge_regions(const void *arg)
 {
 	enum { N = 20000 };
@@ -111,7 +111,7 @@ static void charge_regions(const void *arg)
 		mr[i] = ibv_reg_mr(pd, page, 64, IBV_ACCESS_ON_DEMAND);
 		ht_check(mr[i], "ibv_reg_mr: %s", strerror(errno));
 	}
-	/* The library's share is small beside the device's and the core's. */
+	/* The library's share is small compared with the device's and the core's. */
 	want(base, N * 384L, "20,000 regions");
 	for (int i = 0; i < N; i++)
 		ht_ok(ibv_dereg_mr(mr[i]));

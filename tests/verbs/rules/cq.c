@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Completion queues: arming twice, the dead ones, large ones. */
+/* Completion queues: armed twice, overrun, very large. */
 #include "rules.h"
 
 #define LEN (16 * HT_KIB)
@@ -38,7 +38,7 @@ static void cq_arm_both(const void *arg)
 	ht_rig_put(&r);
 }
 
-/* What overran takes nothing more, though it is emptied: its QPs stop. */
+/* A CQ that overran takes nothing more, even after it is emptied: its QPs stop. */
 static void cq_dead(const void *arg)
 {
 	struct ht_conf conf = { .depth = 64, .cq_depth = 8 };
@@ -71,12 +71,12 @@ static void cq_dead(const void *arg)
 	ht_post(two[0].qp, &w);
 	ht_no_wc(r.a->scq, 50);
 	ht_wait_until(ht_state(&two[0]) == IBV_QPS_ERR, "the other QP of a dead CQ to be in ERR");
-	/* It is the CQ that is dead: the peers' go on. */
+	/* Only the CQ is dead: the peers' CQs go on. */
 	ht_eq(ht_state(r.b), IBV_QPS_RTS);
 	ht_eq(ht_state(&two[1]), IBV_QPS_RTS);
 }
 
-/* Thousands of entries are moved, each once, in order, and none beside them. */
+/* Thousands of entries are moved, each once, in order, and nothing else. */
 static void cq_resize_many(const void *arg)
 {
 	enum { N = 3000 };
@@ -94,7 +94,7 @@ static void cq_resize_many(const void *arg)
 		w.id = i;
 		ht_post(r.a->qp, &w);
 	}
-	/* Whatever was handed over is done when the last byte is there. */
+	/* When the last byte has arrived, everything handed over is done. */
 	memset(r.p[0], 0x77, 2);
 	w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, 1, 1, 1);
 	w.flags = HT_QUIET;
@@ -109,7 +109,7 @@ static void cq_resize_many(const void *arg)
 	ht_rig_put(&r);
 }
 
-/* As many entries as the new size has are kept, one more is too many. */
+/* As many entries as fit the new size are kept; one more is too many. */
 static void cq_resize_exact(const void *arg)
 {
 	struct ht_conf conf = { .depth = 128, .cq_depth = 256 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* How many page faults an operation takes: one for all of it that is missing. */
+/* An operation takes one page fault for all that it misses. */
 #include <sys/mman.h>
 
 #include "rules.h"
@@ -13,7 +13,7 @@ static struct ht_rig r;
 static uint8_t *cold; /* AT_ONCE, and a guard on either side */
 static struct ht_mr mr;
 
-/* Ordinary pages of which none is there, and as many that are, pinned. */
+/* Ordinary pages, all missing; and as many pinned ones. */
 static void set_up(size_t len)
 {
 	struct ht_conf conf = { .timeout = 18, .retry = 7, .rnr_retry = 7 };
@@ -34,7 +34,7 @@ static void set_up(size_t len)
 struct way {
 	enum ibv_wr_opcode op;
 	uint64_t len;
-	unsigned int faults; /* at most: others may take pages away meanwhile */
+	unsigned int faults; /* at most: pages may be taken away meanwhile */
 };
 
 static void faults_rest(const void *arg)

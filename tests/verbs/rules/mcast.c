@@ -35,7 +35,7 @@ static void setup(void)
 	ht_mr_get(&mr, pd, buf, LEN, ht_best_mr(&dev), IBV_ACCESS_LOCAL_WRITE);
 }
 
-/* A datagram from QP 0 to the group; QPs of @who get it, once, the others not. */
+/* A datagram from QP 0 to the group: the QPs in @who get it once, the others do not. */
 static void sent(int to, unsigned int who, const char *when)
 {
 	static int round;
@@ -74,7 +74,7 @@ static void sent(int to, unsigned int who, const char *when)
 		}
 		ht_no_wc(s[i].rcq, 5);
 		ht_check_value(at, ROOM, 0, when);
-		/* The receives that are left must not meet the next datagram. */
+		/* Leftover receives must not take the next datagram. */
 		ht_ok(ht_to(&s[i], IBV_QPS_ERR));
 		while (ht_next_wc(s[i].rcq, &wc, "of a flushed receive"), wc.wr_id % 10 != 1)
 			;
@@ -99,7 +99,7 @@ static void mcast_members(const void *arg)
 	ht_ok(ibv_attach_mcast(s[3].qp, &group[1], 0));
 	sent(0, 0x6, "two members and the sender");
 	sent(1, 0x8, "another group");
-	/* In both groups, and twice in one. */
+	/* A member of both groups, twice of one. */
 	ht_ok(ibv_attach_mcast(s[3].qp, &group[0], 0));
 	ibv_attach_mcast(s[3].qp, &group[0], 0);
 	sent(0, 0xe, "a member that joined twice");
@@ -123,7 +123,7 @@ static void mcast_leave(const void *arg)
 	sent(0, 0x2, "one has come back");
 }
 
-/* A group has as many members as the device says, and then one more. */
+/* A group takes as many members as the device says, and no more. */
 static void mcast_limit(const void *arg)
 {
 	static const struct ht_conf conf = { .type = IBV_QPT_UD, .depth = 1 };

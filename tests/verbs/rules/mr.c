@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Regions that change, and regions that go while they are used. */
+/* Regions that are changed, and regions that are deregistered while in use. */
 #include <pthread.h>
 
 #include "rules.h"
@@ -28,7 +28,7 @@ static void rereg(struct ibv_mr *mr, int flags, struct ibv_pd *pd, void *p, size
 	ht_check(!ret, "ibv_rereg_mr: %d %s", ret, strerror(errno));
 }
 
-/* Rights that are taken are gone, rights that are given are there. */
+/* Rights can be taken away and given. */
 static void mr_rereg_access(const void *arg)
 {
 	const int *odp = arg;
@@ -57,7 +57,7 @@ static void mr_rereg_access(const void *arg)
 	}
 }
 
-/* Another protection domain: who was in it is out, who was out is in. */
+/* Another PD: the QP of the old one is refused, the QP of the new one works. */
 static void mr_rereg_pd(const void *arg)
 {
 	struct ibv_pd *pd;
@@ -76,7 +76,7 @@ static void mr_rereg_pd(const void *arg)
 	ht_eq(try(IBV_WR_RDMA_WRITE, mr->rkey), IBV_WC_SUCCESS);
 }
 
-/* Another translation: shorter, elsewhere. The bytes follow it at once. */
+/* Another range: shorter, elsewhere. The next operation uses it. */
 static void mr_rereg_translation(const void *arg)
 {
 	struct ibv_mr *mr;
@@ -121,7 +121,7 @@ static void *write_all(void *arg)
 }
 
 /*
- * When ibv_dereg_mr() returns, no copy through the region runs, nor will: what
+ * When ibv_dereg_mr() returns, no copy through the region runs or will run: what
  * the process writes there afterwards stays.
  */
 static void mr_dereg_waits(const void *arg)
@@ -155,7 +155,7 @@ static void mr_dereg_waits(const void *arg)
 		while (!*mark && ibv_poll_cq(r.a->scq, 0, &wc) >= 0 && !to.p[LARGE - 1])
 			ht_yield();
 		ht_ok(ibv_dereg_mr(mr));
-		/* The first byte that is not written is where it was cut. */
+		/* The first byte not written is where the copy was cut off. */
 		for (at = mark - to.p; at < LARGE && to.p[at]; at += step)
 			;
 		ht_sleep_ms(1);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Entries that the library would never write, in rings that only the kernel
- * guards: each limit, and one beyond it.
+ * Entries that the library would never write, in rings that only the kernel checks:
+ * each limit, and one beyond it.
  */
 #include <pthread.h>
 
@@ -35,7 +35,7 @@ static void revive(void)
 	ht_pair_reconnect(&p.r.pair);
 }
 
-/* It fails as @status says, moves no byte, and the peer knows nothing of it. */
+/* It fails with @status, moves no byte, and the peer does not notice. */
 static void refused(const struct hodp_send_wqe *wqe, const void *tail, size_t len,
 		    enum ibv_wc_status status)
 {
@@ -67,7 +67,7 @@ static void raw_sges(const void *arg)
 		sge[i] = raw_sge(&p, i * 100, 50);
 	w = raw_write(&p, 1);
 	w.num_sge = SGES + 1;
-	/* The last of them lies in the next entry, where it would do. */
+	/* The last piece lies in the next entry, where it would be valid. */
 	refused(&w, sge, sizeof(sge), IBV_WC_LOC_QP_OP_ERR);
 	w.num_sge = UINT32_MAX;
 	refused(&w, sge, sizeof(sge), IBV_WC_LOC_QP_OP_ERR);
@@ -124,7 +124,7 @@ static void raw_flags(const void *arg)
 	ht_check_bytes(p.r.p[1], shadow, LEN, "a WRITE with every flag that there is");
 }
 
-/* Rows of the opcode table that are for kernel consumers, and none at all. */
+/* Opcodes for kernel consumers, and unknown ones. */
 static void raw_opcodes(const void *arg)
 {
 	static const uint32_t ops[] = { REG_MR, REG_MR + 1, 0x40, 0x80000000, UINT32_MAX };
@@ -166,12 +166,12 @@ static void raw_lengths(const void *arg)
 	refused(&w, sge, sizeof(sge), IBV_WC_LOC_LEN_ERR);
 	sge[0].length = UINT32_MAX;
 	refused(&w, sge, sizeof(sge), IBV_WC_LOC_LEN_ERR);
-	/* The longest message is no length error: it is this region that is short. */
+	/* The longest message is not a length error; here the region is too short. */
 	sge[0].length = max - 1;
 	refused(&w, sge, sizeof(sge), IBV_WC_LOC_PROT_ERR);
 }
 
-/* The kernel's place in a send queue is its own: the header's says nothing. */
+/* The kernel keeps its own index of a send queue; the header's has no effect. */
 static void raw_send_index(const void *arg)
 {
 	struct hodp_sge sge;
@@ -197,7 +197,7 @@ static void raw_send_index(const void *arg)
 	ht_check_bytes(p.r.p[1], shadow, LEN, "after the consumer index was wound back");
 	accepted(&w, &sge, sizeof(sge));
 	ht_eq(p.sq.hdr->cons, end + 1);
-	/* As many entries as there are places is no lie; one more is. */
+	/* As many entries as the ring has slots are legal; one more is not. */
 	for (int more = 0; more < 2; more++) {
 		revive();
 		for (uint32_t i = 0; i < p.sq.num; i++) {
@@ -217,7 +217,7 @@ static void raw_send_index(const void *arg)
 	}
 }
 
-/* The same of a CQ, and what a process may see in its entries. */
+/* The same for a CQ, and what a process may see in its entries. */
 static void raw_cq_index(const void *arg)
 {
 	static const uint32_t lies[] = { 0, 1, 5, 1000, 0x80000000, UINT32_MAX };
@@ -246,7 +246,7 @@ static void raw_cq_index(const void *arg)
 	}
 }
 
-/* An entry of a receive queue has one piece more than the queue was made for. */
+/* A receive entry with one SGE more than the queue was made for. */
 static void raw_recv_sges(const void *arg)
 {
 	struct hodp_recv_wqe *rw;
@@ -279,7 +279,7 @@ static void raw_recv_sges(const void *arg)
 static volatile bool stop;
 static volatile unsigned int flips;
 
-/* An odd number of times a turn: with one CPU, too, each turn leaves another value. */
+/* An odd number of times per turn, so that each turn leaves another value with one CPU, too. */
 static void *flip(void *arg)
 {
 	struct hodp_send_wqe *w = arg;
@@ -292,7 +292,7 @@ static void *flip(void *arg)
 	return NULL;
 }
 
-/* What was checked is what is used: one piece or a refusal, and nothing else. */
+/* What was checked is what is used: one SGE, or a refusal, and nothing else. */
 static void raw_flip(const void *arg)
 {
 	struct hodp_sge sge[SGES + 1];
@@ -370,7 +370,7 @@ static void raw_srq_index(const void *arg)
 	}
 }
 
-/* SQE to RTS: what lies in the ring is flushed, though nobody has rung for it. */
+/* SQE to RTS flushes the entries in the ring, even if nobody rang for them. */
 static void raw_sqe(const void *arg)
 {
 	enum { BEFORE = 20, AFTER = 20, BYTES = 100 };
@@ -394,7 +394,7 @@ static void raw_sqe(const void *arg)
 		.qkey = HT_QKEY,
 		.ah = ht_ah(p.r.a, &p.r.b->dev->gid),
 	};
-	/* The library's entry is the pattern of ours. */
+	/* The library's entry is the template for ours. */
 	ht_do(p.r.a, &w);
 	ht_want_wc(p.r.b->rcq, &wc, 0, IBV_WC_SUCCESS);
 	memcpy(&wqe, raw_at(&p.sq, p.sq.hdr->prod - 1), sizeof(wqe));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * How often a requester tries: no test looks at wall time, so the device's
- * counters tell. No other test may run on the device meanwhile.
+ * How often a requester retries. No test looks at wall time, so the device's
+ * counters are read. No other test may use the device meanwhile.
  */
 #include "rules.h"
 
@@ -9,7 +9,7 @@
 
 static struct ht_rig r;
 
-/* rnr_retry n: the first try and n more, then the error. */
+/* rnr_retry n: the first try and n retries, then the error. */
 static void retry_rnr(const void *arg)
 {
 	static const int retries[] = { HT_NONE, 1, 3, 6 };
@@ -23,7 +23,7 @@ static void retry_rnr(const void *arg)
 
 		ht_rig_get(&r, &conf, LEN);
 		before = ht_counter(r.a->dev, "rnr_naks");
-		/* The first operation uses none of the second one's tries. */
+		/* The first operation does not use up the second one's retries. */
 		ht_recv(r.b, 1, &r.mr[1], r.p[1], 64);
 		for (int k = 0; k < 2; k++) {
 			w = ht_rig_wr(&r, IBV_WR_SEND, 0, 64, 0);
@@ -37,7 +37,7 @@ static void retry_rnr(const void *arg)
 	}
 }
 
-/* Each operation has all its tries. */
+/* Each operation has all its retries. */
 static void retry_rnr_each(const void *arg)
 {
 	struct ht_conf conf = { .rnr_retry = 2, .rnr_timer = 14 };
@@ -47,25 +47,25 @@ static void retry_rnr_each(const void *arg)
 	struct ht_wr w = { .op = IBV_WR_SEND, .no_sge = true };
 	long n = ht_count(12), waited = 0;
 
-	/* Beside an SRQ the timer alone ends a wait: each receive is late. */
+	/* With an SRQ only the timer ends a wait, so each receive is late. */
 	ht_pair_open(&p, &conf);
 	ht_pair_srq(&p, &init);
 	ht_pair_create(&p);
 	ht_pair_connect(&p);
-	/* A worker that is late meets the receive: then there is no wait to see. */
+	/* A late worker finds the receive already there and does not wait. */
 	for (long i = 0; i < n || (waited <= 3 && i < 20 * n); i++) {
 		uint64_t before = ht_counter(p.s[0].dev, "rnr_naks");
 
 		w.id = i;
 		ht_post(p.s[0].qp, &w);
-		/* One wait at least, of the two that it may have. */
+		/* At least one of the two waits that it may have. */
 		ht_ok(ht_recv_try(NULL, p.conf.srq[1], i, NULL, 0));
 		ht_next_wc(p.s[0].scq, &wc, "of a SEND that met RNR");
 		if (wc.status == IBV_WC_RNR_RETRY_EXC_ERR) {
-			/* A slow machine: then it has had its tries. */
+			/* A slow machine: it has used up its retries. */
 			ht_eq(ht_counter(p.s[0].dev, "rnr_naks") - before, 3);
 			ht_pair_reconnect(&p);
-			/* The receive is there still. */
+			/* The receive is still there. */
 			ht_do(&p.s[0], &w);
 			ht_want_wc(p.s[1].rcq, &wc, i, IBV_WC_SUCCESS);
 			continue;
@@ -77,7 +77,7 @@ static void retry_rnr_each(const void *arg)
 	ht_check(waited > 3, "%ld waits are too few to tell", waited);
 }
 
-/* timeout and retry_cnt: the first try and n more, then the error. */
+/* timeout and retry_cnt: the first try and n retries, then the error. */
 static void retry_timeout(const void *arg)
 {
 	static const int retries[] = { HT_NONE, 1, 3, 7 };
@@ -101,7 +101,7 @@ static void retry_timeout(const void *arg)
 	}
 }
 
-/* Data that waits for a peer arrives when the peer is there. */
+/* A request that waits for its peer arrives once the peer is there. */
 static void retry_late_peer(const void *arg)
 {
 	struct ht_conf conf = { .retry = 7, .timeout = 20 };

@@ -101,8 +101,10 @@ int raw_ring_recv(uint32_t qpn)
 	return doorbell(HODP_IOCTL_RING_RECV, qpn);
 }
 
-/* The QP's two rings: the library maps the send queue's first, but the place
- * says nothing. Both are empty; the sizes tell, and are made to differ.
+/*
+ * The QP's two rings. The library maps the send queue's first, but the addresses
+ * prove nothing. Both are empty; their sizes tell them apart, and are made to
+ * differ.
  */
 static void qp_rings(struct raw_pair *p)
 {
@@ -114,7 +116,7 @@ static void qp_rings(struct raw_pair *p)
 	ht_eq(raw_new(two, 2), 2);
 	ht_ok(ibv_query_qp(p->r.a->qp, &attr, IBV_QP_CAP, &init));
 	p->cap = init.cap;
-	/* Room behind the header holds pieces or inline data: see the ABI. */
+	/* Behind the header there is space for SGEs or inline data: see the ABI. */
 	stride = sizeof(struct hodp_send_wqe) + init.cap.max_inline_data;
 	p->sq = two[two[0].size < two[1].size];
 	p->rq = two[two[0].size >= two[1].size];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * rules: what the heads of the module's sources promise and no other program
- * looks at: limits that only the kernel checks, once the library is out of the
- * way, and rules that honest programs do not notice.
+ * rules: promises of the module's file comments that no other program checks:
+ * limits that only the kernel enforces once the library is bypassed, and rules that
+ * honest programs do not notice.
  */
 #ifndef RULES_H
 #define RULES_H
@@ -11,7 +11,7 @@
 
 #include "hodp_test.h"
 
-/* A ring as the process maps it; what the library knows of it is not used. */
+/* A ring as the process maps it, found without the library. */
 struct raw_ring {
 	struct hodp_ring_hdr *hdr;
 	uint8_t *entries;
@@ -20,7 +20,7 @@ struct raw_ring {
 	uint32_t stride;
 };
 
-/* Call before an object is made, and after it: what is new is its ring. */
+/* Call before and after an object is made: the new mapping is its ring. */
 void raw_mark(void);
 int raw_new(struct raw_ring *r, int max);
 void raw_shape(struct raw_ring *r, uint32_t num, uint32_t stride);

@@ -6,8 +6,9 @@
 #define LEN (4 * HT_PAGE)
 
 /*
- * A message waits for a page of its receive. ERR ends it: the receive, which is
- * the QP's since it was taken, is flushed; the queue's others stay; one event.
+ * A message waits for a page of its receive. ERR ends it: the receive, which has
+ * belonged to the QP since it was taken, is flushed; the SRQ's other receives stay;
+ * there is one event.
  */
 static void srq_taken(const void *arg)
 {
@@ -45,7 +46,7 @@ static void srq_taken(const void *arg)
 	ht_ok(ht_to(&p.s[1], IBV_QPS_ERR));
 	ht_want_wc(p.s[1].rcq, &wc, 80, IBV_WC_WR_FLUSH_ERR);
 	ht_want_event(p.s[1].dev->ctx, IBV_EVENT_QP_LAST_WQE_REACHED, p.s[1].qp);
-	/* ERR again changes nothing, and tells nothing. */
+	/* ERR again changes nothing and raises no event. */
 	ht_ok(ht_to(&p.s[1], IBV_QPS_ERR));
 	ht_check(!ht_poll_fd(p.s[1].dev->ctx->async_fd, 50), "a second event");
 	ht_no_wc(p.s[1].rcq, 5);

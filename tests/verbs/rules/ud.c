@@ -41,7 +41,7 @@ static struct ht_wr datagram(struct ibv_ah *ah, uint64_t id, uint32_t len)
 	};
 }
 
-/* A handle is good in its own protection domain. */
+/* An address handle is valid in its own protection domain only. */
 static void ud_ah_other_pd(const void *arg)
 {
 	struct ibv_pd *pd;
@@ -64,7 +64,7 @@ static void ud_ah_other_pd(const void *arg)
 	ht_check_fill(buf[1] + HT_GRH, 100, 420, 0, "the datagram that was in order");
 }
 
-/* Numbers are given out in turn, and one that was given back leads nowhere. */
+/* Numbers are given out in turn, and a freed one is not valid. */
 static void ud_ah_numbers(const void *arg)
 {
 	const struct ht_conf conf = { .type = IBV_QPT_UD };
@@ -89,7 +89,7 @@ static void ud_ah_numbers(const void *arg)
 	ht_ok(ht_to_rts(&s, &conf));
 	for (int i = 0; i < 5; i++) {
 		ah = new_ah(s.pd);
-		/* Nobody receives: it is lost, and its entry tells the number. */
+		/* Nobody receives it, but its entry shows the handle's number. */
 		e = (void *)sq.entries;
 		memset(sq.entries, 0, 64);
 		w = datagram(ah, i, 8);
@@ -106,7 +106,7 @@ static void ud_ah_numbers(const void *arg)
 			first = last;
 		ht_ok(ibv_destroy_ah(ah));
 	}
-	/* The numbers that are free again lead nowhere. */
+	/* Freed numbers are not valid. */
 	ht_recv(&p.s[1], 60, &mr[1], buf[1], 200);
 	e = (void *)sq.entries;
 	ht_ok(ht_to(&s, IBV_QPS_ERR));
@@ -153,8 +153,8 @@ static void check_v6(const uint8_t *grh, const union ibv_gid *gid, uint32_t payl
 	ht_eq(grh[6], IPPROTO_UDP);
 	/* The core takes the hop limit from the route. */
 	ht_true(grh[7] > 0);
-	ht_check_bytes(grh + 8, gid[0].raw, 16, "source address in the HT_GRH");
-	ht_check_bytes(grh + 24, gid[1].raw, 16, "destination address in the HT_GRH");
+	ht_check_bytes(grh + 8, gid[0].raw, 16, "source address in the GRH");
+	ht_check_bytes(grh + 24, gid[1].raw, 16, "destination address in the GRH");
 }
 
 static void ud_grh_v6(const void *arg)
@@ -208,7 +208,7 @@ static void ud_controlled_qkey(const void *arg)
 static const struct ht_case cases[] = {
 	{ "ud-ah-other-pd", "an address handle is good in its own PD only", ud_ah_other_pd },
 	{ "ud-ah-numbers", "a stale address handle leads nowhere", ud_ah_numbers },
-	{ "ud-grh-v6", "the HT_GRH of an IPv6 datagram is true in every field", ud_grh_v6 },
+	{ "ud-grh-v6", "the GRH of an IPv6 datagram is true in every field", ud_grh_v6 },
 	{ "ud-controlled-qkey", "a controlled Q_Key stands for the QP's own", ud_controlled_qkey },
 };
 

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * One counter, added to by many QPs and by the CPU at a time.
+ * Many QPs and the CPU add to one counter.
  *
- * Each addition fetches the value before it. If no addition is lost, doubled or
- * torn, the values fetched are 0, 1, 2 … in some order, each of them once: more
- * than the sum says.
+ * Each addition fetches the old value. If no addition is lost, doubled or torn, the
+ * values fetched are 0, 1, 2 … in some order, each once: that is more than the sum
+ * tells.
  */
 #include <sys/mman.h>
 
 #include "storm.h"
 
-#define ONE (1ULL << 32 | 1) /* both halves count: a torn value shows */
+#define ONE (1ULL << 32 | 1) /* both halves change, so a torn value shows */
 #define DEPTH 8
 #define LANES 32
 
@@ -129,7 +129,7 @@ static void atomic_sum(const void *arg)
 	ht_note("%ld additions, %ld gusts", total, f.gusts);
 }
 
-/* Compare and swap, and again with what it found, until it succeeds. */
+/* Compare and swap, repeated with the value found, until it succeeds. */
 static void *crew_swaps(void *arg)
 {
 	struct crew *crew = arg;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * One operation in a cell, from its bytes to their comparison.
+ * One operation in a cell: fill, post, compare.
  *
- * "from" is the side whose bytes move, "to" the other: side 1 reads nothing and
- * posts receives only.
+ * "from" is the side whose bytes move, "to" the other: side 1 posts receives only
+ * and never reads.
  */
 #include <sys/mman.h>
 
@@ -47,7 +47,7 @@ static void choose(struct lane *l, struct cell *c)
 	c->waits = c->op == IBV_WR_SEND ? 2 : 1;
 }
 
-/* Both cells get their bytes anew; their old pages may go first. */
+/* Fill both cells again; their old pages may be dropped first. */
 static void prepare(const struct fleet *f, struct lane *l, struct cell *c, int i)
 {
 	int from = from_side(c);
@@ -81,7 +81,7 @@ static void start(struct fleet *f, struct lane *l, int i)
 	if (c->op == IBV_WR_ATOMIC_FETCH_AND_ADD) {
 		w.add = c->seed;
 	} else if (c->op == IBV_WR_ATOMIC_CMP_AND_SWP) {
-		/* Every other one must not match. */
+		/* Every second one must not match. */
 		w.add = c->old + (c->loff / 8 % 2);
 		w.swap = c->seed;
 	} else if (c->op == IBV_WR_SEND) {

@@ -112,6 +112,6 @@ void fleet_home(struct fleet *f)
 		left += f->lane[i].todo;
 	ht_eq(left, 0);
 	ht_note("%d lanes, %ld operations, %ld gusts", f->lanes, done, f->gusts);
-	/* Else nothing was stormy. */
+	/* Otherwise there was no storm. */
 	ht_check(f->gusts || !(f->weather & ~OWNER), "there was no storm");
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* storm: many queue pairs, threads and regions at a time, and what disturbs them. */
+/* storm: many queue pairs, threads and regions at once, and changes that disturb them. */
 #include "storm.h"
 
 int main(int argc, char **argv)

@@ -2,8 +2,8 @@
 /*
  * Regions that are registered and deregistered under traffic.
  *
- * An access is served in whole, or it is a remote access error. When dereg has
- * returned, not one byte changes any more, and the old key opens nothing.
+ * An access is served completely or fails with a remote access error. After dereg
+ * has returned, no byte changes and the old key is invalid.
  */
 #include "storm.h"
 
@@ -15,7 +15,7 @@
 struct region {
 	struct ht_side s[2];
 	uint8_t *p[2]; /* local, in a region that stays; remote */
-	pthread_mutex_t bytes; /* held by the owner of the moment */
+	pthread_mutex_t bytes; /* held by the current owner */
 	_Atomic(uint32_t) rkey, old_rkey;
 	struct ht_mr mr;
 	long good, late, stale;
@@ -90,7 +90,7 @@ static void access_once(struct region *g, struct ht_rng *r)
 	ht_fill(g->p[!from], LEN, seed + 1, 0);
 	pthread_mutex_unlock(&g->bytes);
 	w.rkey = atomic_load(stale ? &g->old_rkey : &g->rkey);
-	/* Time for the registrar to be quicker. */
+	/* Give the registrar time to get ahead. */
 	if (ht_below(r, 2))
 		ht_yield();
 	ht_post(g->s[0].qp, &w);

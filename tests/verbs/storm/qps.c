@@ -2,9 +2,9 @@
 /*
  * Peers that are destroyed while others send to them.
  *
- * A target lives for a few operations, and another thread destroys it in the
- * middle of them. What succeeded is there in whole; what failed did so because
- * the peer did not answer, and left the bytes around its target alone.
+ * A target lives for a few operations, and another thread destroys it in the middle
+ * of them. An operation that succeeded has arrived completely; one that failed did
+ * so because the peer did not answer, and left the bytes around its target alone.
  */
 #include "storm.h"
 
@@ -67,7 +67,7 @@ static void rise(struct target *g, const struct ht_side *cqs, bool first)
 	ht_connect(&g->a, &conf, &a[1]);
 }
 
-/* WRITEs and SENDs by turns; all their bytes differ from what lies there. */
+/* WRITEs and SENDs alternate; all their bytes differ from what is there. */
 static void shoot(struct target *g, int index, uint64_t seed)
 {
 	ht_fill(g->p[0], OPS * ROOM, seed, 0);
@@ -129,7 +129,7 @@ static void one_life(struct target *g, int index, const struct ht_side *cqs, uin
 	}
 	ht_wait_until(atomic_load(&g->phase) == GONE, "the end of a target");
 	look(g, seed, ok);
-	/* Its receives leave flushed or not at all: they are of no interest. */
+	/* Its receives are flushed or lost; neither matters here. */
 	while (ibv_poll_cq(cqs[1].rcq, 1, &wc) > 0)
 		;
 	atomic_store(&g->phase, IDLE);
@@ -163,7 +163,7 @@ static void qps_storm(const void *arg)
 	ht_note("%ld requests served, %ld too late", good, bad);
 }
 
-/* Creation and destruction in all states, by several threads at a time. */
+/* Several threads create and destroy QPs in all states. */
 static void *churn_qps(void *arg)
 {
 	struct ht_rng r = { ht_seed("churn") + (uintptr_t)arg };

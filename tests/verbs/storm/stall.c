@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Queue pairs whose pages do not come: a userfaultfd with nobody behind it.
+ * Queue pairs whose pages are never delivered: nobody reads the userfaultfd.
  *
- * Only the case itself answers, when it wants to. Until then what is stalled
- * must stay stalled, and nothing else.
+ * Only the case itself delivers, when it wants to. Until then stalled queue pairs
+ * stay stalled, and all others run.
  */
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -18,7 +18,7 @@ struct stuck {
 	struct ht_pair pair;
 	struct ht_mr good, bad[2];
 	uint8_t *p; /* ordinary memory */
-	uint8_t *q; /* the page that does not come */
+	uint8_t *q; /* the page that is not delivered */
 	enum role role;
 };
 
@@ -89,7 +89,7 @@ static void still_stuck(struct stuck *s)
 	ht_check(!ht_present(s->q), "the page of role %d came by itself", s->role);
 }
 
-/* The page comes, with bytes; the operation ends as if nothing had been. */
+/* The page is delivered; the operation ends as if nothing had happened. */
 static void free_stuck(struct stuck *s)
 {
 	uint64_t seed = 950 + s->role, word, was;
@@ -121,7 +121,7 @@ static void free_stuck(struct stuck *s)
 	}
 }
 
-/* With its objects' last owner gone, nothing may wait for the page. */
+/* When the last owner of its objects is gone, nothing may wait for the page. */
 static void drop_stuck(struct stuck *s)
 {
 	ht_mr_put(&s->bad[0]);
@@ -143,7 +143,7 @@ static void stall_roles(const void *arg)
 	fleet_home(&f);
 	for (size_t i = 0; i < HT_LEN(s); i++)
 		still_stuck(&s[i]);
-	/* One half is answered, the other half destroyed while it waits. */
+	/* Half of them get their pages, the other half are destroyed while they wait. */
 	fleet_sail(&f, ht_count(16));
 	for (size_t i = 0; i < ROLES; i++) {
 		free_stuck(&s[i]);
@@ -153,7 +153,7 @@ static void stall_roles(const void *arg)
 	fleet_home(&f);
 }
 
-/* More that wait than any pool of workers has: who needs no page goes on. */
+/* More QPs wait than any pool of workers has; QPs that need no page go on. */
 static void stall_many(const void *arg)
 {
 	enum { MANY = 40 };
@@ -178,7 +178,7 @@ static void stall_many(const void *arg)
 	fleet_home(&f);
 	for (int i = 0; i < MANY; i++)
 		still_stuck(&s[i]);
-	/* The last first: answers come in no order. */
+	/* The last one first: pages may come in any order. */
 	for (int i = MANY - 1; i >= 0; i--)
 		deliver(s[i].q, 950 + s[i].role);
 	for (int i = 0; i < MANY; i++) {
@@ -190,8 +190,8 @@ static void stall_many(const void *arg)
 }
 
 /*
- * Datagrams wait behind one whose buffer does not come. The second one fails
- * the QP: the third is not delivered any more, its receive is flushed.
+ * Datagrams wait behind one whose buffer page is missing. The second one fails the
+ * QP: the third is not delivered, and its receive is flushed.
  */
 static void stall_datagrams(const void *arg)
 {
@@ -209,7 +209,7 @@ static void stall_datagrams(const void *arg)
 	ht_fill(r.p[1], r.len, 961, 0);
 	ht_mr_get(&bad, r.b->pd, q, HT_PAGE, HT_ODP, HT_ACCESS_ALL);
 	ah = ht_ah(r.a, &r.b->dev->gid);
-	/* The last one would be delivered at once, were it not for the state. */
+	/* In any other state the last one would be delivered at once. */
 	sge = (struct ibv_sge){ ht_iova(&r.mr[1], r.p[1]), r.len, r.mr[1].mr->lkey };
 	ht_ok(ibv_advise_mr(r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE, IBV_ADVISE_MR_FLAG_FLUSH,
 			    &sge, 1));

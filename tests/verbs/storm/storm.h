@@ -28,12 +28,12 @@
 
 enum regions { ONE_MR, MANY_MRS, WHOLE_SPACE };
 
-/* What goes on beside the traffic; bits. */
+/* What happens beside the traffic; bits. */
 enum weather {
 	OTHER_PAGES = 1, /* DONTNEED, mprotect, munmap of the churn pages */
-	RIGHTS = 2, /* mprotect that takes and gives execution */
+	RIGHTS = 2, /* mprotect that changes the execute right */
 	REMAP = 4, /* DONTNEED and mmap of the same pages of a file */
-	FORKS = 8, /* children that share all pages and go */
+	FORKS = 8, /* children that share all pages and exit */
 	OWNER = 16, /* a cell's owner drops its pages before it fills */
 };
 
@@ -41,7 +41,7 @@ struct cell {
 	enum ibv_wr_opcode op;
 	size_t loff, roff;
 	uint32_t len;
-	uint64_t seed; /* of what moves; seed + 1: of what must stay */
+	uint64_t seed; /* of the bytes that move; seed + 1: of those that stay */
 	uint64_t old; /* an atomic's operand before */
 	int waits; /* completions to come */
 };

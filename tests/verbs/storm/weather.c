@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What goes on in the address space beside the traffic. On pages that are being
- * transferred only what leaves their bytes and rights alone; on the churn pages
- * between them everything.
+ * Changes of the address space beside the traffic: on the pages being transferred
+ * only those that keep their bytes and rights, on the churn pages between them all
+ * kinds.
  */
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -16,7 +16,7 @@ static void map_churn(uint8_t *p, int prot)
 	ht_true(mmap(p, HT_PAGE, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p);
 }
 
-/* The owner writes a churn page after each change and finds it as it was. */
+/* The owner writes a churn page after each change and finds its bytes unchanged. */
 static void gust_churn(struct fleet *f, struct ht_rng *r)
 {
 	struct ht_mem *m = &f->mem[ht_below(r, 2)];
