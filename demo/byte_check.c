@@ -41,7 +41,7 @@ static struct ht_pair pair;
 static uint8_t *from, *to, *want;
 static struct ht_mr from_mr, to_mr;
 
-/* Short and long ones alike: the exponent is what is even. */
+/* Short and long ones are equally likely: the exponent is uniform. */
 static size_t random_length(struct ht_rng *rng)
 {
 	size_t power = (size_t)1 << ht_below(rng, 17);
@@ -57,7 +57,7 @@ static struct transfer random_transfer(struct ht_rng *rng)
 	t.length = t.op == ADD ? 8 : random_length(rng);
 	t.from = ht_below(rng, REGION - t.length);
 	t.to = ht_below(rng, REGION - t.length);
-	/* One in four begins on a page, as a careful program's would. */
+	/* One in four is page-aligned, as in a careful program. */
 	if (!ht_below(rng, 4)) {
 		t.from &= ~(size_t)4095;
 		t.to &= ~(size_t)4095;
@@ -69,7 +69,7 @@ static struct transfer random_transfer(struct ht_rng *rng)
 	return t;
 }
 
-/* A receive on side 1, then the SEND; both completions are awaited. */
+/* Post a receive on side 1, then the SEND; wait for both completions. */
 static int do_send(const struct transfer *t)
 {
 	struct ht_wr w = ht_rdma_wr(IBV_WR_SEND, &from_mr, from + t->from,
@@ -81,7 +81,7 @@ static int do_send(const struct transfer *t)
 	return status ? status : demo_wait(pair.s[1].rcq);
 }
 
-/* The old value comes back to the place in "from". */
+/* The old value is returned into "from". */
 static int do_add(const struct transfer *t)
 {
 	struct ht_wr w = ht_rdma_wr(IBV_WR_ATOMIC_FETCH_AND_ADD, &from_mr,
@@ -138,7 +138,7 @@ static void check(const struct transfer *t, int status, struct tally *tally)
 		tally->wrong += wrong;
 		tally->stray += stray;
 	}
-	/* Begin the next one from the truth. */
+	/* Start the next one from correct memory. */
 	if (wrong || stray)
 		memcpy(to, want, REGION);
 }
@@ -192,7 +192,10 @@ int main(int argc, char **argv)
 		struct transfer t = random_transfer(&rng);
 		int status;
 
-		/* Pinned pages stay the device's own when they are dropped. */
+		/*
+		 * Dropped pages stay with a pinned region, and the CPU gets
+		 * others.
+		 */
 		if (t.drop && kind == HT_ODP) {
 			need(!madvise(to, REGION, MADV_DONTNEED), "madvise");
 			memset(want, 0, REGION);

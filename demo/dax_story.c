@@ -89,7 +89,7 @@ static bool register_odp(void)
 	return !err;
 }
 
-/* read(2) the file and compare the whole of it with what it should hold. */
+/* read(2) the file and compare all of it with what it should hold. */
 static void compare(const char *what, int status, size_t length)
 {
 	size_t wrong;
@@ -143,7 +143,7 @@ static void write_and_read(void)
 	}
 }
 
-/* The page is gone: the request must fail, and nothing else may. */
+/* The page is gone: the request must fail, and nothing else. */
 static void truncate_file(void)
 {
 	const char *what = "truncate to 8 KiB, WRITE at 64 KiB (must fail)";

@@ -44,7 +44,7 @@ static void tell_kernel(const char *what)
 	fclose(log);
 }
 
-/* False: another kernel has not outlived it. */
+/* False: it crashed the kernel of an earlier guest. */
 static bool begin(const char *what)
 {
 	for (char **crashed = arguments + 3; *crashed; crashed++) {
@@ -68,7 +68,7 @@ static bool try_register(struct ht_mr *mr, const char *what, void *p,
 	return !err;
 }
 
-/* What an RDMA request with @status left at @got, where @want should be. */
+/* Report an RDMA request that ended with @status: compare @got with @want. */
 static void judge(const char *what, int status, const void *got,
 		  const void *want, size_t length)
 {
@@ -220,13 +220,13 @@ static void try_page_cache(void)
 	dst = mmap(NULL, LARGEST, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	need(dst != MAP_FAILED, "mmap of a file");
 	if (try_register(&mr, what, dst, LARGEST, HT_ODP) && begin(what)) {
-		/* The first one makes the page known to the device. */
+		/* The first WRITE makes the device map the page. */
 		write_to(dst, &mr, 4 * HT_KIB);
 		need(!fsync(fd), "fsync");
 		ht_fill(src, sizeof(got), 77, 0);
 		status = write_to(dst, &mr, sizeof(got));
 
-		/* Out of the cache and in again: only what was dirty lives. */
+		/* Drop the page and read it again: only dirty data survives. */
 		ht_mr_put(&mr);
 		munmap(dst, LARGEST);
 		need(!fsync(fd), "fsync");

@@ -71,7 +71,7 @@ static size_t hits_absent(const struct victim *v)
 {
 	long present = count_pages(v, PAGE_IS_PRESENT);
 
-	/* Not to be known is not to be claimed. */
+	/* If it cannot be known, do not claim it. */
 	return present < 0 ? 0 : v->size / PERF_PAGE - present;
 }
 
@@ -109,7 +109,7 @@ static int fire_collapse(struct victim *v)
 	return advise(v, MADV_COLLAPSE);
 }
 
-/* The kernel's own thread could be first, but it looks every ten seconds. */
+/* khugepaged could be first, but it looks only every ten seconds. */
 static int before_collapse(struct victim *v)
 {
 	return advise(v, MADV_HUGEPAGE);
@@ -176,7 +176,9 @@ static void after_mremap(struct victim *v)
 /* The child of verify() lives until its parent has closed the pipe, or died. */
 static int before_fork(struct victim *v)
 {
-	/* A child that preempts its parent would be part of the time. */
+	/*
+	 * A child that preempts its parent would be part of the measured time.
+	 */
 	sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){ 0 });
 	return v->hold_child && pipe2(v->child_pipe, O_CLOEXEC) ? errno : 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * The rooms of odp_inval.
+ * The files of odp_inval.
  *
  *   victim   the range that events happen to, and its registration.  Its
  *            mapping begins with the *zone*, where traffic goes; the range
@@ -47,7 +47,7 @@ struct victim {
 	uint8_t *spare; /* address space where mremap puts it */
 	enum reg reg;
 	struct ibv_mr *mr; /* of zone and range */
-	bool fresh; /* a file has other pages each time */
+	bool fresh; /* a file gets new pages each time */
 	bool refused; /* such memory cannot be registered like that */
 	pid_t child; /* of fork; 0: none */
 	bool hold_child; /* it lives until child_verdict() */
@@ -102,16 +102,16 @@ struct event {
 	uint32_t mems; /* a bit per perf_mem_kind that it makes sense for */
 	size_t granule; /* the size is a multiple of it */
 	enum then then, then_file; /* of private memory, of a shared file */
-	/* Why this machine cannot do it, or NULL. */
+	/* NULL, or why this machine cannot do it. */
 	const char *(*missing)(const struct victim *v);
 	int (*before)(struct victim *v); /* 0 or errno; or NULL */
-	int (*fire)(struct victim *v); /* 0 or errno: what is measured */
+	int (*fire)(struct victim *v); /* the measured call: 0 or errno */
 	bool again; /* it says EAGAIN when pages are busy for a moment */
 	bool fresh; /* as in struct victim */
 	void (*after)(struct victim *v); /* or NULL */
 	/*
-	 * On how many pages of the range it had its effect; or NULL.  The
-	 * kernel may pass by pages that are busy or pinned.
+	 * The number of pages of the range that it changed; or NULL. The kernel
+	 * may skip pages that are busy or pinned.
 	 */
 	size_t (*hits)(const struct victim *v);
 };
@@ -130,15 +130,14 @@ long huge_pages(const struct victim *v);
 /* ---- verify.c ---- */
 
 /*
- * Do @e once more and look at what the device sees after it.
- * @hits: the share of pages that it had its effect on, -1 if all
- * Return: NULL if all is right, or what is wrong.
+ * Do @e once more and check what the device sees after it. @hits: the share of
+ * pages that it changed, -1 if all. Return: NULL, or what is wrong.
  */
 const char *verify(struct tools *t, const struct event *e, double *hits);
 
 /* ---- tools.c ---- */
 
-/* Queue pairs again after an error.  NULL or why not. */
+/* New queue pairs after an error. NULL or why not. */
 const char *new_pair(struct tools *t);
 
 /* ---- traffic.c ---- */
@@ -180,7 +179,7 @@ bool traffic_await(struct traffic *tr, uint64_t n);
 /* Gaps without events, once for a row. */
 bool traffic_quiet(struct traffic *tr);
 
-/* Whether the last bytes arrived.  NULL or what is wrong; while paused. */
+/* Have the last bytes arrived? NULL or what is wrong; only while paused. */
 const char *traffic_verify(struct traffic *tr);
 void traffic_stop(struct traffic *tr);
 

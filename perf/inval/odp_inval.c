@@ -81,7 +81,7 @@ static uint64_t *samples;
 
 /* --- a row ------------------------------------------------------------------ */
 
-/* Into @sample, @tr beside it unless that is NULL.  0 or errno */
+/* Measure into @sample, beside @tr unless that is NULL. 0 or errno */
 static int fire(const struct event *e, struct traffic *tr, uint64_t *sample)
 {
 	uint64_t begin, end, clock = perf_clock_cost();
@@ -174,7 +174,7 @@ static const char *with_traffic(const struct event *e, struct perf_row *r)
 	return why;
 }
 
-/* Pinned pages neither migrate nor collapse: no fault of anybody. */
+/* Pinned pages neither migrate nor collapse; that is not an error. */
 static bool cannot_move(const struct event *e)
 {
 	return t.v.reg == REG_PINNED && e->hits;

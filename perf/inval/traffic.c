@@ -21,7 +21,7 @@
 
 #define QUIET 1000
 #define NAP_US 50
-#define QUIET_NAP_US 2000 /* seldom, so as not to disturb */
+#define QUIET_NAP_US 2000 /* rarely, to disturb little */
 
 static uint64_t get(const uint64_t *v)
 {

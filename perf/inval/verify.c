@@ -94,7 +94,7 @@ static const char *holds(const uint8_t *p, size_t len, uint64_t seed,
 		       NULL;
 }
 
-/* A page at either end is enough: each refusal costs a queue pair. */
+/* Test a page at either end: each refusal costs a queue pair. */
 static const char *refuses(struct tools *t, enum ibv_wr_opcode opcode)
 {
 	size_t ends[] = { 0, t->v.size - PERF_PAGE };
@@ -155,7 +155,7 @@ static const char *is_there(struct tools *t, enum then then)
 					OLD | ZERO);
 	if (!why)
 		why = writes(t, SEED_AFTER);
-	/* Written since, the pages are no longer free to be dropped. */
+	/* After a write the pages may not be dropped any more. */
 	if (!why && then == THEN_FREED && madvise(v->p, v->size, MADV_PAGEOUT))
 		why = perf_say("MADV_PAGEOUT: %s", strerror(errno));
 	if (!why)
@@ -169,7 +169,7 @@ static const char *mirror(struct tools *t, enum then then)
 	struct victim *v = &t->v;
 	const char *why;
 
-	/* The rest of a huge page, which the event was not about. */
+	/* The rest of a huge page, outside the event. */
 	if (v->size < v->map) {
 		why = reads(t, v->size, v->map, SEED_BEFORE, OLD);
 		if (why)
@@ -193,7 +193,7 @@ static const char *effect(struct tools *t, const struct event *e, double *hits)
 	if (!e->hits)
 		return NULL;
 	*hits = (double)e->hits(v) / (v->size / PERF_PAGE);
-	/* Pinned pages stay where they are: that is their row. */
+	/* Pinned pages stay where they are, as their row expects. */
 	if (!*hits && v->reg != REG_PINNED)
 		return "the event had no effect on any page";
 	return NULL;
@@ -208,19 +208,22 @@ static const char *look(struct tools *t, const struct event *e, double *hits)
 
 	if (why || v->reg == REG_NONE)
 		return why;
-	/* What was moved away is where it went, before the device is asked. */
+	/*
+	 * Check the moved bytes at their new place first, before the device is
+	 * asked.
+	 */
 	if (e->fire && !strcmp(e->name, "mremap"))
 		why = holds(v->spare, v->size, SEED_BEFORE, "they were moved");
 	if (why)
 		return why;
 	if (v->reg != REG_PINNED)
 		return mirror(t, then);
-	/* A page that is cut off a file may be cleared before it goes. */
+	/* A page cut off a file may be cleared before it is dropped. */
 	return reads(t, 0, v->map, SEED_BEFORE,
 		     file && then != THEN_KEPT ? OLD | ZERO : OLD);
 }
 
-/* A READ of pages that the device knows needs no page fault. */
+/* A READ of pages that the device has mapped needs no page fault. */
 static const char *is_known(struct tools *t)
 {
 	uint64_t before, after;

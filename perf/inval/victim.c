@@ -55,7 +55,7 @@ const char *victim_get(struct tools *t, enum perf_mem_kind kind, size_t size)
 	v->p = v->mem.p + ZONE;
 	v->size = size;
 	v->map = v->mem.len - ZONE;
-	/* Where the spare lies in a huge page is where the range does. */
+	/* The spare has the same offset in a huge page as the range. */
 	spare = mmap(NULL, v->map + PERF_HUGE, PROT_NONE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	perf_need(spare != MAP_FAILED, "address space for mremap");
@@ -76,7 +76,7 @@ void victim_put(struct tools *t)
 {
 	victim_unregister(t);
 	perf_mem_put(&t->v.mem);
-	/* The spare's edges stay; they are address space and no more. */
+	/* The spare's edges stay; they are only address space. */
 	munmap(t->v.spare, t->v.map);
 }
 

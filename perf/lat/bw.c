@@ -22,8 +22,8 @@ static long window = 16, batch = 64;
 static uint64_t *samples;
 
 /*
- * Completions: their number, or a status as perf_wait()'s of the first bad one
- * with @bad set.
+ * Completions: their number; or the first bad status, as of perf_wait(), with
+ * @bad set.
  */
 static int poll_some(struct rig *g, bool *bad)
 {

@@ -14,7 +14,7 @@
 
 #include "shared.h"
 
-/* All pieces together, as long as one is not longer. */
+/* Limit of all pieces together; a single piece may be longer. */
 #define SPAN_MAX ((size_t)16 << 20)
 
 const char *const op_names[OPS + 1] = { "SEND", "WRITE", "WRITE_WITH_IMM",
@@ -117,7 +117,7 @@ static const char *why_not(const struct rig *g, const struct a_case *c)
 	return why;
 }
 
-/* False: an end said no, and the row says so, too. */
+/* False: an end refused; the row says so. */
 static bool call(struct rig *g, struct a_case *c, enum side at,
 		 struct message *m)
 {
@@ -155,8 +155,8 @@ bool case_prepare(struct rig *g, struct a_case *c, enum reg reg, size_t len,
 		lost[at] = m.w[0];
 	}
 	/*
-	 * Let the far end go to sleep in its socket: on one CPU, what it has
-	 * still to do would be counted as the operation's.
+	 * Let the far end go to sleep in its socket first: on one CPU its
+	 * remaining work would count as the operation's.
 	 */
 	if (has_state(c, SIDE_REMOTE)) {
 		sched_yield();
@@ -233,7 +233,7 @@ static bool open_region(struct rig *g, struct a_case *c, enum side at)
 	return call(g, c, at, &touch);
 }
 
-/* "thp" is a wish: say so if not all of the memory is huge pages in fact. */
+/* "thp" is only a hint: report it if not all of the memory is on huge pages. */
 static void tell_huge(struct rig *g, struct a_case *c)
 {
 	double huge = 0, all = 0;
@@ -318,7 +318,7 @@ void grid_run(struct rig *g, enum perf_unit unit, size_t pieces_max,
 		int n = i;
 		struct a_case c = {};
 
-		/* The side goes fastest, the operation slowest. */
+		/* The side varies fastest, the operation slowest. */
 		c.side = n % SIDES;
 		n /= SIDES;
 		c.mem = n % PERF_MEM_KINDS;

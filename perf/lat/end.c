@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * One end: it does what the calls say, one at a time.  What it cannot do is an
- * errno and a sentence in the answer, and the client decides what that means
- * for its row.
+ * One end. It executes calls one at a time. What it cannot do it answers with
+ * an errno and a sentence, and the client decides what that means for its row.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -111,7 +110,7 @@ static int call_connect(struct end *e, struct message *m)
 		     0;
 }
 
-/* What the errno of a registration means, where it has a meaning here. */
+/* What an errno of a registration means, where it is a known one. */
 static const char *reg_hint(const struct end *e, enum reg reg, int err)
 {
 	if (reg == REG_PINNED && e->mem.kind >= PERF_FILE)
@@ -147,7 +146,7 @@ static int call_region(struct end *e, struct message *m)
 		fail(m, err, "registering %s memory (%s): %s%s",
 		     perf_mem_names[kind], reg_names[reg], strerror(err),
 		     reg_hint(e, reg, err));
-		/* A file that cannot be pinned is a lack, not a failure. */
+		/* A file that cannot be pinned is not supported, not failed. */
 		if (reg == REG_PINNED && kind >= PERF_FILE)
 			err = EOPNOTSUPP;
 		drop(e);
@@ -245,7 +244,7 @@ static size_t not_zero(const uint8_t *p, size_t len)
 
 static size_t check_one(struct end *e, uint8_t *p, size_t len, uint64_t seed)
 {
-	/* A guard is what the end left there, a piece what the caller says. */
+	/* Guards hold what the end wrote, pieces what the caller says. */
 	bool zero = seed >= GUARD_SEED ? e->lost : e->piece_zero;
 
 	return zero ? not_zero(p, len) : perf_wrong(p, len, seed);
@@ -286,7 +285,7 @@ static int call_word(struct end *e, struct message *m)
 
 /* --- receives -------------------------------------------------------------------- */
 
-/* Take what has come; remember the last. */
+/* Take the completions that are there; remember the last. */
 static uint64_t drain(struct end *e, struct ibv_wc *last)
 {
 	struct ibv_wc wc;
@@ -409,7 +408,10 @@ void end_serve(const struct perf_options *o, int sock)
 	int err;
 
 	while (!bye && wire_receive(sock, &m)) {
-		/* Not before: what is wrong with the device the client says. */
+		/*
+		 * Not earlier: the client reports what is wrong with the
+		 * device.
+		 */
 		if (!open)
 			end_open(&e, o);
 		open = true;
@@ -422,7 +424,7 @@ void end_serve(const struct perf_options *o, int sock)
 	if (open)
 		end_close(&e);
 	close(sock);
-	/* A parent has said itself why. */
+	/* The parent has reported the reason. */
 	if (!bye && o->server)
 		perf_die("the client has gone: %s: start both sides again",
 			 strerror(err));
@@ -432,7 +434,10 @@ int end_server(const struct perf_options *o)
 {
 	struct perf_dev d;
 
-	/* What is wrong with the device is known before a client comes. */
+	/*
+	 * Open the device before a client comes, so that its errors show at
+	 * once.
+	 */
 	perf_dev_open(&d, o);
 	perf_dev_close(&d);
 	end_serve(o, wire_accept(o));

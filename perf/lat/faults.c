@@ -22,7 +22,7 @@ struct count {
 	uint64_t faults, system;
 };
 
-/* Into static memory: counting must not fault itself. */
+/* Into static memory: counting must not cause faults. */
 static uint64_t system_faults(void)
 {
 	static char text[32768];
@@ -91,9 +91,12 @@ bool count_faults(struct rig *g, struct a_case *c, operate_fn operate)
 {
 	double ops = (double)COUNTED * c->shape.count;
 	struct count sum = {};
-	/* Also brings what counting itself touches. */
+	/* This also brings in what counting touches. */
 	bool of_device = count(g, true, &sum);
-	/* Devices count on their own account, but prefetching may count. */
+	/*
+	 * A device's counters count operations, but prefetches as well: then
+	 * read them around each operation.
+	 */
 	bool each = !of_device || c->reg == REG_PREFETCHED;
 
 	if (!of_device)

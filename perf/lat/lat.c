@@ -33,7 +33,7 @@ static int operate(struct rig *g, const struct a_case *c)
 	return post_and_wait(g, &wr);
 }
 
-/* As many receives as the queue takes and operations are left. */
+/* As many receives as fit the queue and operations remain. */
 static bool refill(struct rig *g, struct a_case *c, long left, long *credits)
 {
 	if (*credits || !receives(c->op))
@@ -45,7 +45,7 @@ static bool refill(struct rig *g, struct a_case *c, long left, long *credits)
 static long sample(struct rig *g, struct a_case *c)
 {
 	const struct perf_options *o = g->o;
-	/* What is to be hot must have been used. */
+	/* Hot memory must have been used before. */
 	long warmup = o->warmup ? o->warmup : 1, credits = 0, n = 0;
 	uint64_t cost = perf_clock_cost(), start = perf_now();
 	struct ibv_send_wr wr;

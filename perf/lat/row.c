@@ -5,7 +5,7 @@
  */
 #include "shared.h"
 
-/* What an atomic's piece is to hold when the first sample is taken. */
+/* What the word of an atomic must hold before the first sample. */
 static bool zero_words(struct rig *g, struct a_case *c)
 {
 	for (uint64_t i = 0; is_atomic(c->op) && i < c->shape.count; i++) {

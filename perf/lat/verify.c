@@ -95,7 +95,7 @@ static bool operate(struct pass *p)
 	return false;
 }
 
-/* Bytes known and in their state, the device knows what it may know. */
+/* Write known bytes, set the row's state; the device maps what it may. */
 static bool prepare(struct pass *p, bool (*put)(struct pass *p))
 {
 	struct a_case *c = p->c;
@@ -199,7 +199,7 @@ static bool check_word(struct pass *p, enum side at, uint64_t piece,
 	return poke(p, at, piece, painted);
 }
 
-/* Do it; @back must come back, @there be there. */
+/* Do it; @back must be returned, @there be stored. */
 static bool atomic_once(struct pass *p, uint64_t back, uint64_t there)
 {
 	if (!operate(p))
@@ -220,7 +220,7 @@ static bool atomic_pass(struct pass *p)
 	bool ok;
 
 	c->add = ADD;
-	/* What lost memory holds is zero; the state is made twice alike. */
+	/* Lost memory holds zeros; make the state twice in the same way. */
 	if (!prepare(p, put_words))
 		return false;
 	old = p->lost[SIDE_REMOTE] ? 0 : OLD;

@@ -163,7 +163,7 @@ static struct addrinfo *look_up(const char *host, int port, int flags)
 	char service[8];
 	int err;
 
-	/* An IPv6 socket hears IPv4, too. */
+	/* An IPv6 socket accepts IPv4 as well. */
 	if (!host)
 		hints.ai_family = AF_INET6;
 	snprintf(service, sizeof(service), "%d", port);

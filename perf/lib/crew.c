@@ -41,7 +41,9 @@ static void member(struct perf_crew *c, int index, pid_t parent,
 
 	/* The parent may be gone before this is in effect. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	/* Ends of the other members' sockets would keep them from their ends. */
+	/*
+	 * Close the other members' sockets, or they never see an end of file.
+	 */
 	for (int i = 0; i < index; i++)
 		close(c->member[i].fd);
 	if (getppid() == parent)
@@ -57,7 +59,7 @@ void perf_crew_start(struct perf_crew *c, int n,
 	c->n = 0;
 	c->member = calloc(n, sizeof(*c->member));
 	perf_need(c->member, "memory for processes");
-	/* Or each child would print what is not yet printed. */
+	/* Otherwise each child would print what is still in the buffer. */
 	fflush(NULL);
 	while (c->n < n) {
 		int fds[2];
@@ -144,7 +146,7 @@ bool perf_crew_end(struct perf_crew *c, int timeout_s)
 	uint64_t until = perf_now() + timeout_s * 1000000000ULL;
 	bool ok = true;
 
-	/* A member that waits for its "go" finds the end of file. */
+	/* A member that waits for its "go" reads an end of file. */
 	for (int i = 0; i < c->n; i++)
 		close(c->member[i].fd);
 	for (int i = 0; i < c->n; i++)

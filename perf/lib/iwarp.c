@@ -84,7 +84,7 @@ struct link {
 	struct link *next;
 	uint32_t qpn;
 	struct rdma_cm_id *id; /* NULL: not connected */
-	int event, status; /* the last of @id, or NO_EVENT */
+	int event, status; /* the last event of @id, or NO_EVENT */
 };
 
 struct perf_iwarp {
@@ -137,7 +137,7 @@ static void to_sockaddr(const struct perf_qp_address *a,
 	}
 }
 
-/* One that means the same to a peer; false: @a is not one. */
+/* An address that a peer can use; false: @a is none. */
 static bool take_address(const struct sockaddr *a, struct sockaddr_storage *to)
 {
 	const struct sockaddr_in6 *v6 = (const void *)a;
@@ -314,7 +314,10 @@ static int stop_listening(struct perf_iwarp *w, int err)
 	return err;
 }
 
-/* Not before there is a queue pair: a process that forks has none as a rule. */
+/*
+ * Start it with the first queue pair: a process that forks has none yet as a
+ * rule.
+ */
 static int start_listening(struct perf_iwarp *w)
 {
 	int err;
@@ -336,7 +339,7 @@ static int start_listening(struct perf_iwarp *w)
 
 /* --- connecting ----------------------------------------------------------------- */
 
-/* Of @l: @event, or something else, or nothing in time.  0 or errno. */
+/* Wait for @event of @l; an errno for another event, or for none in time. */
 static int await(struct link *l, enum rdma_cm_event_type event)
 {
 	struct perf_iwarp *w = l->of;

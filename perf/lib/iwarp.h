@@ -63,7 +63,7 @@ void perf_iwarp_close(struct perf_iwarp *w);
 /* From now on a peer can connect to @qp, a fresh one.  0 or errno. */
 int perf_iwarp_add(struct perf_iwarp *w, struct ibv_qp *qp);
 
-/* No longer; its connection is cut. */
+/* Undo this and cut its connection. */
 void perf_iwarp_remove(struct ibv_qp *qp);
 
 /* Where to connect to. */

@@ -198,7 +198,10 @@ static const char *make_file(struct perf_mem *m, const struct perf_options *o)
 	if (ftruncate(m->fd, m->len))
 		return WHY("a file of %zu bytes for %s memory: %s", m->len,
 			   perf_mem_names[m->kind], strerror(errno));
-	/* Blocks now: no room is an error here, and not a SIGBUS later. */
+	/*
+	 * Allocate blocks now: a full file system is an error here and a SIGBUS
+	 * later.
+	 */
 	err = posix_fallocate(m->fd, 0, m->len);
 	if (err)
 		return WHY("%zu bytes of %s memory: %s: free some, or take "
@@ -230,7 +233,7 @@ static const char *map(struct perf_mem *m)
 	m->p = p;
 	if (m->kind == PERF_THP && madvise(p, m->len, MADV_HUGEPAGE))
 		return WHY("MADV_HUGEPAGE: %s", strerror(errno));
-	/* EINVAL: a kernel without huge pages, which is as well. */
+	/* EINVAL: the kernel has no huge pages, which is fine. */
 	if (m->kind == PERF_ANON)
 		madvise(p, m->len, MADV_NOHUGEPAGE);
 	return NULL;

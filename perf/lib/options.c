@@ -24,7 +24,7 @@ enum {
 	OPT_TIMEOUT,
 };
 
-/* The colon: a missing argument is told from an unknown option. */
+/* The colon tells a missing argument from an unknown option. */
 static const char shorts[] = ":d:i:x:p:m:n:w:s:aUqh";
 
 static const struct option longs[] = {
@@ -196,7 +196,7 @@ static bool is_icount(const char *text)
 	return !strcmp(text, "icount");
 }
 
-/* getopt_long() tells a letter; of a long option the word is all there is. */
+/* getopt_long() reports a letter; of a long option only the word remains. */
 static void die_of_option(const struct perf_program *p, int c, char **argv)
 {
 	const char *what = c == ':' ? "wants an argument" : "is not known";

@@ -148,7 +148,7 @@ static void on_signal(int sig)
 
 static void hold(void)
 {
-	/* A handler in another thread has it: the process is about to end. */
+	/* A handler in another thread holds it: the process is about to end. */
 	while (!try_hold())
 		pause();
 }
@@ -265,7 +265,7 @@ void perf_report_open(const struct perf_options *o,
 	make_head(p, d, argc, argv);
 	if (o->out_json)
 		make_paths(o->out_json);
-	/* Better now than after all the work. */
+	/* Fail now and not after all the work. */
 	if (report.path && !write_file(false))
 		perf_die("--out_json %s: %s: give a file that can be written",
 			 report.path, strerror(errno));
@@ -360,7 +360,7 @@ static const char *const units[] = {
 	[PERF_BYTES] = "bytes",
 };
 
-/* A row that is not ok has no figure, but how many bytes were wrong. */
+/* A row that is not ok has no figures, only the number of wrong bytes. */
 static bool extra_counts(const struct perf_row *r, int i)
 {
 	return r->status == PERF_ROW_OK ||
@@ -452,7 +452,7 @@ static int by_text(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-/* Two rows of one key would make one of them invisible to a comparison. */
+/* Two rows with one key would hide one of them from a comparison. */
 static void check_key(const struct perf_row *r)
 {
 	cJSON *key = key_json(r);
@@ -503,7 +503,7 @@ static void print_header(const struct perf_row *r)
 	for (int i = 0; r->status == PERF_ROW_OK && i < r->nextras; i++)
 		fprintf(f, "  %s", r->extra[i].name);
 	fclose(f);
-	/* A row without figures goes under any header with its keys. */
+	/* A row without figures fits any header with its keys. */
 	if (!has_figures(r) && !strncmp(text, report.header, strlen(text)))
 		return;
 	if (strcmp(text, report.header))

@@ -184,7 +184,7 @@ static bool touch_check(struct work *w, size_t *wrong)
 	touch_run(w);
 	for (size_t at = 0; at < w->size; at += PERF_PAGE)
 		bad += w->mem.p[at] != w->mark;
-	/* Then the marks out of the way, and the rest. */
+	/* Then remove the marks, and check the rest. */
 	if (keeps(w)) {
 		uint8_t *want = malloc(w->size);
 
@@ -246,7 +246,7 @@ static bool map_again(struct work *w)
 	return true;
 }
 
-/* The first time the mapping is still there. */
+/* Only the first time the mapping is still there. */
 static bool map_and_populate(struct work *w)
 {
 	unsigned char present;

@@ -111,7 +111,9 @@ static void event(enum evictor_how how, uint64_t *cursor)
 	size_t present, gone;
 	int n, err;
 
-	/* A piece would not hold an aligned 2 MiB, and the kernel looks. */
+	/*
+	 * A smaller piece may hold no aligned 2 MiB, which the kernel checks.
+	 */
 	n = evictor_target_next(&target, cursor,
 				how == EVICTOR_COLLAPSE ? UINT64_MAX : bytes,
 				pieces);
@@ -147,7 +149,7 @@ static bool over(uint64_t when)
 	return ppoll(&p, 1, &t, NULL) > 0 || stop;
 }
 
-/* Which of the chosen ways can be gone here?  How many. */
+/* How many of the chosen ways work here? */
 static int possible(enum evictor_how *list)
 {
 	const char *why = NULL;
@@ -176,7 +178,7 @@ static const char *what(void)
 	return *target.which == '0' ? "range" : target.which;
 }
 
-/* False: it ended, or was told to, before it had any such mapping. */
+/* False: it ended, or was stopped, before it had such a mapping. */
 static bool wait_for_mapping(void)
 {
 	uint64_t end = perf_now() + patience * SECOND;
@@ -284,14 +286,14 @@ static void start_command(void)
 		_exit(127);
 	}
 	close(pipe_fd[1]);
-	/* Nothing comes if exec() closed the other end. */
+	/* Nothing arrives if exec() closed the other end. */
 	if (read(pipe_fd[0], &err, sizeof(err)) > 0)
 		perf_die("%s: %s: give a command that runs", command[0],
 			 strerror(err));
 	close(pipe_fd[0]);
 }
 
-/* Its exit status, as a shell tells it. */
+/* Its exit status, as a shell reports it. */
 static int end_command(void)
 {
 	uint64_t end = perf_now() + GRACE;
@@ -424,7 +426,7 @@ static void catch_signals(void)
 	sigaction(SIGTERM, &a, NULL);
 }
 
-/* What follows "--" is the command's, options and all. */
+/* Everything behind "--" belongs to the command. */
 static int split_command(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {

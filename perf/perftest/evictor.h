@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * The evictor's two rooms: whose pages (target.c), and how they go (how.c).
+ * The evictor's two files: whose pages (target.c), and how they go (how.c).
  *
  *   target  a process, and which of its mappings; or a file alone
  *   range   a piece of a mapping, with its place in the file
@@ -55,7 +55,7 @@ struct evictor_target {
 void evictor_target_process(struct evictor_target *t, pid_t pid);
 void evictor_target_file(struct evictor_target *t, const char *file);
 
-/* perf_die() if @which of --range is nothing that can be looked for. */
+/* perf_die() if @which of --range is not understood. */
 void evictor_target_which(struct evictor_target *t, const char *which);
 
 /* Find the mappings.  False: there are none (yet), or the process has ended. */
@@ -90,19 +90,16 @@ enum evictor_how {
 
 extern const char *const evictor_how_names[EVICTOR_HOWS + 1];
 
-/* Why it cannot be done to this target, with the remedy; or NULL. */
+/* NULL, or why it cannot be done to this target, with the remedy. */
 const char *evictor_how_missing(enum evictor_how how,
 				const struct evictor_target *t);
 
-/*
- * Why an event could find nothing to take in @pieces, for reasons that do not
- * change, with the remedy; or NULL.
- */
+/* NULL, or why an event can never find anything in @pieces, with the remedy. */
 const char *evictor_how_lacks(enum evictor_how how,
 			      const struct evictor_target *t,
 			      const struct evictor_range *pieces, int n);
 
-/* What must be done before, and is not part of the event's time.  0 or errno */
+/* Preparation that is not part of the event's time. 0 or errno */
 int evictor_how_before(enum evictor_how how, const struct evictor_target *t,
 		       const struct evictor_range *pieces, int n);
 

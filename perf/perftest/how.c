@@ -156,7 +156,7 @@ static int advise(const struct evictor_target *t,
 	}
 	if (process_madvise(t->pidfd, iov, n, advice, 0) >= 0)
 		return 0;
-	/* The mapping was changed after we had looked it up. */
+	/* The mapping has changed since it was looked up. */
 	return errno == ENOMEM && advice == MADV_PAGEOUT ? ENODATA : errno;
 }
 
@@ -240,7 +240,7 @@ static struct evictor_range huge_part(const struct evictor_target *t,
 	return (struct evictor_range){ .start = from, .len = to - from };
 }
 
-/* ENODATA if there is nothing that could be huge. */
+/* ENODATA if nothing there could be huge. */
 static int collapse(const struct evictor_target *t,
 		    const struct evictor_range *pieces, int n)
 {

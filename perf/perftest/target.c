@@ -301,7 +301,7 @@ uint64_t *evictor_pages(const struct evictor_target *t,
 	for (int i = 0; i < n; i++) {
 		size_t pages = pieces[i].len / PERF_PAGE;
 
-		/* What a read leaves out stays 0, not present. */
+		/* What a short read leaves out stays 0: not present. */
 		if (pread(fd, words + at, pages * sizeof(*words),
 			  pieces[i].start / PERF_PAGE * sizeof(*words)) < 0)
 			break;

@@ -21,7 +21,7 @@
 
 /* --- regions ------------------------------------------------------------------ */
 
-/* Regions @from to @to into @mr; the first that did not come. */
+/* Register regions @from to @to into @mr; returns the first that failed. */
 static size_t make_many(struct ibv_pd *pd, enum reg reg, uint8_t *p,
 			struct ibv_mr **mr, size_t from, size_t to)
 {
@@ -41,7 +41,7 @@ static void drop_many(struct ibv_mr **mr, size_t n)
 		ibv_dereg_mr(mr[n]);
 }
 
-/* One more beside @key->mrs that are there. */
+/* Register one more beside the @key->mrs existing ones. */
 static void measure_beside(struct key key, uint8_t *one_more, uint64_t growth)
 {
 	const char *wrong = NULL;
@@ -83,7 +83,7 @@ static void beside(enum reg reg, size_t n)
 
 	perf_need(mr, "memory for regions");
 	perf_mem_get(&mem, &t.o, PERF_ANON, (n + 1) * PERF_PAGE);
-	/* The pages are not what is counted. */
+	/* The pages themselves are not counted. */
 	if (reg == REG_PINNED)
 		perf_mem_touch(&mem, mem.len);
 	made = make_many(t.dev.pd, reg, mem.p, mr, 0, n / 2);
@@ -222,7 +222,10 @@ static void at_once(struct key key)
 	struct perf_crew crew;
 	bool ok = true;
 
-	/* Their pages now, not among the kernel's memory later. */
+	/*
+	 * Touch their pages now, so that they do not count as the kernel's
+	 * memory.
+	 */
 	for (size_t i = 0; i < 2 * n; i++)
 		p.shared->samples[i] = 0;
 	perf_crew_start(&crew, p.procs, member, &p);

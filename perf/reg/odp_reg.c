@@ -215,7 +215,7 @@ static void of_length(enum reg reg, enum pages pages, size_t length)
 	struct perf_mem mem = { .fd = -1 };
 	const char *why = reg_missing(reg, length);
 
-	/* A few pages are enough for a region of everything. */
+	/* A few pages are enough for an implicit region. */
 	if (reg == REG_IMPLICIT) {
 		key.length = 0;
 		length = PERF_HUGE;

@@ -37,7 +37,7 @@ static int advise(int a, struct ibv_mr *mr, uint8_t *p, size_t length)
 			     IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1);
 }
 
-/* The pages as they are before an advice. */
+/* The state of the pages before an advice. */
 static void make_pages(struct perf_mem *mem, enum pages pages, uint64_t seed)
 {
 	perf_need(!(errno = perf_mem_cold(mem, mem->len)), "MADV_DONTNEED");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * The rooms of odp_reg.
+ * The files of odp_reg.
  *
  *   odp_reg   options; against length
  *   tools     what the sweeps share
@@ -57,7 +57,7 @@ extern struct tools t;
 
 void row_begin(struct perf_row *r, enum perf_unit unit, const struct key *k);
 
-/* A row that only says why there is no figure: by errno, or by words. */
+/* A row that only says why it has no figures: by errno, or by words. */
 void row_errno(const struct key *k, int err, const char *what);
 void row_why(const struct key *k, enum perf_row_status status, const char *why);
 void row_samples(const struct key *k, uint64_t *samples, size_t n,
@@ -78,7 +78,9 @@ const char *memory_missing(size_t length);
 
 /* ---- touch.c ---- */
 
-/* Bytes to and fro through the ends and the middle.  NULL or what is wrong. */
+/*
+ * Move bytes both ways through the ends and the middle. NULL or what is wrong.
+ */
 const char *touch_ends(struct ibv_mr *mr, uint8_t *p, size_t length);
 
 /* READ all pages of [p, p + length): bytes of @seed, or zeros if that is 0. */
@@ -90,7 +92,7 @@ const char *touch_all(struct ibv_mr *mr, uint8_t *p, size_t length,
 #define KMEM_NOTE \
 	"meminfo: Slab+VmallocUsed+Percpu+KernelStack+PageTables+SecPageTables"
 
-/* In bytes, after what is freed late has been freed. */
+/* In bytes, after delayed frees. */
 uint64_t kmem_settled(void);
 uint64_t kmem_now(void);
 

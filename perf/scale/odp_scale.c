@@ -17,7 +17,7 @@
 
 #include "scale.h"
 
-#define STEP_S 3600 /* threads give up long before */
+#define STEP_S 3600 /* enough; threads give up long before */
 #define END_S 60
 #define MOST_REPEAT 1000
 
@@ -204,7 +204,9 @@ static const char *lacking(const struct cell *c)
 	return NULL;
 }
 
-/* Of all processes: operations a second, from the first start to the end. */
+/*
+ * Operations per second of all processes, from the first start to the last end.
+ */
 static uint64_t rate(const struct cell *c, const struct outcome *out,
 		     double *events)
 {
@@ -229,7 +231,7 @@ static bool repetitions(const struct cell *c, struct work *w, uint64_t *samples,
 	bool ok = true;
 
 	perf_crew_start(&crew, c->procs, worker, w);
-	/* Ready after a repetition means ready for the next, too. */
+	/* Ready after one repetition means ready for the next as well. */
 	for (int r = 0; r <= set.repeat && ok; r++) {
 		ok = perf_crew_step(&crew, STEP_S);
 		if (ok && r)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* What a process says of how it went. */
+/* How a process reports its outcome. */
 #include <stdarg.h>
 #include <stdio.h>
 

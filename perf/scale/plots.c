@@ -108,7 +108,7 @@ size_t plots_wrong(const struct plots *p)
 					      plots_remote(p, i);
 
 		wrong += perf_wrong(to, p->size, p->seed + i);
-		/* What is behind the slot's bytes belongs to nobody. */
+		/* The bytes behind the slot's belong to nobody. */
 		for (size_t at = p->size; at < p->slot; at++)
 			wrong += to[at] != 0;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * The rooms of odp_scale.
+ * The files of odp_scale.
  *
  *   odp_scale  options and rows
  *   plots      memory of a process: one *plot* per pair of queue pairs, its
@@ -40,7 +40,7 @@ struct settings {
 	struct perf_options o;
 	int depth; /* operations of a pair that are under way */
 	int repeat;
-	int rate; /* events of a storm a second; 0: as many as go */
+	int rate; /* a storm's events per second; 0: no limit */
 	double seconds; /* 0: a number of operations instead */
 };
 

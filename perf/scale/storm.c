@@ -43,7 +43,9 @@ static void *run(void *arg)
 			sched_yield();
 			continue;
 		}
-		/* What it missed it does not make good: that were a burst. */
+		/*
+		 * Do not catch up after a late wake-up; that would be a burst.
+		 */
 		next += 1000000000 / set.rate;
 		if (next < perf_now())
 			next = perf_now();

@@ -14,7 +14,7 @@
 #include "scale.h"
 
 #define BATCH 16
-#define LOOK 1024 /* polls in vain until somebody looks at the clock */
+#define LOOK 1024 /* empty polls between two looks at the clock */
 
 struct pair {
 	struct perf_pair p;
@@ -100,7 +100,7 @@ static bool all_done(const struct thread *t)
 	return true;
 }
 
-/* Until all of the thread's operations are done. */
+/* Run until all of the thread's operations are done. */
 static void reap(struct thread *t)
 {
 	uint64_t give_up = 0, polls = 0;
@@ -273,7 +273,7 @@ bool worker(int index, int fd, void *arg)
 	     make_pairs(&p);
 	for (int r = 0; ok && r < set.repeat; r++)
 		ok = repetition(&p, fd);
-	/* The parent reads the last outcome before it lets go. */
+	/* The parent reads the last outcome before it lets members go on. */
 	ok = ok && perf_crew_ready(fd);
 	if (!ok)
 		return false; /* the kernel takes all that is left */

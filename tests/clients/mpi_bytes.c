@@ -163,7 +163,7 @@ static void allreduce_case(size_t n, unsigned char *from, unsigned char *to)
 	report("allreduce", n, bad);
 }
 
-/* Every rank draws from one counter: each number once. */
+/* Every rank draws from one counter: each number comes once. */
 static void counter_case(MPI_Win win)
 {
 	enum { DRAWS = 50 };

@@ -60,7 +60,7 @@ static void expect(struct rpma_conn *conn, enum rpma_conn_event wanted)
 		     rpma_utils_conn_event_2str(wanted));
 }
 
-/* Wait for one work request that was to tell of its end. */
+/* Wait for the completion of one work request. */
 static void done(struct rpma_conn *conn)
 {
 	struct rpma_cq *cq;
@@ -120,7 +120,7 @@ static void transfer(const char *address, const char *port, const char *from, co
 	MUST(rpma_conn_req_new(peer, address, port, NULL, &request));
 	MUST(rpma_conn_req_connect(&request, NULL, &conn));
 	expect(conn, RPMA_CONN_ESTABLISHED);
-	/* What the device has written is in the file: nothing lies in a NIC. */
+	/* Data that the device has written is in the file, not in a NIC. */
 	MUST(rpma_peer_cfg_new(&settings));
 	MUST(rpma_peer_cfg_set_direct_write_to_pmem(settings, true));
 	MUST(rpma_conn_apply_remote_peer_cfg(conn, settings));

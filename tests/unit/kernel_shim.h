@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* What layer 0 of the module takes from the kernel, for user space. */
+/* The kernel functions that layer 0 of the module uses, for user space. */
 #ifndef KERNEL_SHIM_H
 #define KERNEL_SHIM_H
 
@@ -45,7 +45,7 @@ static inline int atomic_xchg(atomic_t *v, int i)
 	return __atomic_exchange_n(&v->counter, i, __ATOMIC_SEQ_CST);
 }
 
-/* Ordered only when it succeeds, as the kernel's. */
+/* Like the kernel's, ordered only if it succeeds. */
 static inline int atomic_cmpxchg(atomic_t *v, int old, int i)
 {
 	__atomic_compare_exchange_n(&v->counter, &old, i, false,

@@ -39,13 +39,13 @@ static void poll_fields(void)
 	CHECK(wc.imm_data == 20 && wc.qp_num == 30 && wc.src_qp == 40);
 	CHECK(wc.vendor_err == 50 && wc.pkey_index == 60);
 	CHECK(wc.wc_flags == (IBV_WC_GRH | IBV_WC_WITH_IMM));
-	/* With a GRH the kind of the packet: bit 3 UDP, 2 IPv4, 1 IPv6. */
+	/* The packet type, with a GRH: bit 3 UDP, 2 IPv4, 1 IPv6. */
 	CHECK(wc.slid == 0 && wc.sl == 10 && wc.dlid_path_bits == 0);
 	cqe.network_hdr_type = HODP_NET_IPV6;
 	fake_complete(&cqe);
 	CHECK(fake.ops->poll_cq(r.cq, 1, &wc) == 1 && wc.sl == 9);
 
-	/* The flag's number is not the verbs' one. */
+	/* The flag's number differs from the verbs' one. */
 	cqe.wc_flags = HODP_WC_WITH_INV;
 	fake_complete(&cqe);
 	CHECK(fake.ops->poll_cq(r.cq, 1, &wc) == 1 &&
@@ -98,7 +98,7 @@ static void cqx_iterate(void)
 	};
 
 	CHECK(ibv_start_poll(r.cqx, &strange) == EINVAL);
-	/* Nothing there: the lock is free again, or this would hang. */
+	/* The CQ is empty, and the lock is free again, or this would hang. */
 	CHECK(ibv_start_poll(r.cqx, &attr) == ENOENT);
 	CHECK(ibv_start_poll(r.cqx, &attr) == ENOENT);
 	complete(1, 0);
@@ -141,7 +141,7 @@ static void cqx_stop_early(void)
 	CHECK(!ibv_next_poll(r.cqx) && r.cqx->wr_id == 3);
 	ibv_end_poll(r.cqx);
 	CHECK(fake.cq.hdr->cons == 3);
-	/* The old interface goes on where the new one stopped. */
+	/* The old interface continues where the new one stopped. */
 	CHECK(fake.ops->poll_cq(r.cq, 1, &wc) == 1 && wc.wr_id == 4);
 	rig_down(&r);
 }
@@ -159,7 +159,7 @@ static void timestamps(void)
 	struct rig r = rig_up(IBV_QPT_RC);
 	struct ibv_cq_ex *cq;
 
-	/* The fake completes into the CQ that was made last. */
+	/* The fake completes into the newest CQ. */
 	cq = fake.ops->create_cq_ex(r.ctx, &attr);
 	fake_complete(&cqe);
 	CHECK(!ibv_start_poll(cq, &poll));
@@ -188,7 +188,7 @@ static void resize_keeps(void)
 	CHECK(wc[0].wr_id == 2 && wc[2].wr_id == 4 && wc[3].wr_id == 5);
 	CHECK(fake.cq.hdr->cons == fake.cq.hdr->prod);
 
-	/* Refused: the old ring goes on. */
+	/* Refused: the old ring stays in use. */
 	fake.fail = EINVAL;
 	CHECK(fake.ops->resize_cq(r.cq, 1) == EINVAL);
 	complete(6, 0);

@@ -12,7 +12,7 @@
 
 #include "provider_fake.h"
 
-/* What later versions of libibverbs take in addition; see core.h. */
+/* What later versions of libibverbs also need; see core.h. */
 #if IBVERBS_PABI_VERSION >= 57
 #define FD_ARR struct ibv_fd_arr *fds HODP_UNUSED,
 #else
@@ -78,7 +78,7 @@ static int injected(void)
 	return err;
 }
 
-/* Each ring has its place in the file for good: an old one stays mapped. */
+/* Each ring keeps its place in the file: an old one stays mapped. */
 static struct hodp_ring_info make_ring(struct fake_ring *ring, uint32_t stride)
 {
 	struct hodp_ring_info told;

@@ -17,7 +17,10 @@ static void match(void)
 	fake.hca_type = NULL;
 	CHECK(!fake.dev_ops->match_device(&dev));
 	CHECK(fake.dev_ops->match_table && !fake.dev_ops->match_table->kind);
-	/* rxe's provider takes 1 and 2, of whatever is named rxe...: see there. */
+	/*
+	 * rxe's provider takes ABI versions 1 and 2 of any device named rxe...:
+	 * see there.
+	 */
 	CHECK(fake.dev_ops->match_min_abi_version == 4801 &&
 	      fake.dev_ops->match_max_abi_version == 4801);
 }
@@ -35,7 +38,7 @@ static void no_context(void)
 	fake_close(ctx);
 }
 
-/* Answers that contradict themselves. */
+/* Contradictory answers. */
 static void spoil_zero(struct hodp_ring_info *info)
 {
 	info->entries = 0;
@@ -188,7 +191,7 @@ static void reset_restarts(void)
 	fake.fail = EINVAL;
 	CHECK(fake.ops->modify_qp(r.qp, &attr, IBV_QP_STATE) == EINVAL);
 	CHECK(fake.ops->post_send(r.qp, &wr, &bad) == ENOMEM);
-	/* What was seen of the kernel's indexes must be forgotten, too. */
+	/* The kernel indexes seen so far must be forgotten as well. */
 	fake_consume(&fake.sq, 5);
 	fake_consume(&fake.rq, 5);
 	CHECK(!fake.ops->post_send(r.qp, &wr, &bad));

@@ -18,7 +18,7 @@ static sem_t rung;
 static bool in_order;
 static bool timed_out;
 
-/* Every entry carries its number three times. */
+/* Every entry holds its number three times. */
 static void *kernel_consumes(void *arg HODP_UNUSED)
 {
 	struct hodp_ring_hdr *hdr = fake.sq.hdr;
@@ -141,7 +141,9 @@ static void *kernel_sleeps(void *arg HODP_UNUSED)
 	uint32_t n, i;
 
 	for (n = 0; n < ROUNDS / 4; n++) {
-		/* Meet the poster at each of its steps, sooner or later. */
+		/*
+		 * Sooner or later this meets the poster at each of its steps.
+		 */
 		for (i = 0; i < n % 512; i++)
 			__asm__ volatile("" ::: "memory");
 		while (__atomic_load_n(&hdr->prod, __ATOMIC_ACQUIRE) == n) {
@@ -213,7 +215,7 @@ static void *half_of_the_posts(void *arg)
 	return NULL;
 }
 
-/* The ring is large, and emptied at one go: the posters fill it side by side. */
+/* The ring is large and emptied in one go: the posters fill it in parallel. */
 static void race_two_posters(void)
 {
 	uint32_t at = 0, prod, n[2] = {};

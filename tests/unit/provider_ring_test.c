@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Unit test of the provider: its own code, a fake kernel under it.
+ * Unit test of the provider: its code above a fake kernel.
  *
- * Here: main, the rig, and all ways to post.  provider_cq_test.c has completion
+ * Here: main, the rig, and all ways to post. provider_cq_test.c has completion
  * queues, provider_life_test.c creation and end, provider_race_test.c threads.
  */
 #include <errno.h>
@@ -204,7 +204,7 @@ static void post_full_at(uint32_t index)
 	CHECK(fake.ops->post_send(r.qp, &wr[RIG_ENTRIES], &bad) == ENOMEM);
 	CHECK(bad == &wr[RIG_ENTRIES + 1] &&
 	      fake.sq.hdr->prod == index + RIG_ENTRIES + 1);
-	/* The newest took the oldest's place and no other. */
+	/* The newest took the oldest one's slot, and no other. */
 	CHECK(sent(index)->wr_id == 100 + RIG_ENTRIES);
 	CHECK(sent(index + 1)->wr_id == 101);
 	rig_down(&r);
@@ -400,7 +400,7 @@ static void wr_errors(void)
 		ibv_wr_set_inline_data(r.qpx, "x", 1);
 		CHECK(ibv_wr_complete(r.qpx) == errs[how]);
 		CHECK(fake.sq.hdr->prod == how && bells() == (int)how);
-		/* And the next batch knows nothing of it. */
+		/* The next batch is not affected. */
 		ibv_wr_start(r.qpx);
 		ibv_wr_send(r.qpx);
 		CHECK(!ibv_wr_complete(r.qpx));
@@ -483,7 +483,7 @@ static void recv_bell(void)
 	fake.rq.hdr->flags = HODP_RING_NEED_DOORBELL;
 	CHECK(!fake.ops->post_recv(r.qp, &wr, &bad));
 	CHECK(*rung == 1 && fake.rung == FAKE_QPN);
-	/* For the entries before a bad one, too; not for none. */
+	/* Also for the entries before a bad one; not for none. */
 	second.num_sge = -1;
 	CHECK(fake.ops->post_recv(r.qp, &wr, &bad) == EINVAL);
 	CHECK(bad == &second && *rung == 2 && fake.rq.hdr->prod == 3);

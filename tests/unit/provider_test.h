@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Cases of the provider's unit test, and what they stand on. */
+/* Cases of the provider's unit test, and their helpers. */
 #ifndef PROVIDER_TEST_H
 #define PROVIDER_TEST_H
 
@@ -9,7 +9,7 @@
 extern const struct unit_case cq_cases[], life_cases[], race_cases[];
 extern const size_t num_cq_cases, num_life_cases, num_race_cases;
 
-/* Entries of the rings in a rig. */
+/* Ring entries in a rig. */
 #define RIG_ENTRIES 8
 
 /* An open device with one QP, ready to send. */
@@ -25,7 +25,7 @@ struct rig {
 
 struct rig rig_up(enum ibv_qp_type type);
 struct rig rig_up_sized(enum ibv_qp_type type, uint32_t entries);
-/* Also checks that nothing is left in the kernel, and nothing mapped. */
+/* Also checks that no kernel object and no mapping is left. */
 void rig_down(struct rig *rig);
 
 static inline int bells(void)

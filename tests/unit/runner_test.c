@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Unit test of runner.c in user space: whoever works for a runner stops after
- * its budget, whatever others ask meanwhile, and what is left is done.
+ * Unit test of runner.c in user space: the owner of a runner stops after its
+ * budget, whatever others request meanwhile, and the rest is done later.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@ static struct hodp_runner r;
 static long work; /* steps that are left */
 static long done; /* steps */
 static long looks; /* calls of step() */
-static bool nag; /* somebody asks while it looks */
+static bool nag; /* somebody kicks while it looks */
 
 static bool step(struct hodp_runner *runner, int *budget)
 {
@@ -85,7 +85,7 @@ static void test_much(void)
 	CHECK(done == 10L * HODP_WORK_STEPS && idle());
 }
 
-/* A doorbell that others ring all the time finds nothing to do: it ends. */
+/* A doorbell that others keep ringing finds nothing to do: it ends. */
 static void test_asked(void)
 {
 	begin(0);
@@ -103,7 +103,7 @@ static void test_kick(void)
 	CHECK(!done && turn() && done == 1 && idle());
 }
 
-/* What was asked for while somebody owned it is done afterwards. */
+/* What was requested while somebody owned the runner is done afterwards. */
 static void test_own(void)
 {
 	begin(0);
@@ -125,7 +125,9 @@ static void *own(void *arg)
 	return NULL;
 }
 
-/* With work without end a runner is given to who waits, for one budget's time. */
+/*
+ * A runner with endless work is handed to a waiter for the time of one budget.
+ */
 static void test_yield(void)
 {
 	pthread_t thread;
@@ -139,7 +141,9 @@ static void test_yield(void)
 	turn();
 	pthread_join(thread, NULL);
 	CHECK(owned && done <= BUDGET + HODP_WORK_STEPS);
-	/* The rest was not forgotten: it asks, and gets it back later. */
+	/*
+	 * The rest is not forgotten: it kicks, and gets the runner back later.
+	 */
 	CHECK(turn());
 	hodp_runner_disown(&r);
 	CHECK(turn() && done > BUDGET + HODP_WORK_STEPS);

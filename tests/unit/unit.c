@@ -13,7 +13,7 @@ void unit_cases(const struct unit_case *cases, size_t num)
 		cases[i].fn();
 		printf("%sok %u - %s\n", unit_failed ? "not " : "", ++ran,
 		       cases[i].intent);
-		/* A crash in the next one must not take this along. */
+		/* Flush: a crash in the next case must not lose this. */
 		fflush(stdout);
 		failures += unit_failed;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* What all unit tests stand on: cases, and their results as TAP. */
+/* The base of all unit tests: cases, and their results as TAP. */
 #ifndef UNIT_H
 #define UNIT_H
 
@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* The case that runs has failed; it goes on, to show what else is wrong. */
+/* Fail the running case; it goes on, to show what else is wrong. */
 extern bool unit_failed;
 
 #define CHECK(cond)                                                         \

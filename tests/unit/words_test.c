@@ -127,7 +127,7 @@ static void test_hostile(void)
 			n = hodp_ring_room(&r->prod);
 			CHECK(n ==
 			      (possible ? (int)(ENTRIES - off[i]) : -EPROTO));
-			/* Whatever the index, the entry lies inside. */
+			/* The entry lies inside, whatever the index. */
 			memset(hodp_ring_at(&r->cons, r->hdr.prod), 1, STRIDE);
 			free(r);
 		}
@@ -271,7 +271,7 @@ static void test_services(void)
 		      !(hodp_opcode_row(op)->qps & ~all));
 }
 
-/* However often it is asked for, a baton that is held stays with its holder. */
+/* A held baton stays with its holder, however often others ask. */
 static void test_baton_held(void)
 {
 	struct hodp_baton b;
@@ -301,7 +301,7 @@ static struct {
 	bool two;
 } shop;
 
-/* The holder: serve every request that it sees, until it may go. */
+/* The holder serves every request that it sees, until it may release. */
 static void baton_serve(void)
 {
 	do {

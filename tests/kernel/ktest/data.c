@@ -60,7 +60,7 @@ static void kt_send_inline(struct kt *t)
 	struct kt_wr *s = kt_wr(t, IB_WR_SEND), *r = kt_recv(t);
 	struct kt_mem *src = &t->mem[0], *dst = &t->mem[1];
 
-	/* The key is not looked at. */
+	/* The key is not checked. */
 	kt_sge_key(s, (uintptr_t)src->p + 5, 13, 0xdeadbeef);
 	kt_sge_key(s, (uintptr_t)src->p + 100, 20, 0);
 	s->send.send_flags |= IB_SEND_INLINE;
@@ -142,7 +142,7 @@ static void kt_write_read(struct kt *t)
 	}
 }
 
-/* No bytes: neither address nor key is looked at (IBTA C9-88). */
+/* Zero bytes: neither address nor key is checked (IBTA C9-88). */
 static void kt_rdma_nothing(struct kt *t)
 {
 	kt_do(t, &t->main.a, kt_rdma(t, IB_WR_RDMA_WRITE, 1, 2), IB_WC_SUCCESS);
@@ -199,7 +199,7 @@ static void kt_atomics(struct kt *t)
 	kt_region_free(t, &r);
 }
 
-/* A local key that is none, or of another PD, is the requester's error. */
+/* An invalid local key, or one of another PD, is the requester's error. */
 static void kt_local_key(struct kt *t)
 {
 	static const enum ib_wr_opcode op[] = { IB_WR_RDMA_WRITE,
@@ -224,7 +224,7 @@ static void kt_local_key(struct kt *t)
 	}
 }
 
-/* Too long a SEND: an invalid request there, a length error here. */
+/* A SEND that is too long: an invalid request there, a length error here. */
 static void kt_send_too_long(struct kt *t)
 {
 	struct kt_wr *s = kt_wr(t, IB_WR_SEND), *r = kt_recv(t);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The end of QPs: errors, flushing, draining, destroying; and SRQs. */
+/* How QPs end: errors, flushing, draining, destroying; and SRQs. */
 #include <rdma/ib_verbs.h>
 #include "ktest.h"
 
@@ -43,7 +43,7 @@ static void kt_flushed(struct kt *t, struct kt_wr *const wr[KT_OUT])
 	}
 }
 
-/* When ib_drain_qp() is back, each request has its flush error, in order. */
+/* When ib_drain_qp() returns, each request has its flush error, in order. */
 static void kt_drain_qp(struct kt *t)
 {
 	struct kt_queue q;
@@ -99,12 +99,12 @@ static void kt_drain_busy(struct kt *t)
 	}
 	for (i = 0; i < n; i++)
 		kt_moved(&t->mem[1], i * 1000, &t->mem[0], i * 900, 1000);
-	/* One may have been in the middle: it says flushed, and wrote. */
+	/* One may have been half done: it is flushed, and has written. */
 	if (n < ARRAY_SIZE(w))
 		memcpy(t->mem[1].want + n * 1000, t->mem[1].p + n * 1000, 1000);
 }
 
-/* A QP that is destroyed with requests in it lets go of them in silence. */
+/* A QP destroyed with requests in it drops them without a completion. */
 static void kt_destroy(struct kt *t)
 {
 	struct kt_queue q;
@@ -122,7 +122,7 @@ static void kt_destroy(struct kt *t)
 			 "request %d completed", i);
 }
 
-/* What is under way when its QP is destroyed ends with that. */
+/* A transfer under way when its QP is destroyed ends with it. */
 static void kt_destroy_busy(struct kt *t)
 {
 	bool target = false;
@@ -162,7 +162,10 @@ static void kt_destroy_busy(struct kt *t)
 	}
 }
 
-/* After a refused WRITE all is flushed on both sides, what is posted, too. */
+/*
+ * After a refused WRITE everything is flushed on both sides, later requests
+ * too.
+ */
 static void kt_error_flush(struct kt *t)
 {
 	struct kt_wr *w, *s[3], *in[4], *out[2];
@@ -203,7 +206,7 @@ static void kt_error_flush(struct kt *t)
 	kt_pair_died(t, &t->main);
 }
 
-/* An SRQ: messages take its requests in order; its limit is told, once. */
+/* An SRQ: messages take its requests in order; the limit event comes once. */
 static void kt_srq(struct kt *t)
 {
 	struct ib_srq_attr attr = { .srq_limit = 5 };

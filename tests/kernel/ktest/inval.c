@@ -33,8 +33,9 @@ static void kt_reg_valid(struct kt *t)
 	kt_region_free(t, &r);
 }
 
-/* Mapping other memory gives it to nobody before REG_MR: consumers map before
- * they post LOCAL_INV for what was there (rdma_rw_ctx_init()).
+/*
+ * Mapping other memory gives no access before REG_MR: consumers map before they
+ * post LOCAL_INV for the old memory (rdma_rw_ctx_init()).
  */
 static void kt_map_valid(struct kt *t)
 {
@@ -53,7 +54,7 @@ static void kt_map_valid(struct kt *t)
 	old = r;
 	kt_region_map(&r, &t->mem[2], more, ARRAY_SIZE(more), NULL, SZ_4K);
 
-	/* The old key still means the old memory, all of it. */
+	/* The old key still gives access to the old memory, all of it. */
 	w = kt_rdma(t, IB_WR_RDMA_WRITE, t->mem[1].dma + 5 * 4096 + 123, key);
 	kt_sge(w, &t->mem[0], 1, KT_REGION_BYTES);
 	kt_do(t, &t->main.b, w, IB_WC_SUCCESS);
@@ -67,7 +68,7 @@ static void kt_map_valid(struct kt *t)
 	kt_region_write(t, &t->main, &r, 3, 5 * 4096 - 3);
 	kt_key_refused(t, &t->main, r.mr->iova, key);
 
-	/* What was mapped last can be registered again. */
+	/* The memory mapped last can be registered again. */
 	kt_region_inv(t, &t->main.a, &r);
 	kt_do(t, &t->main.a, kt_region_wr(t, &r, KT_RW), IB_WC_SUCCESS);
 	kt_region_write(t, &t->main, &r, 0, 5 * 4096);
@@ -97,7 +98,10 @@ static void kt_local_inv(struct kt *t)
 	kt_region_free(t, &r);
 }
 
-/* Keys that the main pair may not invalidate, and two regions to be unharmed. */
+/*
+ * Keys that the main pair may not invalidate, and two regions that must stay
+ * valid.
+ */
 struct kt_bad {
 	struct kt_region r, foreign;
 	u32 key[4];
@@ -129,7 +133,7 @@ static void kt_bad_close(struct kt *t, struct kt_bad *b)
 	kt_region_free(t, &b->r);
 }
 
-/* LOCAL_INV of what may not be invalidated here fails and changes nothing. */
+/* LOCAL_INV of a key that may not be invalidated here fails, no effect. */
 static void kt_local_inv_bad(struct kt *t)
 {
 	struct kt_bad b;
@@ -150,7 +154,7 @@ static void kt_local_inv_bad(struct kt *t)
 	kt_bad_close(t, &b);
 }
 
-/* A region that is not valid can be invalidated all the same. */
+/* An invalid region can be invalidated all the same. */
 static void kt_local_inv_twice(struct kt *t)
 {
 	struct kt_region r;
@@ -167,7 +171,7 @@ static void kt_local_inv_twice(struct kt *t)
 	kt_region_free(t, &r);
 }
 
-/* SEND_WITH_INV: the data is there, the receiver is told which key is gone. */
+/* SEND_WITH_INV: the data arrives, the receiver learns which key is invalid. */
 static void kt_send_inv(struct kt *t)
 {
 	struct kt_wr *s, *in;
@@ -228,7 +232,7 @@ static void kt_send_inv_bad(struct kt *t)
 	kt_bad_close(t, &b);
 }
 
-/* The key of a region that no peer has a right to is not a peer's to take. */
+/* A peer may not invalidate the key of a region that gives peers no right. */
 static void kt_send_inv_local(struct kt *t)
 {
 	struct kt_wr *in, *w;
@@ -284,7 +288,7 @@ static void kt_chained(struct kt *t)
 			kt_region_moved_in(&r, off, &t->mem[2], 30000, len);
 		else
 			kt_region_moved_out(&t->mem[2], 30000, &r, off, len);
-		/* Else a READ brings back what is there already. */
+		/* Otherwise a READ would fetch what is there already. */
 		memcpy(t->mem[2].p + 30000, t->mem[0].p + i * 50, 20000);
 		memcpy(t->mem[2].want + 30000, t->mem[0].want + i * 50, 20000);
 		kt_mem_check(t, &t->mem[1]);

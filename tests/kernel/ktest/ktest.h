@@ -128,7 +128,7 @@ struct kt_case {
 	struct kt_opts opts;
 };
 
-/* Say so if @cond does not hold.  Value: whether it does. */
+/* Report @cond if it does not hold. Value: whether it does. */
 #define KT_CHECK(t, cond, fmt, ...) \
 	kt_passed((cond) || kt_fail(t, __func__, __LINE__, fmt, ##__VA_ARGS__))
 
@@ -146,11 +146,11 @@ __printf(4, 5) bool kt_fail(struct kt *t, const char *where, int line,
 /* Return: 0, -ENOMEM, -EIO; kt_mem_free() in any case. */
 int kt_mem_alloc(struct kt *t, struct kt_mem *mem, u32 len);
 void kt_mem_free(struct kt *t, struct kt_mem *mem);
-/* With bytes of which none are like the others'. */
+/* Filled with bytes that no other mem has. */
 void kt_mem_fill(struct kt *t, struct kt_mem *mem);
 /* All of @mem is as it must be. */
 void kt_mem_check(struct kt *t, const struct kt_mem *mem);
-/* @len bytes go from one place to the other, when all goes well. */
+/* Note that @len bytes move from one place to the other. */
 void kt_moved(struct kt_mem *to, u32 to_off, const struct kt_mem *from,
 	      u32 from_off, u32 len);
 
@@ -165,8 +165,9 @@ int kt_end_init(struct kt_end *e);
 int kt_end_rtr(struct kt *t, struct kt_end *e, const struct kt_end *peer);
 int kt_end_rts(struct kt_end *e);
 enum ib_qp_state kt_end_state(struct kt_end *e);
-/* Both QPs are in the error state, as an error that both must notice leaves
- * them; then connect them again.
+/*
+ * Wait until both QPs are in the error state, as after an error that both
+ * notice; then connect them again.
  */
 void kt_pair_died(struct kt *t, struct kt_pair *p);
 
@@ -181,14 +182,14 @@ void kt_link(struct kt_wr *first, struct kt_wr *second);
 void kt_post(struct kt *t, struct kt_end *e, struct kt_wr *w);
 void kt_post_recv(struct kt *t, struct kt_pair *p, struct kt_end *e,
 		  struct kt_wr *w);
-/* Poll what nobody else polls.  Return: whether there is such. */
+/* Poll the CQs that nobody else polls. Return: were there any? */
 bool kt_poll(struct kt *t);
 bool kt_wait(struct kt *t, struct kt_wr *w);
 void kt_expect(struct kt *t, struct kt_wr *w, enum ib_wc_status status);
 /* Post it and expect its completion. */
 void kt_do(struct kt *t, struct kt_end *e, struct kt_wr *w,
 	   enum ib_wc_status status);
-/* Time for whatever may not happen. */
+/* Time for something that must not happen. */
 void kt_settle(struct kt *t);
 
 /* region.c */
@@ -205,7 +206,7 @@ struct kt_region {
 	u32 num;
 };
 
-/* Four pages in no order: begins at an odd byte, ends short of a page. */
+/* Four pages out of order; begins at an odd byte, ends short of a page. */
 #define KT_REGION_PIECES 4
 #define KT_REGION_BYTES (4096 - 123 + 4096 + 4096 + 777)
 extern const struct kt_piece kt_region_pieces[KT_REGION_PIECES];
@@ -214,11 +215,11 @@ bool kt_region_alloc(struct kt *t, struct kt_region *r, struct ib_pd *pd);
 bool kt_region_alloc_pages(struct kt *t, struct kt_region *r, struct ib_pd *pd,
 			   u32 pages);
 void kt_region_free(struct kt *t, struct kt_region *r);
-/* Return: as ib_map_mr_sg(), which needs the lock to itself. */
+/* Return: as ib_map_mr_sg(), which needs exclusive use of the region. */
 int kt_region_map(struct kt_region *r, struct kt_mem *mem,
 		  const struct kt_piece *piece, u32 num, u32 *offset,
 		  u32 page_size);
-/* Map @mem's part of the usual form; a check that all of it was taken. */
+/* Map the usual part of @mem, and check that all of it was taken. */
 void kt_region_map_usual(struct kt *t, struct kt_region *r, struct kt_mem *mem);
 /* A REG_MR request with the next key; not posted. */
 struct kt_wr *kt_region_wr(struct kt *t, struct kt_region *r, int access);
@@ -236,7 +237,7 @@ void kt_region_moved_out(struct kt_mem *to, u32 to_off,
 /* WRITE from mem 0 to a region by key; as it must be if it succeeds. */
 void kt_region_write(struct kt *t, struct kt_pair *p, struct kt_region *r,
 		     u32 off, u32 len);
-/* WRITE of a byte by this key is refused, and kills both QPs. */
+/* A WRITE of a byte by this key must be refused, and kill both QPs. */
 void kt_key_refused(struct kt *t, struct kt_pair *p, u64 addr, u32 key);
 
 /* Each file's cases, an entry without a name last. */

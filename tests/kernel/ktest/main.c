@@ -46,7 +46,7 @@ static struct ib_device *kt_device;
 
 static int kt_client_add(struct ib_device *dev)
 {
-	/* Its removal waits until the reference is let go. */
+	/* Removing the device waits until the reference is dropped. */
 	if (strcmp(dev_name(&dev->dev), device) || !ib_device_try_get(dev))
 		return -EOPNOTSUPP;
 	kt_device = dev;
@@ -163,7 +163,10 @@ static void kt_run(struct kt *t)
 
 			if (!kt_wanted(c))
 				continue;
-			/* If it never comes back, this says which. */
+			/*
+			 * If it never returns, this line tells which case it
+			 * was.
+			 */
 			pr_info("# begin %s\n", c->name);
 			kt_run_case(t, c);
 			pr_info("%sok %d - %s # %u ms\n",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * hodp_mtest: see mtest.h. The machine check is a return probe: what the copy
- * says of a source in the page is "nothing was read".
+ * hodp_mtest: see mtest.h. A return probe makes the machine check: a copy from
+ * the page reports that nothing was read.
  */
 #include <linux/fs.h>
 #include <linux/kprobes.h>
@@ -12,7 +12,7 @@
 
 static unsigned long bad; /* kernel address of the page, or 0 */
 
-/* Is this copy from the bad page?  The third argument is what it leaves. */
+/* If the copy is from the bad page, note its length to return as not copied. */
 static int copy_begins(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	unsigned long src = regs_get_kernel_argument(regs, 1);
@@ -57,8 +57,8 @@ static long mark(unsigned long addr, bool shadow)
 }
 
 /*
- * As the kernel does it: a large folio says that one of its pages is bad; where
- * the folio is hugetlb's or a device's, its first page alone has the flag.
+ * As the kernel does it: a large folio is flagged as having a bad page; for
+ * hugetlb and devices, only its first page has the flag.
  */
 static void flag(struct page *page, bool on)
 {
@@ -114,7 +114,7 @@ static long mtest_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	}
 }
 
-/* Whoever dies forgets its page. */
+/* The page is forgotten when its file closes. */
 static int mtest_release(struct inode *inode, struct file *file)
 {
 	WRITE_ONCE(bad, 0);

@@ -8,12 +8,15 @@
 
 #include <linux/ioctl.h>
 
-/* The mapping is a shadow stack from now on; or no longer. Its pages stay. */
+/* Make the mapping a shadow stack, or undo it. Its pages stay. */
 #define MTEST_SHADOW _IO('h', 1)
 #define MTEST_PLAIN _IO('h', 2)
-/* Reading the page is a machine check: copy_mc_to_kernel() fails. 0: no page. */
+/*
+ * Reading the page is a machine check: copy_mc_to_kernel() fails. NULL: no
+ * page.
+ */
 #define MTEST_CHECK _IO('h', 3)
-/* The kernel has noted that the page is bad, and maps it; or no longer. */
+/* Mark the page as bad in the kernel, still mapped; or undo it. */
 #define MTEST_FLAG _IO('h', 4)
 #define MTEST_UNFLAG _IO('h', 5)
 

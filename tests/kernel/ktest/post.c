@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Posting: from where one must not sleep, in chains, too much, too early. */
+/* Posting: in atomic context, in chains, too much, too early. */
 #include <linux/delay.h>
 #include <linux/spinlock.h>
 #include <linux/timer.h>
@@ -7,7 +7,7 @@
 
 #define KT_CHAIN 16
 
-/* A chain of WRITEs to places of their own, of which the last one tells. */
+/* A chain of WRITEs to separate places; only the last one is signalled. */
 static struct kt_wr *kt_chain(struct kt *t, struct kt_wr **last)
 {
 	struct kt_wr *first = NULL, *w = NULL;
@@ -46,7 +46,7 @@ static void kt_chain_expect(struct kt *t, struct kt_wr *first,
 			 900);
 }
 
-/* A chain of unsignalled requests but the last, with a lock held. */
+/* A chain of requests, only the last one signalled, posted with a lock held. */
 static void kt_post_locked(struct kt *t)
 {
 	struct kt_wr *last, *first = kt_chain(t, &last);
@@ -103,7 +103,7 @@ static void kt_post_timer(struct kt *t)
 
 #define KT_ROUNDS 300
 
-/* The ball is back, or has arrived: receive and send on, where we are. */
+/* The message is back, or has arrived: receive again and send on from here. */
 static void kt_pong(struct kt_wr *r)
 {
 	struct kt *t = r->t;
@@ -148,7 +148,7 @@ static void kt_ping_pong(struct kt *t)
 	kt_moved(&t->mem[2], 1, &t->mem[0], 1, 99);
 }
 
-/* The requests of a chain are done in order: the last one stays. */
+/* The requests of a chain are executed in order: the last WRITE wins. */
 static void kt_order(struct kt *t)
 {
 	struct kt_wr *first = NULL, *w = NULL;
@@ -194,7 +194,7 @@ static void kt_bad_request(struct kt *t)
 			 900);
 }
 
-/* On a QP that signals all, unsignalled requests complete, too. */
+/* On a QP with sq_sig_all, unsignalled requests complete, too. */
 static void kt_signal_all(struct kt *t)
 {
 	struct kt_wr *last, *first = kt_chain(t, &last), *w;
@@ -226,7 +226,7 @@ static void kt_refuses(struct kt *t, struct kt_end *e, int send, int recv,
 		 "post_recv in %s: %d", state, ret);
 }
 
-/* RESET takes no request at all, INIT and RTR no send. */
+/* RESET accepts no request at all, INIT and RTR no send. */
 static void kt_states(struct kt *t)
 {
 	int ret;
@@ -248,7 +248,7 @@ static void kt_overflow_send(struct kt *t)
 	struct kt_wr *s[KT_DEPTH + 1], *r[KT_DEPTH];
 	int i, ret;
 
-	/* Nobody receives: nothing leaves the queue. */
+	/* Nobody receives, so nothing leaves the queue. */
 	for (i = 0; i <= KT_DEPTH; i++) {
 		s[i] = kt_wr(t, IB_WR_SEND);
 		kt_sge(s[i], &t->mem[0], i * 7, 100);
@@ -272,7 +272,7 @@ static void kt_overflow_send(struct kt *t)
 	KT_CHECK(t, !atomic_read(&s[KT_DEPTH]->calls), "it was posted");
 }
 
-/* The same of a receive queue and of an SRQ. */
+/* The same for a receive queue and an SRQ. */
 static void kt_overflow_recv(struct kt *t)
 {
 	const struct ib_recv_wr *bad = NULL;

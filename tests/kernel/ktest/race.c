@@ -18,7 +18,7 @@
 #include "ktest.h"
 
 #define KT_RACE_TIME (3 * HZ)
-/* A slow machine has so long to make it a race. */
+/* A slow machine has this long to produce a race. */
 #define KT_RACE_LIMIT (15 * HZ)
 #define KT_RACE_ENOUGH 10
 #define KT_RACE_MEM SZ_512K
@@ -35,8 +35,9 @@ static const struct kt_piece kt_race_pieces[] = {
 #define KT_RACE_PAGES (30 + 70 + 16)
 #define KT_RACE_BYTES (115 * 4096 - 123 + 777)
 
-/* How the data gets there; how the request ends, and the receive, if there is
- * one, when the key is no longer valid.
+/*
+ * How the data gets there; how the request, and the receive if there is one,
+ * end when the key is no longer valid.
  */
 struct kt_race_way {
 	enum ib_wr_opcode op;
@@ -73,7 +74,7 @@ struct kt_race {
 	bool destroys;
 };
 
-/* Post what is to put data into the region. */
+/* Post the request that puts data into the region. */
 static void kt_race_post(struct kt_race *race)
 {
 	u32 key = READ_ONCE(race->key);
@@ -95,7 +96,7 @@ static void kt_race_post(struct kt_race *race)
 	kt_post(t, &t->main.b, w);
 }
 
-/* All of the region once, with other bytes than the last time. */
+/* The whole region once, with other bytes than the last time. */
 static void kt_race_write(struct kt_race *race)
 {
 	const struct kt_wr *w = race->w, *in = race->in;
@@ -160,13 +161,13 @@ static void kt_race_register(struct kt_race *race, struct kt_mem *mem, int i)
 		kt_region_inv(t, &t->other.a, r);
 }
 
-/* It was registered: note what came to be in the region, and nowhere else. */
+/* It was registered: note what arrived in the region, and nowhere else. */
 static void kt_race_note(struct kt *t, struct kt_mem *mem)
 {
 	int i;
 	u32 off;
 
-	/* Backwards: a copy that still ran would come to the end last. */
+	/* Compare backwards: a copy still running would reach the end last. */
 	for (i = ARRAY_SIZE(kt_race_pieces) - 1; i >= 0; i--) {
 		const struct kt_piece *p = &kt_race_pieces[i];
 
@@ -211,7 +212,9 @@ static void kt_race_rounds(struct kt_race *race)
 
 		kt_race_register(race, mem, i);
 		kt_race_note(t, mem);
-		/* Of either: what is not registered has had time to change. */
+		/*
+		 * Compare both: the unregistered memory has had time to change.
+		 */
 		kt_mem_check(t, &race->mem[~i & 1]);
 		kt_mem_check(t, mem);
 		t->wrs = wrs;
@@ -270,7 +273,7 @@ static void kt_race_run(struct kt *t, const struct kt_race_way *way,
 		kt_race_requests(race);
 		kt_race_rounds(race);
 	}
-	/* Nothing runs any more when what it would write to is freed. */
+	/* Stop everything before the memory that it writes to is freed. */
 	kt_pair_close(t, &t->main);
 	kt_pair_close(t, &t->other);
 	kt_region_free(t, &race->r);
@@ -286,7 +289,7 @@ static void kt_race_inval(struct kt *t)
 	kt_race_run(t, &kt_race_by_write, false);
 }
 
-/* The same, but that the region is destroyed each time. */
+/* The same, but the region is destroyed each time. */
 static void kt_race_destroy(struct kt *t)
 {
 	kt_race_run(t, &kt_race_by_write, true);

@@ -21,7 +21,7 @@ static void kt_reg_bytes(struct kt *t)
 		return;
 	kt_region_reg(t, &t->main.a, &r, &t->mem[1], KT_RW);
 	for (i = 0; i < ARRAY_SIZE(at); i++) {
-		/* Other bytes than those that are there. */
+		/* Bytes that differ from those already there. */
 		t->key++;
 		kt_region_write(t, &t->main, &r, at[i].off, at[i].len);
 		w = kt_rdma(t, IB_WR_RDMA_READ, r.mr->iova + at[i].off,
@@ -38,7 +38,9 @@ static void kt_reg_bytes(struct kt *t)
 	kt_region_free(t, &r);
 }
 
-/* The owner's own SGEs may name the region: sent from, received to, read to. */
+/*
+ * The owner's SGEs may name the region: as source, receive buffer, READ target.
+ */
 static void kt_reg_local(struct kt *t)
 {
 	struct kt_region r;
@@ -70,7 +72,7 @@ static void kt_reg_local(struct kt *t)
 	kt_region_free(t, &r);
 }
 
-/* A gap in the list ends the mapping before it; there is nothing behind. */
+/* A gap in the list ends the mapping; nothing behind it is accessible. */
 static void kt_reg_gap(struct kt *t)
 {
 	static const struct kt_piece gap[] = {
@@ -100,8 +102,9 @@ static void kt_reg_gap(struct kt *t)
 	kt_region_free(t, &r);
 }
 
-/* As many pages as were asked for; of a longer piece the offset tells how far
- * (ib_sg_to_pages() leaves out the last page that it could take).
+/*
+ * As many pages as were asked for; for a longer piece the returned offset tells
+ * how far (ib_sg_to_pages() leaves out the last page that it could take).
  */
 static void kt_reg_full(struct kt *t)
 {
@@ -156,7 +159,7 @@ static void kt_reg_large_page(struct kt *t)
 	kt_region_free(t, &r);
 }
 
-/* REG_MR of what was never mapped, or of more than its pages hold, fails. */
+/* REG_MR fails for a region never mapped, or longer than its pages. */
 static void kt_reg_unmapped(struct kt *t)
 {
 	struct kt_region r;
@@ -166,7 +169,9 @@ static void kt_reg_unmapped(struct kt *t)
 	kt_do(t, &t->main.a, kt_region_wr(t, &r, KT_RW), IB_WC_MW_BIND_ERR);
 	kt_pair_reconnect(t, &t->main);
 	kt_region_map_usual(t, &r, &t->mem[1]);
-	/* The same bytes do not fit behind a later place in the first page. */
+	/*
+	 * The same length does not fit from a later offset in the first page.
+	 */
 	r.mr->iova += 3900;
 	kt_do(t, &t->main.a, kt_region_wr(t, &r, KT_RW), IB_WC_MW_BIND_ERR);
 	kt_pair_reconnect(t, &t->main);
@@ -219,7 +224,7 @@ static void kt_reg_rights(struct kt *t)
 	kt_region_free(t, &r);
 }
 
-/* Without local write a region can be sent from, and not be read into. */
+/* Without local write a region can be sent from, but not read into. */
 static void kt_reg_local_rights(struct kt *t)
 {
 	struct kt_region r;
@@ -299,7 +304,7 @@ static void kt_reg_other_pd(struct kt *t)
 	kt_region_free(t, &r);
 }
 
-/* All keys that a region can have, one after the other, each for itself. */
+/* All keys that a region can have, one after the other; each alone works. */
 static void kt_reg_many(struct kt *t)
 {
 	struct kt_region r;
@@ -316,7 +321,7 @@ static void kt_reg_many(struct kt *t)
 	kt_region_free(t, &r);
 }
 
-/* A region that is destroyed while it is valid answers to no key. */
+/* No key of a region destroyed while valid works. */
 static void kt_reg_destroyed(struct kt *t)
 {
 	struct kt_region r, next;

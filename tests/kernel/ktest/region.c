@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Regions that REG_MR registers, and what must come of a transfer to them. */
+/*
+ * Regions that REG_MR registers, and the expected effect of transfers to them.
+ */
 #include "ktest.h"
 
 const struct kt_piece kt_region_pieces[KT_REGION_PIECES] = {
@@ -48,7 +50,7 @@ int kt_region_map(struct kt_region *r, struct kt_mem *mem,
 	for (i = 0; i < num; i++) {
 		r->piece[i] = piece[i];
 		sg_set_buf(&r->sg[i], mem->p + piece[i].off, piece[i].len);
-		/* The mem is mapped, all of it: what ib_dma_map_sg() sets. */
+		/* Map all of the mem: what ib_dma_map_sg() sets. */
 		sg_dma_address(&r->sg[i]) = mem->dma + piece[i].off;
 		sg_dma_len(&r->sg[i]) = piece[i].len;
 	}
@@ -128,7 +130,7 @@ void kt_region_write(struct kt *t, struct kt_pair *p, struct kt_region *r,
 	struct kt_wr *w =
 		kt_rdma(t, IB_WR_RDMA_WRITE, r->mr->iova + off, r->mr->rkey);
 
-	/* Another place each time: else the bytes may be there already. */
+	/* Another place each time: otherwise the bytes may be there already. */
 	kt_sge_key(w, t->mem[0].dma + 1 + t->key, len, p->pd->local_dma_lkey);
 	kt_do(t, &p->b, w, IB_WC_SUCCESS);
 	kt_region_moved_in(r, off, &t->mem[0], 1 + t->key, len);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Memory, pairs and work requests: what the cases are written with. */
+/* Memory, pairs and work requests: the building blocks of the cases. */
 #include <linux/delay.h>
 #include <linux/slab.h>
 #include <net/ipv6.h>
@@ -12,7 +12,7 @@ int kt_mem_alloc(struct kt *t, struct kt_mem *mem, u32 len)
 {
 	u64 dma;
 
-	/* So much of kmalloc() is aligned to its own size. */
+	/* kmalloc() up to this size is aligned to its own size. */
 	mem->p = kmalloc(len, GFP_KERNEL);
 	mem->want = kmalloc(len, GFP_KERNEL);
 	mem->len = len;
@@ -126,7 +126,7 @@ int kt_end_rtr(struct kt *t, struct kt_end *e, const struct kt_end *peer)
 	dgid = gid->gid;
 	attr.ah_attr.type = RDMA_AH_ATTR_TYPE_ROCE;
 	rdma_ah_set_port_num(&attr.ah_attr, 1);
-	/* It owns the reference to the GID now. */
+	/* attr.ah_attr holds the reference to the GID now. */
 	rdma_move_grh_sgid_attr(&attr.ah_attr, &dgid, 0, 1, 0, gid);
 	ret = ib_query_port(t->dev, 1, &port);
 	attr.path_mtu = port.active_mtu;
@@ -223,7 +223,7 @@ static void kt_end_open(struct kt *t, struct kt_pair *p, struct kt_end *e,
 		.qp_type = IB_QPT_RC,
 	};
 
-	/* One more than fits, for ib_drain_qp(), and some. */
+	/* More than fit, for ib_drain_qp() and spare. */
 	e->scq = kt_got(t, "send CQ",
 			ib_alloc_cq(t->dev, p, 2 * KT_DEPTH, 0, p->opts.poll));
 	e->rcq = kt_got(t, "receive CQ",
@@ -409,7 +409,9 @@ bool kt_poll(struct kt *t)
 
 bool kt_wait(struct kt *t, struct kt_wr *w)
 {
-	/* What failed already may take others with it: do not wait for all. */
+	/*
+	 * After a failure others may fail as well: do not wait for all of them.
+	 */
 	unsigned long end = jiffies + (t->failed ? HZ : KT_PATIENCE);
 
 	bool done;
@@ -423,7 +425,7 @@ bool kt_wait(struct kt *t, struct kt_wr *w)
 			done = wait_for_completion_timeout(&w->done, HZ / 10);
 		}
 	} while (!done && time_before(jiffies, end));
-	/* Whoever looks again finds it. */
+	/* A later wait for it must return, too. */
 	if (done)
 		complete(&w->done);
 	return done;

@@ -16,8 +16,8 @@ static uint64_t rnd(void)
 }
 
 /*
- * By definition, and without sorting: the smallest sample that at least @mille
- * thousandths of all do not exceed.
+ * By definition, without sorting: the smallest sample that at least @mille
+ * thousandths of all samples do not exceed.
  */
 static uint64_t by_definition(const uint64_t *a, size_t n, size_t mille)
 {
@@ -154,12 +154,12 @@ static void bytes_all_wrong(void)
 
 	memset(b, 0, sizeof(b));
 	CHECK(perf_wrong(b, sizeof(b), 1) == sizeof(b));
-	/* The start of a longer run is the run of a shorter. */
+	/* A longer run begins like a shorter one. */
 	perf_fill(b, sizeof(b), 1);
 	CHECK(!perf_wrong(b, 77, 1));
 }
 
-/* A page too far, a byte too far, another seed: nearly all of it is wrong. */
+/* A page off, a byte off, another seed: nearly every byte is wrong. */
 static void bytes_moved(void)
 {
 	uint8_t b[3 * 4096];

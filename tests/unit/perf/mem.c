@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Memory: what every machine has; the rest is said to be missing, with why. */
+/*
+ * Memory: the kinds that every machine has; the others are reported missing,
+ * with the reason.
+ */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -30,14 +33,14 @@ static void use(enum perf_mem_kind kind, bool lost)
 	perf_fill(m.p, m.len, 5);
 	perf_mem_touch(&m, m.len);
 	CHECK(!perf_wrong(m.p, m.len, 5));
-	/* A byte of the second page is all of it. */
+	/* A byte of the second page means the whole page. */
 	CHECK(!perf_mem_cold(&m, PERF_PAGE + 1));
 	if (lost) {
 		CHECK(zero(m.p, 2 * PERF_PAGE));
 		perf_fill(m.p, 2 * PERF_PAGE, 5);
 	}
 	CHECK(!perf_wrong(m.p, m.len, 5));
-	/* More than there is: all. */
+	/* More than there is means all. */
 	CHECK(!perf_mem_cold(&m, 100 * PERF_PAGE));
 	CHECK(lost ? zero(m.p, m.len) : !perf_wrong(m.p, m.len, 5));
 	perf_mem_put(&m);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The command line: what is understood, and that all else ends the program. */
+/* The command line: what it understands; anything else ends the program. */
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +45,7 @@ struct line {
 	const char *text;
 };
 
-/* The words of @text as a command line. */
+/* Use the words of @text as a command line. */
 static void parse(struct perf_options *o, const struct perf_program *p,
 		  const char *text)
 {

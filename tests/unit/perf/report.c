@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * The report: JSON and table, and what is left of a run that ends early.  Every
- * run is a child with a directory of its own, where nothing but its report may
- * be in the end.
+ * The report: JSON and table, and what remains of a run that ends early. Every
+ * run is a child with a directory of its own, which may hold nothing but its
+ * report in the end.
  */
 #include <pthread.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-/* Itself, for the moment in which a signal finds it busy. */
+/* The file itself, for a signal that finds the writer busy. */
 #include "../../../perf/lib/report.c"
 
 #include "unit.h"
@@ -334,8 +334,8 @@ static void unwritable(void)
 }
 
 /*
- * A reader at any moment sees a whole document, an old or a new one: the name
- * goes to another file, the file that was opened stays as it was.
+ * A reader always sees a whole document, an old or a new one: the name moves to
+ * another file, the opened file stays as it was.
  */
 static void replaced_child(const void *arg)
 {
@@ -458,7 +458,7 @@ static void interrupted_when_busy(void)
 	unit_dir_end();
 }
 
-/* A thread that sends the signal whenever it likes, rows being added. */
+/* A thread sends the signal at any time while rows are added. */
 static void *send_signal(void *arg)
 {
 	usleep(*(useconds_t *)arg);
@@ -509,7 +509,7 @@ static void by_exit(void)
 	exit(0);
 }
 
-/* How a child of a reporting process ended that ends by @end. */
+/* How the child of a reporting process ends if it calls @end. */
 static int childs_end(void (*end)(void))
 {
 	pid_t child;
@@ -531,7 +531,7 @@ static void children_child(const void *arg)
 	(void)arg;
 	open_report();
 	good_row("a", 1);
-	/* So that it shows if a child writes it. */
+	/* So that a child's writing shows. */
 	unlink(path);
 	if (childs_end(by_signal) != 143 || !access(path, F_OK))
 		_exit(4);
@@ -541,7 +541,7 @@ static void children_child(const void *arg)
 	exit(perf_report_close());
 }
 
-/* A child's end, by signal or exit, is not the report's. */
+/* A child that ends, by signal or exit, must not write the report. */
 static void children(void)
 {
 	cJSON *doc;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Cases of the instruments' unit test, and what they stand on. */
+/* Cases of the instruments' unit test, and their helpers. */
 #ifndef PERF_UNIT_H
 #define PERF_UNIT_H
 
@@ -20,13 +20,16 @@ struct ran {
 /* Run @fn in a child; one that returns ends with status 0. */
 void unit_run(struct ran *r, void (*fn)(const void *arg), const void *arg);
 
-/* It ended by perf_die(), with one line that has all of the words in it. */
+/*
+ * It must have ended by perf_die(), with one line that contains all of the
+ * words.
+ */
 bool unit_died(const struct ran *r, const char *words);
 
 /* The whole of a file, to be freed; NULL: there is none. */
 char *unit_file(const char *path);
 
-/* A directory for a case, and what is in it afterwards: nothing but @file. */
+/* A directory for a case; afterwards it must hold nothing but @file. */
 const char *unit_dir(void);
 bool unit_only(const char *file);
 void unit_dir_end(void);

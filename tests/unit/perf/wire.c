@@ -37,7 +37,7 @@ static void call_arrives(void)
 	unsocket(s);
 }
 
-/* Every field has a value that no other has, and all of its bits. */
+/* Every field has a value of its own, with all of its bits used. */
 static void address_arrives(void)
 {
 	const struct perf_qp_address a = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Of wait queues, what runner.c takes: waiting is looking again. */
+/* The wait queue functions that runner.c uses: waiting is polling. */
 #ifndef FAKE_WAIT_H
 #define FAKE_WAIT_H
 

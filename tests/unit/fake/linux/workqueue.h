@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Of workqueues, what runner.c takes: a work item is pending until the test
- * runs it.
+/*
+ * The workqueue functions that runner.c uses: a work item is pending until the
+ * test runs it.
  */
 #ifndef FAKE_WORKQUEUE_H
 #define FAKE_WORKQUEUE_H
