@@ -17,7 +17,7 @@ COLOURS = ("#0b6e99", "#d9730d", "#6b7280")
 GOOD, BAD, NONE = "#2e8b57", "#c0392b", "#b6bec6"
 MARK_COLOURS = {"ok": GOOD, "wrong": BAD, "unsupported": NONE, "failed": BAD}
 MARK_WORDS = {"ok": "works", "wrong": "WRONG BYTES", "unsupported": "not supported", "failed": "FAILED"}
-# Where a refusal is what is due, "works" would be the wrong word.
+# Where a refusal is right, "works" would be the wrong word.
 STORY_WORDS = MARK_WORDS | {"ok": "as it should"}
 MEMORIES = ("pinned", "ODP", "DAX file")
 

@@ -73,7 +73,7 @@ class Report:
             return " ".join(c[key]) or "none"
 
         for key, what in (("general", "registration"), ("rc", "RC"), ("uc", "UC"), ("ud", "UD"), ("xrc", "XRC")):
-            # What a device says of itself is no verdict.
+            # What a device reports of itself is not a verdict.
             self.add(rows, what, {d: cell("ok", listed(c, key)) for d, c in caps.items()})
 
     def tries(self, rows):
@@ -97,7 +97,7 @@ class Report:
                 if r and not r["error"]:
                     cells[device] = cell("ok", "done", result=r["result"])
                 elif r:
-                    # Explicit ODP is what both devices say they can.
+                    # Both devices report explicit ODP.
                     mark = "failed" if options == "-o" else "unsupported"
                     cells[device] = cell(mark, r["error"])
             self.add(rows, options, cells)
@@ -145,7 +145,7 @@ class Report:
             for r in (r for r in got if r["memory"] == memory):
                 wrong = r["wrong_bytes"] + r["stray_bytes"]
                 mark = "ok" if r["right"] == r["transfers"] else "failed" if r["failed"] else "wrong"
-                # With pinned memory the check checks itself.
+                # Pinned memory is the check's control.
                 if mark == "wrong" and memory == "pinned":
                     mark = "failed"
                 cells[r["device"]] = cell(mark, f"{r['right']} of {r['transfers']} right, {wrong:,} wrong bytes",

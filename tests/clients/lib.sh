@@ -53,7 +53,7 @@ wanted()
 	return 1
 }
 
-# A client that is not there is a failure: its package is what the guest is for.
+# A missing client is a failure: its package is what the guest is for.
 need()
 {
 	local p

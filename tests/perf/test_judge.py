@@ -127,7 +127,8 @@ class Gate(Case):
             "icount-lat.hodp0": samples.document([write(small), write(large, size=LARGE), *more]),
             "icount-lat.rxe0": samples.document([write(1000, reg="pinned"), write(1000, reg="pinned", size=LARGE)],
                                                 device="rxe0"),
-            # Another question, of which nothing is promised: not to be taken for it.
+            # Another shape, which has no bound: it must not be taken for the
+            # other.
             "icount-reg-present.hodp0": samples.document([reg_row(1 << 30, 1000, "present")], program="odp_reg"),
             "icount-reg.hodp0": samples.document([reg_row(2 << 20, 100), reg_row(1 << 30, reg)], program="odp_reg"),
         }

@@ -8,7 +8,7 @@
  *
  * The attacker's region is a piece of a larger buffer: what lies around it must
  * never change. A victim in a process of its own transfers and compares all
- * the time. That the kernel has not warned is checked by whoever runs this.
+ * the time. The runner of this program checks the kernel log for warnings.
  */
 #include <pthread.h>
 #include <signal.h>

@@ -2,9 +2,9 @@
 /*
  * Traffic and changes of the address space at the same time.
  *
- * "mutate": two threads transfer through QPs and slices of the target of their
- * own and compare every byte, while the main thread makes changes that must
- * not be seen: pages move, are written back, swapped, split, collapsed, forked.
+ * "mutate": two threads, each with its own QPs and slices of the target, transfer
+ * and compare every byte, while the main thread makes changes that must not
+ * show: pages move, are written back, swapped, split, collapsed, forked.
  *
  * "fresh": pages are taken away and written anew, generation by generation,
  * while another thread READs them. A READ that was posted after generation g

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * An address space that changes in the middle of a fault or of a copy.
+ * The address space changes in the middle of a fault or of a copy.
  *
- * The change is made by a real-time thread, which sleeps a little longer in
- * each round: when it wakes it takes the CPU from whatever runs there. With one
- * CPU (tests/vm/run --smp 1) the change therefore falls on every point of the
- * device's work that can be preempted at all; and a mmap that has to wait for
- * a page fault's mmap_lock runs in the very moment when the fault lets it go.
- * With more CPUs the cases are true as well, and find less.
+ * A real-time thread makes the change. It sleeps a little longer in each round
+ * and takes the CPU from whatever runs when it wakes. With one CPU
+ * (tests/vm/run --smp 1) the change therefore hits every point of the device's
+ * work that can be preempted, and an mmap that waits for a page fault's
+ * mmap_lock runs as soon as the fault releases it. With more CPUs the cases
+ * still hold, but find less.
  *
- * How far the sleep is swept comes from measuring the work undisturbed. Nothing
- * is said about how long anything takes.
+ * The range of the sleep comes from measuring the work undisturbed. No case
+ * checks how long anything takes.
  */
 #include <pthread.h>
 #include <sched.h>

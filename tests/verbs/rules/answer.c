@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * A process whose answer cannot be written: what was made for it is taken back.
+ * If the answer to a command cannot be written, what the command made is undone.
  *
  * The library's system calls go through this file. While `spoil` is set, the
  * device's part of an answer lies in memory that is read-only: an attribute of
  * its own in an ioctl; behind the core's part in a write(2) command, where the
  * one ends at a page's end and the other begins in the next page.
  *
- * The device under test is made for the case and deleted after it: a number or
- * a table entry that is left makes the module complain then (kernel log).
+ * The device under test is made for the case and deleted after it: the module
+ * then complains in the kernel log of any number or table entry left behind.
  */
 #include <fcntl.h>
 #include <rdma/ib_user_ioctl_cmds.h>
