@@ -378,6 +378,9 @@ void ht_do(const struct ht_side *s, const struct ht_wr *w);
 /* Post and wait for this status. */
 void ht_do_status(const struct ht_side *s, const struct ht_wr *w, enum ibv_wc_status status);
 
+/* A SEND to @qpn through @ah, with HT_QKEY. */
+struct ht_wr ht_ud_wr(uint64_t id, const struct ht_mr *mr, const void *p, uint32_t len,
+		      struct ibv_ah *ah, uint32_t qpn);
 /* A one-sided request between two buffers; @remote is an address in this process. */
 struct ht_wr ht_rdma_wr(enum ibv_wr_opcode op, const struct ht_mr *lmr, const void *local,
 			uint32_t len, const struct ht_mr *rmr, const void *remote);

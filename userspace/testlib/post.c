@@ -144,6 +144,22 @@ void ht_do(const struct ht_side *s, const struct ht_wr *w)
 	ht_do_status(s, w, IBV_WC_SUCCESS);
 }
 
+struct ht_wr ht_ud_wr(uint64_t id, const struct ht_mr *mr, const void *p, uint32_t len,
+		      struct ibv_ah *ah, uint32_t qpn)
+{
+	return (struct ht_wr){
+		.id = id,
+		.op = IBV_WR_SEND,
+		.addr = ht_iova(mr, p),
+		.len = len,
+		.lkey = mr->mr->lkey,
+		.no_sge = !len,
+		.ah = ah,
+		.qpn = qpn,
+		.qkey = HT_QKEY,
+	};
+}
+
 struct ht_wr ht_rdma_wr(enum ibv_wr_opcode op, const struct ht_mr *lmr, const void *local,
 			uint32_t len, const struct ht_mr *rmr, const void *remote)
 {

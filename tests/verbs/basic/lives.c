@@ -81,16 +81,7 @@ static void lives_psn(const void *arg)
 
 static struct ht_wr datagram(struct ht_rig *r, struct ibv_ah *ah, uint64_t id)
 {
-	return (struct ht_wr){
-		.id = id,
-		.op = IBV_WR_SEND,
-		.len = 100,
-		.lkey = r->mr[0].mr->lkey,
-		.addr = ht_iova(&r->mr[0], r->p[0] + id),
-		.ah = ah,
-		.qpn = r->b->qp->qp_num,
-		.qkey = HT_QKEY,
-	};
+	return ht_ud_wr(id, &r->mr[0], r->p[0] + id, 100, ah, r->b->qp->qp_num);
 }
 
 /*

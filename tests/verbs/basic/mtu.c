@@ -62,16 +62,7 @@ static void make_device(void)
 
 static struct ht_wr datagram(struct ibv_ah *ah, uint32_t qpn, uint64_t id, uint32_t len)
 {
-	return (struct ht_wr){
-		.id = id,
-		.op = IBV_WR_SEND,
-		.len = len,
-		.lkey = mr[0].mr->lkey,
-		.addr = ht_iova(&mr[0], buf[0]),
-		.ah = ah,
-		.qpn = qpn,
-		.qkey = HT_QKEY,
-	};
+	return ht_ud_wr(id, &mr[0], buf[0], len, ah, qpn);
 }
 
 /* One datagram that fits and one that does not; then the receive lengths likewise. */

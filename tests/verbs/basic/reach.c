@@ -80,17 +80,7 @@ static void post(uint64_t id, struct ibv_sge *sgl, int num)
 
 static struct ht_wr message(uint64_t id, size_t off, uint32_t len)
 {
-	return (struct ht_wr){
-		.id = id,
-		.op = IBV_WR_SEND,
-		.len = len,
-		.lkey = from.mr->lkey,
-		.addr = ht_iova(&from, mem[0].p + off),
-		.no_sge = !len,
-		.ah = ah,
-		.qpn = p.s[1].qp->qp_num,
-		.qkey = HT_QKEY,
-	};
+	return ht_ud_wr(id, &from, mem[0].p + off, len, ah, p.s[1].qp->qp_num);
 }
 
 /* The receiver's memory is unchanged but for @len bytes of the message at @at. */

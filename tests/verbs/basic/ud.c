@@ -43,17 +43,7 @@ static void setup(void)
 
 static struct ht_wr datagram(uint64_t id, size_t off, uint32_t len)
 {
-	return (struct ht_wr){
-		.id = id,
-		.op = IBV_WR_SEND,
-		.len = len,
-		.lkey = mr[0].mr->lkey,
-		.addr = ht_iova(&mr[0], buf[0] + off),
-		.ah = ah,
-		.qpn = p.s[1].qp->qp_num,
-		.qkey = HT_QKEY,
-		.no_sge = !len,
-	};
+	return ht_ud_wr(id, &mr[0], buf[0] + off, len, ah, p.s[1].qp->qp_num);
 }
 
 static void teardown(void)
@@ -150,16 +140,7 @@ static void ud_answer(const void *arg)
 	ht_want_wc(p.s[1].rcq, &wc, 1, IBV_WC_SUCCESS);
 	back = ibv_create_ah_from_wc(p.s[1].pd, &wc, (void *)buf[1], 1);
 	ht_check(back, "ibv_create_ah_from_wc: %s", strerror(errno));
-	w = (struct ht_wr){
-		.id = 4,
-		.op = IBV_WR_SEND,
-		.len = 99,
-		.lkey = mr[1].mr->lkey,
-		.addr = ht_iova(&mr[1], buf[1] + 5000),
-		.ah = back,
-		.qpn = wc.src_qp,
-		.qkey = HT_QKEY,
-	};
+	w = ht_ud_wr(4, &mr[1], buf[1] + 5000, 99, back, wc.src_qp);
 	ht_do(&p.s[1], &w);
 	ht_want_wc(p.s[0].rcq, &wc, 2, IBV_WC_SUCCESS);
 	ht_eq(wc.src_qp, p.s[1].qp->qp_num);

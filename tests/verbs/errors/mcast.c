@@ -52,16 +52,7 @@ static void send_to(int n, size_t off, uint32_t len)
 	struct ht_wr w;
 
 	ah = ht_ah(&p.s[0], &g);
-	w = (struct ht_wr){
-		.id = n,
-		.op = IBV_WR_SEND,
-		.len = len,
-		.lkey = mr[0].mr->lkey,
-		.addr = ht_iova(&mr[0], buf[0] + off),
-		.ah = ah,
-		.qpn = 0xffffff,
-		.qkey = HT_QKEY,
-	};
+	w = ht_ud_wr(n, &mr[0], buf[0] + off, len, ah, 0xffffff);
 	ht_do(&p.s[0], &w);
 	ht_ok(ibv_destroy_ah(ah));
 }

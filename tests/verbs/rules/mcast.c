@@ -51,16 +51,7 @@ static void sent(int to, unsigned int who, const char *when)
 	memset(buf, 0, 2 * QPS * ROOM);
 	ht_fill(from, 300, round, 0);
 	ah = ht_ah(&s[0], &group[to]);
-	w = (struct ht_wr){
-		.id = round,
-		.op = IBV_WR_SEND,
-		.len = 300,
-		.lkey = mr.mr->lkey,
-		.addr = ht_iova(&mr, from),
-		.ah = ah,
-		.qpn = 0xffffff,
-		.qkey = HT_QKEY,
-	};
+	w = ht_ud_wr(round, &mr, from, 300, ah, 0xffffff);
 	ht_do(&s[0], &w);
 	for (int i = 0; i < QPS; i++) {
 		uint8_t *at = buf + 2 * i * ROOM;

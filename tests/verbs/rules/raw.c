@@ -384,16 +384,8 @@ static void raw_sqe(const void *arg)
 	ht_fill(p.r.p[0], LEN, 400, 0);
 	for (int n = 0; n <= AFTER; n++)
 		ht_recv(p.r.b, n, &p.r.mr[1], p.r.p[1] + n * 200, HT_GRH + BYTES);
-	w = (struct ht_wr){
-		.id = 1,
-		.op = IBV_WR_SEND,
-		.len = BYTES,
-		.lkey = p.r.mr[0].mr->lkey,
-		.addr = ht_iova(&p.r.mr[0], p.r.p[0]),
-		.qpn = p.r.b->qp->qp_num,
-		.qkey = HT_QKEY,
-		.ah = ht_ah(p.r.a, &p.r.b->dev->gid),
-	};
+	w = ht_ud_wr(1, &p.r.mr[0], p.r.p[0], BYTES, ht_ah(p.r.a, &p.r.b->dev->gid),
+		     p.r.b->qp->qp_num);
 	/* The library's entry is the template for ours. */
 	ht_do(p.r.a, &w);
 	ht_want_wc(p.r.b->rcq, &wc, 0, IBV_WC_SUCCESS);

@@ -29,16 +29,7 @@ static struct ibv_ah *new_ah(struct ibv_pd *pd)
 
 static struct ht_wr datagram(struct ibv_ah *ah, uint64_t id, uint32_t len)
 {
-	return (struct ht_wr){
-		.id = id,
-		.op = IBV_WR_SEND,
-		.len = len,
-		.lkey = mr[0].mr->lkey,
-		.addr = ht_iova(&mr[0], buf[0]),
-		.ah = ah,
-		.qpn = p.s[1].qp->qp_num,
-		.qkey = HT_QKEY,
-	};
+	return ht_ud_wr(id, &mr[0], buf[0], len, ah, p.s[1].qp->qp_num);
 }
 
 /* An address handle is valid in its own protection domain only. */

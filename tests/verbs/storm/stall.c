@@ -219,16 +219,7 @@ static void stall_datagrams(const void *arg)
 	bad.mr->lkey ^= 0xffff00;
 	ht_recv(r.b, 2, &r.mr[1], r.p[1] + 8, LEN + HT_GRH);
 	for (int i = 0; i < 3; i++) {
-		struct ht_wr w = {
-			.id = i,
-			.op = IBV_WR_SEND,
-			.len = LEN,
-			.lkey = r.mr[0].mr->lkey,
-			.addr = ht_iova(&r.mr[0], r.p[0] + i),
-			.ah = ah,
-			.qpn = r.b->qp->qp_num,
-			.qkey = HT_QKEY,
-		};
+		struct ht_wr w = ht_ud_wr(i, &r.mr[0], r.p[0] + i, LEN, ah, r.b->qp->qp_num);
 
 		ht_do(r.a, &w);
 	}
