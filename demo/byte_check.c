@@ -72,7 +72,7 @@ static struct transfer random_transfer(struct ht_rng *rng)
 /* Post a receive on side 1, then the SEND; wait for both completions. */
 static int do_send(const struct transfer *t)
 {
-	struct ht_wr w = ht_rdma_wr(IBV_WR_SEND, &from_mr, from + t->from,
+	struct ht_wr w = ht_rdma_wr(0, IBV_WR_SEND, &from_mr, from + t->from,
 				    t->length, &to_mr, to + t->to);
 	int status;
 
@@ -84,7 +84,7 @@ static int do_send(const struct transfer *t)
 /* The old value is returned into "from". */
 static int do_add(const struct transfer *t)
 {
-	struct ht_wr w = ht_rdma_wr(IBV_WR_ATOMIC_FETCH_AND_ADD, &from_mr,
+	struct ht_wr w = ht_rdma_wr(0, IBV_WR_ATOMIC_FETCH_AND_ADD, &from_mr,
 				    from + t->from, 8, &to_mr, to + t->to);
 
 	w.add = t->seed;
@@ -107,12 +107,12 @@ static int do_transfer(struct transfer *t)
 	memcpy(want + t->to, from + t->from, t->length);
 	switch (t->op) {
 	case WRITE:
-		w = ht_rdma_wr(IBV_WR_RDMA_WRITE, &from_mr, from + t->from,
+		w = ht_rdma_wr(0, IBV_WR_RDMA_WRITE, &from_mr, from + t->from,
 			       t->length, &to_mr, to + t->to);
 		return demo_do(&pair, &w);
 	case READ:
-		w = ht_rdma_wr(IBV_WR_RDMA_READ, &to_mr, to + t->to, t->length,
-			       &from_mr, from + t->from);
+		w = ht_rdma_wr(0, IBV_WR_RDMA_READ, &to_mr, to + t->to,
+			       t->length, &from_mr, from + t->from);
 		return demo_do(&pair, &w);
 	default:
 		return do_send(t);

@@ -109,7 +109,7 @@ static void compare(const char *what, int status, size_t length)
 
 static int write_at(size_t offset, uint64_t seed)
 {
-	struct ht_wr w = ht_rdma_wr(IBV_WR_RDMA_WRITE, &mem_mr, mem, CHUNK,
+	struct ht_wr w = ht_rdma_wr(0, IBV_WR_RDMA_WRITE, &mem_mr, mem, CHUNK,
 				    &map_mr, map + offset);
 
 	ht_fill(mem, CHUNK, seed, 0);
@@ -128,7 +128,7 @@ static void write_and_read(void)
 	compare("RDMA WRITE of 10,000 bytes at offset 5,003", status, SIZE);
 
 	offset = 300001;
-	w = ht_rdma_wr(IBV_WR_RDMA_READ, &mem_mr, mem, CHUNK, &map_mr,
+	w = ht_rdma_wr(0, IBV_WR_RDMA_READ, &mem_mr, mem, CHUNK, &map_mr,
 		       map + offset);
 	status = demo_do(&pair, &w);
 	wrong = ht_wrong(mem, want + offset, CHUNK);

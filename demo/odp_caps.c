@@ -89,7 +89,7 @@ static void judge(const char *what, int status, const void *got,
 static int write_to(void *dst, const struct ht_mr *mr, uint32_t length)
 {
 	struct ht_wr w =
-		ht_rdma_wr(IBV_WR_RDMA_WRITE, &src_mr, src, length, mr, dst);
+		ht_rdma_wr(0, IBV_WR_RDMA_WRITE, &src_mr, src, length, mr, dst);
 
 	return demo_do(&pair, &w);
 }
@@ -129,7 +129,7 @@ static void try_fetch_add(void)
 	if (!try_register(&mr, what, word, 4 * HT_KIB, HT_ODP) || !begin(what))
 		return;
 	word[9] = 40;
-	w = ht_rdma_wr(IBV_WR_ATOMIC_FETCH_AND_ADD, &src_mr, src, 8, &mr,
+	w = ht_rdma_wr(0, IBV_WR_ATOMIC_FETCH_AND_ADD, &src_mr, src, 8, &mr,
 		       &word[9]);
 	w.add = 2;
 	status = demo_do(&pair, &w);

@@ -382,8 +382,9 @@ void ht_do_status(const struct ht_side *s, const struct ht_wr *w, enum ibv_wc_st
 struct ht_wr ht_ud_wr(uint64_t id, const struct ht_mr *mr, const void *p, uint32_t len,
 		      struct ibv_ah *ah, uint32_t qpn);
 /* A one-sided request between two buffers; @remote is an address in this process. */
-struct ht_wr ht_rdma_wr(enum ibv_wr_opcode op, const struct ht_mr *lmr, const void *local,
-			uint32_t len, const struct ht_mr *rmr, const void *remote);
+struct ht_wr ht_rdma_wr(uint64_t id, enum ibv_wr_opcode op, const struct ht_mr *lmr,
+			const void *local, uint32_t len, const struct ht_mr *rmr,
+			const void *remote);
 /* Post one, and wait for it. */
 void ht_rdma(const struct ht_side *s, enum ibv_wr_opcode op, const struct ht_mr *lmr, void *local,
 	     uint32_t len, const struct ht_mr *rmr, const void *remote);

@@ -160,13 +160,12 @@ struct ht_wr ht_ud_wr(uint64_t id, const struct ht_mr *mr, const void *p, uint32
 	};
 }
 
-struct ht_wr ht_rdma_wr(enum ibv_wr_opcode op, const struct ht_mr *lmr, const void *local,
-			uint32_t len, const struct ht_mr *rmr, const void *remote)
+struct ht_wr ht_rdma_wr(uint64_t id, enum ibv_wr_opcode op, const struct ht_mr *lmr,
+			const void *local, uint32_t len, const struct ht_mr *rmr,
+			const void *remote)
 {
-	static uint64_t next = 0x52000000;
-
 	return (struct ht_wr){
-		.id = next++,
+		.id = id,
 		.op = op,
 		.addr = ht_iova(lmr, local),
 		.len = len,
@@ -181,7 +180,8 @@ enum ibv_wc_status ht_rdma_status(const struct ht_side *s, enum ibv_wr_opcode op
 				  const struct ht_mr *lmr, void *local, uint32_t len,
 				  const struct ht_mr *rmr, const void *remote)
 {
-	struct ht_wr w = ht_rdma_wr(op, lmr, local, len, rmr, remote);
+	static uint64_t next = 0x52000000;
+	struct ht_wr w = ht_rdma_wr(next++, op, lmr, local, len, rmr, remote);
 	struct ibv_wc wc;
 
 	ht_post(s->qp, &w);

@@ -60,7 +60,9 @@ void ht_rig_put(struct ht_rig *r)
 struct ht_wr ht_rig_wr(const struct ht_rig *r, enum ibv_wr_opcode op, size_t loff, uint32_t len,
 		       size_t roff)
 {
-	return ht_rdma_wr(op, &r->mr[0], r->p[0] + loff, len, &r->mr[1], r->p[1] + roff);
+	static uint64_t next = 0x7100;
+
+	return ht_rdma_wr(next++, op, &r->mr[0], r->p[0] + loff, len, &r->mr[1], r->p[1] + roff);
 }
 
 void ht_buffers(struct ht_pair *p, uint8_t *buf[2], struct ht_mr mr[2], size_t len, uint64_t seed,

@@ -224,17 +224,10 @@ static void transfer_atomic(struct bytes_state *t, enum op op)
 		new = old == add ? swap : old;
 	memcpy(a->shadow + a->piece[0].off, &old, 8);
 	memcpy(b->shadow + b->piece[0].off, &new, 8);
-	w = (struct ht_wr){
-		.id = t->round,
-		.op = opcodes[op],
-		.addr = ht_iova(&a->mr, a->mem.p + a->piece[0].off),
-		.len = 8,
-		.lkey = a->mr.mr->lkey,
-		.raddr = ht_iova(&b->mr, b->mem.p + b->piece[0].off),
-		.rkey = b->mr.mr->rkey,
-		.add = add,
-		.swap = swap,
-	};
+	w = ht_rdma_wr(t->round, opcodes[op], &a->mr, a->mem.p + a->piece[0].off, 8, &b->mr,
+		       b->mem.p + b->piece[0].off);
+	w.add = add;
+	w.swap = swap;
 	perform(t, &w, false, 8);
 	compare(t, op, 8, cold);
 }

@@ -70,16 +70,11 @@ static void make_region(void)
 
 static struct ht_wr good_request(uint32_t len)
 {
-	return (struct ht_wr){
-		.id = 0x600d,
-		.op = row->op,
-		.len = len,
-		.add = 1,
-		.addr = ht_iova(&r.mr[0], r.p[0] + 99),
-		.lkey = r.mr[0].mr->lkey,
-		.raddr = ht_iova(&region, r.p[1] + MR_OFF) + 7,
-		.rkey = region.mr->rkey,
-	};
+	struct ht_wr w = ht_rdma_wr(0x600d, row->op, &r.mr[0], r.p[0] + 99, len, &region,
+				    r.p[1] + MR_OFF + 7);
+
+	w.add = 1;
+	return w;
 }
 
 /* Make the request wrong as the row says. */

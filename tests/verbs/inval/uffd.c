@@ -126,17 +126,10 @@ enum place { REMOTE_WRITE, REMOTE_READ, REMOTE_ADD, LOCAL_SEND, LOCAL_READ, RECE
 
 static void post(enum place place, size_t off, uint32_t len, uint64_t id)
 {
-	struct ht_wr w = {
-		.id = id,
-		.len = len,
-		.op = IBV_WR_RDMA_WRITE,
-		.addr = ht_iova(&v.r.mr[0], v.r.p[0]),
-		.lkey = v.r.mr[0].mr->lkey,
-		.raddr = ht_iova(&v.mr, v.p + off),
-		.rkey = v.mr.mr->rkey,
-		.add = 5,
-	};
+	struct ht_wr w =
+		ht_rdma_wr(id, IBV_WR_RDMA_WRITE, &v.r.mr[0], v.r.p[0], len, &v.mr, v.p + off);
 
+	w.add = 5;
 	switch (place) {
 	case REMOTE_WRITE: break;
 	case REMOTE_READ: w.op = IBV_WR_RDMA_READ; break;

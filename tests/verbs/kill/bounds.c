@@ -85,15 +85,8 @@ static void one(struct herd *h, struct ht_side *s)
 /* WRITE from a page that is never delivered. */
 static void ask(struct herd *h, struct ht_side *s, size_t page)
 {
-	struct ht_wr w = {
-		.id = page,
-		.op = IBV_WR_RDMA_WRITE,
-		.len = 100,
-		.addr = ht_iova(&h->bad, h->q + page * HT_PAGE),
-		.lkey = h->bad.mr->lkey,
-		.raddr = ht_iova(&h->good, h->p),
-		.rkey = h->good.mr->rkey,
-	};
+	struct ht_wr w = ht_rdma_wr(page, IBV_WR_RDMA_WRITE, &h->bad, h->q + page * HT_PAGE, 100,
+				    &h->good, h->p);
 
 	ht_post(s->qp, &w);
 }
@@ -113,15 +106,7 @@ static void herd_stick(struct herd *h, size_t num)
 static void go_begin(struct herd *h, struct ht_side *s, size_t page)
 {
 	uint8_t *from = h->p + page * HT_PAGE, *to = from + HT_PAGE;
-	struct ht_wr w = {
-		.id = 0x60,
-		.op = IBV_WR_RDMA_WRITE,
-		.len = 1000,
-		.addr = ht_iova(&h->good, from),
-		.lkey = h->good.mr->lkey,
-		.raddr = ht_iova(&h->good, to),
-		.rkey = h->good.mr->rkey,
-	};
+	struct ht_wr w = ht_rdma_wr(0x60, IBV_WR_RDMA_WRITE, &h->good, from, 1000, &h->good, to);
 
 	ht_fill(from, HT_PAGE, 970, page);
 	ht_sys(madvise(to, HT_PAGE, MADV_DONTNEED));

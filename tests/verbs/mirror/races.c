@@ -56,15 +56,7 @@ static void wait_wc(uint64_t id)
 
 static void post(enum ibv_wr_opcode op, uint64_t id)
 {
-	struct ht_wr w = {
-		.id = id,
-		.op = op,
-		.addr = ht_iova(&m.rig.mr[0], m.rig.p[0]),
-		.len = MIRROR_LEN,
-		.lkey = m.rig.mr[0].mr->lkey,
-		.raddr = ht_iova(&m.mr, m.stage),
-		.rkey = m.mr.mr->rkey,
-	};
+	struct ht_wr w = ht_rdma_wr(id, op, &m.rig.mr[0], m.rig.p[0], MIRROR_LEN, &m.mr, m.stage);
 
 	ht_post(m.rig.a->qp, &w);
 }

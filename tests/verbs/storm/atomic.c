@@ -47,17 +47,10 @@ static void *cpu_adds(void *arg)
 
 static void add(struct lane *l, int i)
 {
-	struct ht_wr w = {
-		.id = l->index * DEPTH + i,
-		.op = IBV_WR_ATOMIC_FETCH_AND_ADD,
-		.addr = ht_iova(l->mr[0], l->p[0] + 8 * i),
-		.len = 8,
-		.lkey = l->mr[0]->mr->lkey,
-		.add = ONE,
-		.raddr = ht_iova(l->mr[1], f.mem[1].p),
-		.rkey = l->mr[1]->mr->rkey,
-	};
+	struct ht_wr w = ht_rdma_wr(l->index * DEPTH + i, IBV_WR_ATOMIC_FETCH_AND_ADD, l->mr[0],
+				    l->p[0] + 8 * i, 8, l->mr[1], f.mem[1].p);
 
+	w.add = ONE;
 	l->todo--;
 	ht_post(l->s[0].qp, &w);
 }
@@ -141,21 +134,14 @@ static void *crew_swaps(void *arg)
 	while (left) {
 		for (int k = 0; k < crew->lanes; k++) {
 			struct lane *l = &crew->lane[k];
-			struct ht_wr w = {
-				.id = k,
-				.op = IBV_WR_ATOMIC_CMP_AND_SWP,
-				.len = 8,
-				.addr = ht_iova(l->mr[0], l->p[0]),
-				.lkey = l->mr[0]->mr->lkey,
-				.add = expect[k],
-				.swap = expect[k] + ONE,
-				.raddr = ht_iova(l->mr[1], f.mem[1].p),
-				.rkey = l->mr[1]->mr->rkey,
-			};
+			struct ht_wr w = ht_rdma_wr(k, IBV_WR_ATOMIC_CMP_AND_SWP, l->mr[0], l->p[0],
+						    8, l->mr[1], f.mem[1].p);
 			uint64_t old;
 
 			if (!l->todo)
 				continue;
+			w.add = expect[k];
+			w.swap = expect[k] + ONE;
 			ht_do(&l->s[0], &w);
 			memcpy(&old, l->p[0], 8);
 			if (old == expect[k]) {

@@ -69,15 +69,8 @@ static void start(struct fleet *f, struct lane *l, int i)
 
 	choose(l, c);
 	prepare(f, l, c, i);
-	w = (struct ht_wr){
-		.id = l->index * CELLS + i,
-		.op = c->op,
-		.len = c->len,
-		.addr = ht_iova(l->mr[0], cell_at(l, 0, i) + c->loff),
-		.lkey = l->mr[0]->mr->lkey,
-		.raddr = ht_iova(l->mr[1], cell_at(l, 1, i) + c->roff),
-		.rkey = l->mr[1]->mr->rkey,
-	};
+	w = ht_rdma_wr(l->index * CELLS + i, c->op, l->mr[0], cell_at(l, 0, i) + c->loff, c->len,
+		       l->mr[1], cell_at(l, 1, i) + c->roff);
 	if (c->op == IBV_WR_ATOMIC_FETCH_AND_ADD) {
 		w.add = c->seed;
 	} else if (c->op == IBV_WR_ATOMIC_CMP_AND_SWP) {

@@ -76,15 +76,9 @@ static void shoot(struct target *g, int index, uint64_t seed)
 		ht_recv(&g->b, index * OPS + k, &mr[1], g->p[1] + k * ROOM + 64, PIECE);
 	atomic_store(&g->phase, ARMED);
 	for (int k = 0; k < OPS; k++) {
-		struct ht_wr w = {
-			.id = index * OPS + k,
-			.len = PIECE,
-			.op = k % 2 ? IBV_WR_SEND : IBV_WR_RDMA_WRITE,
-			.addr = ht_iova(&mr[0], g->p[0] + k * ROOM + 64),
-			.lkey = mr[0].mr->lkey,
-			.rkey = mr[1].mr->rkey,
-			.raddr = ht_iova(&mr[1], g->p[1] + k * ROOM + 64),
-		};
+		struct ht_wr w =
+			ht_rdma_wr(index * OPS + k, k % 2 ? IBV_WR_SEND : IBV_WR_RDMA_WRITE, &mr[0],
+				   g->p[0] + k * ROOM + 64, PIECE, &mr[1], g->p[1] + k * ROOM + 64);
 
 		ht_post(g->a.qp, &w);
 	}
