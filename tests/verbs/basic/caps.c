@@ -406,9 +406,9 @@ static const struct ht_case cases[] = {
 	{ "caps-device", "the device's limits are sane and large enough", caps_device },
 	{ "caps-port", "the port is an active RoCE v2 port with GIDs", caps_port },
 	{ "caps-max-sge", "max_sge pieces work on both sides, one more is refused", caps_max_sge },
-	{ "caps-max-wr", "a full send and receive queue is carried out in order", caps_max_wr },
+	{ "caps-max-wr", "full send and receive queues are executed in order", caps_max_wr },
 	{ "caps-odp", "ODP capabilities name nothing that is not tested here", caps_odp },
-	{ "caps-absent", "what the capabilities do not name cannot be created", caps_absent },
+	{ "caps-absent", "objects that no capability names cannot be created", caps_absent },
 };
 
 void basic_caps(void)

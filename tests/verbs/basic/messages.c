@@ -173,7 +173,7 @@ static const struct ht_case cases[] = {
 	{ "message-largest", "a very long message is right to its last byte", message_largest, NULL,
 	  600 },
 	{ "message-stream", "many messages in flight arrive whole and in order", message_stream },
-	{ "message-list", "one post of a list carries out all of it", message_list },
+	{ "message-list", "one post of a list executes all of it", message_list },
 };
 
 void basic_messages(void)

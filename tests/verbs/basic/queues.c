@@ -207,7 +207,7 @@ static const struct ht_case cases[] = {
 	{ "queue-unsignalled", "unsignalled requests complete nothing and free their slots",
 	  queue_unsignalled },
 	{ "queue-sig-all", "sq_sig_all signals every request", queue_sig_all },
-	{ "queue-full", "a full send queue is ENOMEM, and what fitted is carried out", queue_full },
+	{ "queue-full", "a full send queue is ENOMEM, and the rest is executed", queue_full },
 	{ "queue-fence", "a fenced WRITE sends what the READ before it fetched", queue_fence },
 	{ "queue-order", "a SEND arrives after the WRITE that was posted before it", queue_order },
 	{ "rnr-give-up", "rnr_retry 0: no receive is IBV_WC_RNR_RETRY_EXC_ERR", rnr_give_up },

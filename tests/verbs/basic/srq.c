@@ -231,11 +231,12 @@ static const bool yes = true, no;
 
 static const struct ht_case cases[] = {
 	{ "srq-two-qps", "two QPs share a receive queue, no buffer is used twice", srq_two_qps },
-	{ "srq-full", "an SRQ holds what it says, again and again", srq_full },
+	{ "srq-full", "an SRQ holds as many receives as it says, repeatedly", srq_full },
 	{ "srq-limit", "the limit event comes once, when fewer are left", srq_limit },
 	{ "srq-empty-give-up", "an empty SRQ is RNR: give up with rnr_retry 0", srq_empty, &yes },
 	{ "srq-empty-wait", "an empty SRQ is RNR: go on when a receive comes", srq_empty, &no },
-	{ "srq-last-wqe", "a QP in error says so and leaves the SRQ's receives", srq_last_wqe },
+	{ "srq-last-wqe", "a QP in error raises an event and leaves the SRQ's receives",
+	  srq_last_wqe },
 	{ "srq-busy", "an SRQ in use cannot be destroyed or bypassed", srq_busy },
 	{ "srq-resize", "a resize keeps what is in the SRQ, or is refused", srq_resize },
 };

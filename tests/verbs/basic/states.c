@@ -400,10 +400,10 @@ static const struct ht_case cases[] = {
 	{ "states-migration", "an alternate path is refused, not forgotten", states_migration },
 	{ "states-no-resources", "max_dest_rd_atomic 0 refuses READs and atomics",
 	  states_no_resources },
-	{ "states-query", "query_qp tells what was set", states_query },
-	{ "states-sqd", "SQD drains the send queue, holds it back, and goes on", states_sqd },
+	{ "states-query", "query_qp reports what was set", states_query },
+	{ "states-sqd", "SQD drains and holds the send queue, RTS resumes it", states_sqd },
 	{ "states-posting", "posting too early is EINVAL", states_posting },
-	{ "states-comm-est", "a QP in RTR receives, and says so", states_comm_est },
+	{ "states-comm-est", "a QP in RTR receives and raises an event", states_comm_est },
 };
 
 void basic_states(void)

@@ -352,9 +352,8 @@ static const struct ht_case cases[] = {
 	{ "ud-no-rdma", "RDMA operations on a UD QP fail and touch nothing", ud_no_rdma },
 	{ "ud-small-receive", "a datagram that is too long is lost, its receive stays",
 	  ud_small_receive, &no },
-	{ "ud-small-receive-srq", "so it is with a shared receive queue", ud_small_receive, &yes },
-	{ "ud-packet-kind", "a completion says in its sl which kind of packet it was",
-	  ud_packet_kind },
+	{ "ud-small-receive-srq", "the same with a shared receive queue", ud_small_receive, &yes },
+	{ "ud-packet-kind", "wc.sl tells the packet type", ud_packet_kind },
 };
 
 void basic_ud(void)

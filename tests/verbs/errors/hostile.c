@@ -338,7 +338,7 @@ static void hostile_mmap(const void *arg)
 
 			for (int k = 0; k < num_rings; k++)
 				known |= rings[k].size == len;
-			ht_check(known, "offset 0x%lx maps %zu bytes of I know not what", (long)off,
+			ht_check(known, "offset 0x%lx maps %zu bytes of unknown content", (long)off,
 				 len);
 			munmap(at, len);
 		}
@@ -384,7 +384,7 @@ static void hostile_doorbell(const void *arg)
 }
 
 static const struct ht_case cases[] = {
-	{ "hostile-doorbell", "a doorbell rings one's own QPs only", hostile_doorbell },
+	{ "hostile-doorbell", "a doorbell rings QPs of its own context only", hostile_doorbell },
 	{ "hostile-indexes", "lying ring indexes hurt only the liar", hostile_indexes, NULL, 120 },
 	{ "hostile-scribble", "random rings hurt only the liar", hostile_scribble, NULL, 240 },
 	{ "hostile-flip", "entries that change while they are read hurt only the liar",

@@ -200,7 +200,7 @@ static void mcast_limits(const void *arg)
 static const struct ht_case cases[] = {
 	{ "mcast-groups", "a datagram to a group reaches its members and nobody else",
 	  mcast_members },
-	{ "mcast-namespace", "a user has no more groups in a user namespace", mcast_namespace },
+	{ "mcast-namespace", "a user namespace gives a user no more groups", mcast_namespace },
 	{ "mcast-limits", "one user cannot take all groups, nor all places in one", mcast_limits },
 };
 

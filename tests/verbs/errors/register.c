@@ -346,8 +346,8 @@ static const struct ht_case cases[] = {
 	{ "register-dax-ext4", "pinning fsdax on ext4 is EOPNOTSUPP, ODP works", register_dax,
 	  &ext4 },
 	{ "register-dax-xfs", "pinning fsdax on xfs is EOPNOTSUPP, ODP works", register_dax, &xfs },
-	{ "register-key-variants", "no key follows from another", register_key_variants },
-	{ "register-keys", "no key is given out twice in a row", register_keys },
+	{ "register-key-variants", "no key can be guessed from others", register_key_variants },
+	{ "register-keys", "keys are not reused at once", register_keys },
 };
 
 void errors_register(void)

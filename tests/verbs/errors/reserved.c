@@ -218,10 +218,10 @@ static void reserved_recv(const void *arg)
 static const bool yes = true, no;
 
 static const struct ht_case cases[] = {
-	{ "reserved-send", "a send entry with a reserved bit is not carried out", reserved_send,
-	  &no },
-	{ "reserved-datagram", "nor is a datagram", reserved_send, &yes },
-	{ "reserved-receive", "a receive entry with a reserved bit is not used", reserved_recv },
+	{ "reserved-send", "a send entry with a reserved bit is refused", reserved_send, &no },
+	{ "reserved-datagram", "a datagram entry with a reserved bit is refused", reserved_send,
+	  &yes },
+	{ "reserved-receive", "a receive entry with a reserved bit is refused", reserved_recv },
 };
 
 void errors_reserved(void)

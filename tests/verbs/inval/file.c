@@ -171,7 +171,8 @@ static const struct {
 	void (*fn)(const void *);
 	bool on_disk;
 } table[] = {
-	{ "truncate", "behind the end is an error, a longer file works again", truncated, false },
+	{ "truncate", "an access behind the end fails, and works once the file is longer",
+	  truncated, false },
 	{ "punch-hole", "a hole reads as zeros and can be written", punched, false },
 	{ "coherent", "write(2) and RDMA see each other's bytes at once", coherent, false },
 	{ "writeback", "a small WRITE after writeback is not lost", writeback, true },

@@ -160,9 +160,9 @@ static void by_pages(const void *arg)
 
 static const struct ht_case cases[] = {
 	{ "huge-by-pages", "a huge page that is mapped page by page loses one page", by_pages },
-	{ "huge-split", "a huge page falls apart, RDMA follows", split },
+	{ "huge-split", "a huge page is split, RDMA follows", split },
 	{ "huge-collapse", "pages are collapsed into a huge one, RDMA follows", collapse },
-	{ "huge-part-moves", "a piece of a huge page moves away, the rest works", part_moves },
+	{ "huge-part-moves", "a piece of a huge page is moved, the rest works", part_moves },
 };
 
 void inval_huge(void)

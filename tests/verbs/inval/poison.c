@@ -197,10 +197,10 @@ static const enum ht_mem_kind anon = HT_ANON, thp = HT_THP, tmpfs = HT_TMPFS, hu
 			      devdax = HT_DEVDAX, dax = HT_DAX_EXT4;
 
 static const struct ht_case cases[] = {
-	{ "poison/anon", "a page that went bad is a clean error in every use", poisoned, &anon },
-	{ "poison/thp", "a page that went bad is a clean error in every use", poisoned, &thp },
-	{ "poison/tmpfs", "a page that went bad is a clean error in every use", poisoned, &tmpfs },
-	{ "poison-file", "a clean page of a file that went bad is read again", poisoned_file },
+	{ "poison/anon", "a poisoned page is a clean error in every use", poisoned, &anon },
+	{ "poison/thp", "a poisoned page is a clean error in every use", poisoned, &thp },
+	{ "poison/tmpfs", "a poisoned page is a clean error in every use", poisoned, &tmpfs },
+	{ "poison-file", "a poisoned clean page of a file is read again", poisoned_file },
 	{ "poison-flagged/anon", "a bad page that is mapped is refused", flagged, &anon },
 	{ "poison-flagged/thp", "a bad page that is mapped is refused", flagged, &thp },
 	{ "poison-flagged/hugetlb", "a bad page that is mapped is refused", flagged, &hugetlb },

@@ -159,7 +159,7 @@ static const struct ht_case cases[] = {
 	  &get },
 	{ "prefetch-write", "a flushed PREFETCH_WRITE has brought in what was asked",
 	  prefetch_flush, &write_ },
-	{ "prefetch-later", "an unflushed PREFETCH happens some time", prefetch_later },
+	{ "prefetch-later", "an unflushed PREFETCH is done later", prefetch_later },
 	{ "prefetch-no-fault", "PREFETCH_NO_FAULT faults nothing in", prefetch_no_fault },
 	{ "prefetch-errors", "bad advice is refused and does no harm", prefetch_errors },
 	{ "prefetch-list", "a list of pieces, the implicit region among them", prefetch_list },

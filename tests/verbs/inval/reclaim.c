@@ -246,9 +246,9 @@ static const struct ht_case cases[] = {
 	{ "swap-traffic/tmpfs", "transfers beside MADV_PAGEOUT are right", swap_traffic, &tmpfs },
 	{ "swap-larger-than-memory", "a region may be larger than memory", larger_than_memory, NULL,
 	  120 },
-	{ "prefetch-tight", "a prefetch of more than there is memory ends, and says what is true",
-	  prefetch_tight, NULL, 300 },
-	{ "compaction", "pages that are moved are followed", compaction },
+	{ "prefetch-tight", "a prefetch beyond memory ends with a true status", prefetch_tight,
+	  NULL, 300 },
+	{ "compaction", "the region follows migrated pages", compaction },
 };
 
 void inval_reclaim(void)

@@ -214,9 +214,9 @@ static const struct {
 	unsigned int not; /* mask of kinds that cannot */
 } table[] = {
 	{ "dontneed", "after MADV_DONTNEED, RDMA and the CPU see the same new pages", dontneed, 0 },
-	{ "unmap", "unmapped is an error, mapped again works with the same region", unmap,
+	{ "unmap", "unmapped memory is an error, mapped again it works with the same region", unmap,
 	  1 << HT_HUGETLB },
-	{ "remap", "a new mapping at the same place, and the old pages are left alone", remap,
+	{ "remap", "after a new mapping at the same place the old pages stay unchanged", remap,
 	  1 << HT_HUGETLB | 1 << HT_DEVDAX },
 	{ "moved", "the region stays at its address when the memory moves", moved, 1 << HT_DEVDAX },
 	{ "upgrade", "a WRITE to pages that were only read gets write permission", upgrade,

@@ -530,12 +530,13 @@ static void bounds_datagrams(const void *arg)
 
 static const struct ht_case cases[] = {
 	{ "bounds-user",
-	  "2304 faults that never end stop no other user, nor the same one's processes",
-	  bounds_user, NULL, 180 },
-	{ "bounds-share", "a process leaves places to its user's other processes", bounds_share,
+	  "2304 stuck faults block no other user, nor the same user's other processes", bounds_user,
+	  NULL, 180 },
+	{ "bounds-share", "a process leaves places for its user's other processes", bounds_share,
 	  NULL, 90 },
-	{ "bounds-edges", "the last place is had, and it is the last", bounds_edges, NULL, 90 },
-	{ "bounds-cancel", "a fault that waits for a place goes with its queue pair", bounds_cancel,
+	{ "bounds-edges", "the last place can be used, and there are no more", bounds_edges, NULL,
+	  90 },
+	{ "bounds-cancel", "a fault that waits for a place ends with its queue pair", bounds_cancel,
 	  NULL, 90 },
 	{ "bounds-prefetch", "prefetches that never end are bounded and go with their region",
 	  bounds_prefetch, NULL, 90 },

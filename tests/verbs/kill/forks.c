@@ -146,8 +146,9 @@ static const struct ht_case cases[] = {
 	{ "kill-fork-parent-first",
 	  "a parent's end is a clean error though a child keeps its files", fork_parent_first },
 	{ "kill-exec", "a program that execs in mid-traffic leaves nothing", exec_open, &closes },
-	{ "kill-exec-files", "a program that keeps the device's files leaves nothing at its end",
-	  exec_open, &keeps },
+	{ "kill-exec-files",
+	  "a program that keeps the device's files open leaves nothing when it exits", exec_open,
+	  &keeps },
 };
 
 void kill_forks(void)

@@ -132,14 +132,14 @@ static void trap(const void *arg)
 }
 
 static const struct trap traps[] = {
-	{ "owner", "the owner of pages that do not come can be killed", OWNER },
-	{ "owner-elsewhere", "it can, though the handler is another process that lives on", OWNER,
+	{ "owner", "the owner of undelivered pages can be killed", OWNER },
+	{ "owner-elsewhere", "it can be killed while the handler, another process, lives on", OWNER,
 	  true },
 	{ "peer", "a process that waits for another's pages can be killed", PEER },
-	{ "peer-elsewhere", "it can, though the handler is another process that lives on", PEER,
+	{ "peer-elsewhere", "it can be killed while the handler, another process, lives on", PEER,
 	  true },
 	{ "both", "both can be killed", OWNER | PEER },
-	{ "both-elsewhere", "both can, though the handler is another process that lives on",
+	{ "both-elsewhere", "both can be killed while the handler, another process, lives on",
 	  OWNER | PEER, true },
 };
 

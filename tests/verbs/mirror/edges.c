@@ -129,8 +129,8 @@ static void far_windows(const void *arg)
 }
 
 static const struct ht_case cases[] = {
-	{ "mirror-edges", "what changed is seen, at every edge of page, chunk and window", edges,
-	  NULL, 180 },
+	{ "mirror-edges", "changes are seen at every edge of page, chunk and window", edges, NULL,
+	  180 },
 	{ "mirror-far-windows", "pages many GiB apart are not taken for each other", far_windows },
 };
 

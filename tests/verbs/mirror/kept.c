@@ -134,7 +134,7 @@ static const struct ht_case cases[] = {
 	{ "mirror-remap-write", "a WRITE never reaches pages that were unmapped", remap_write },
 	{ "mirror-moved", "a WRITE never follows pages that were moved", moved },
 	{ "mirror-forked", "a WRITE to the parent's pages spares the child's", forked },
-	{ "mirror-lazyfree", "a WRITE is modified data to reclaim", lazyfree },
+	{ "mirror-lazyfree", "reclaim treats a WRITE as modified data", lazyfree },
 };
 
 void mirror_kept(void)

@@ -308,7 +308,7 @@ static void answer(const void *arg)
 }
 
 static const struct ht_case cases[] = {
-	{ "answer", "what cannot be answered is taken back", answer, NULL, 180 },
+	{ "answer", "a command whose answer cannot be written is undone", answer, NULL, 180 },
 };
 
 void rules_answer(void)

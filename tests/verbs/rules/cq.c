@@ -137,8 +137,8 @@ static void cq_resize_exact(const void *arg)
 }
 
 static const struct ht_case cases[] = {
-	{ "cq-arm-both", "arming for less takes nothing back", cq_arm_both },
-	{ "cq-dead", "a CQ that overran takes nothing more, and stops its QPs", cq_dead },
+	{ "cq-arm-both", "arming for solicited events keeps an arming for all", cq_arm_both },
+	{ "cq-dead", "an overrun CQ takes nothing more and stops its QPs", cq_dead },
 	{ "cq-resize-many", "a resize moves thousands of entries", cq_resize_many },
 	{ "cq-resize-exact", "a resize keeps as many entries as fit, to the last",
 	  cq_resize_exact },

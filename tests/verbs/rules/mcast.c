@@ -143,7 +143,7 @@ static void mcast_limit(const void *arg)
 
 static const struct ht_case cases[] = {
 	{ "mcast-members", "each member but the sender gets a datagram once", mcast_members },
-	{ "mcast-leave", "who leaves gets nothing, who stays does", mcast_leave },
+	{ "mcast-leave", "a QP that leaves gets nothing, the others still do", mcast_leave },
 	{ "mcast-limit", "a group has max_mcast_qp_attach members", mcast_limit },
 };
 

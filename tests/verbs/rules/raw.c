@@ -418,16 +418,15 @@ static void raw_sqe(const void *arg)
 static const struct ht_case cases[] = {
 	{ "raw-sges", "the kernel counts a request's pieces itself", raw_sges },
 	{ "raw-inline", "the kernel measures inline data itself", raw_inline },
-	{ "raw-flags", "flags that there are not are refused", raw_flags },
-	{ "raw-opcodes", "what is for kernel consumers is not for processes", raw_opcodes },
+	{ "raw-flags", "unknown flags are refused", raw_flags },
+	{ "raw-opcodes", "opcodes for kernel consumers are refused", raw_opcodes },
 	{ "raw-lengths", "the kernel adds up lengths itself", raw_lengths },
-	{ "raw-send-index", "the kernel's place in a send queue is its own", raw_send_index },
-	{ "raw-cq-index",
-	  "the kernel's place in a CQ is its own, entries have no more than they must",
+	{ "raw-send-index", "the kernel keeps its own index of a send queue", raw_send_index },
+	{ "raw-cq-index", "the kernel keeps its own index of a CQ, and entries leak nothing",
 	  raw_cq_index },
 	{ "raw-recv-sges", "the kernel counts a receive's pieces itself", raw_recv_sges },
 	{ "raw-flip", "what was checked of an entry is what is used", raw_flip },
-	{ "raw-sqe", "SQE to RTS flushes what lies in the ring, rung for or not", raw_sqe },
+	{ "raw-sqe", "SQE to RTS flushes the ring, with or without a doorbell", raw_sqe },
 	{ "raw-srq-index", "a lying SRQ dies with one event", raw_srq_index },
 };
 

@@ -124,9 +124,9 @@ static void retry_late_peer(const void *arg)
 }
 
 static const struct ht_case cases[] = {
-	{ "retry-rnr", "rnr_retry is how often a request tries again", retry_rnr },
-	{ "retry-rnr-each", "each request has all its tries", retry_rnr_each },
-	{ "retry-timeout", "retry_cnt is how often a request tries again", retry_timeout },
+	{ "retry-rnr", "rnr_retry is the number of retries", retry_rnr },
+	{ "retry-rnr-each", "each request has all its retries", retry_rnr_each },
+	{ "retry-timeout", "retry_cnt is the number of retries", retry_timeout },
 	{ "retry-late-peer", "a request waits for a peer that comes late", retry_late_peer },
 };
 

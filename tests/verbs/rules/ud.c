@@ -197,8 +197,8 @@ static void ud_controlled_qkey(const void *arg)
 }
 
 static const struct ht_case cases[] = {
-	{ "ud-ah-other-pd", "an address handle is good in its own PD only", ud_ah_other_pd },
-	{ "ud-ah-numbers", "a stale address handle leads nowhere", ud_ah_numbers },
+	{ "ud-ah-other-pd", "an address handle is valid in its own PD only", ud_ah_other_pd },
+	{ "ud-ah-numbers", "a stale address handle is refused", ud_ah_numbers },
 	{ "ud-grh-v6", "the GRH of an IPv6 datagram is true in every field", ud_grh_v6 },
 	{ "ud-controlled-qkey", "a controlled Q_Key stands for the QP's own", ud_controlled_qkey },
 };

@@ -187,7 +187,7 @@ static void atomic_swap(const void *arg)
 }
 
 static const struct contest contests[] = {
-	{ "anon", "additions of 32 QPs and of the CPU each fetch another value", HT_ANON,
+	{ "anon", "additions of 32 QPs and of the CPU all fetch different values", HT_ANON,
 	  RIGHTS | OTHER_PAGES },
 	{ "forks", "additions go to the parent's page through copies on write", HT_ANON, FORKS },
 	{ "tmpfs", "additions through two mappings of a page, one of which comes and goes",

@@ -208,8 +208,8 @@ static void qps_churn(const void *arg)
 static const struct ht_case cases[] = {
 	{ "storm-qps-targets", "a peer that is destroyed in mid-traffic is a clean error",
 	  qps_storm, NULL, 150 },
-	{ "storm-qps-churn", "QPs that come and go in all states disturb no other", qps_churn, NULL,
-	  120 },
+	{ "storm-qps-churn", "creating and destroying QPs in all states disturbs no other",
+	  qps_churn, NULL, 120 },
 };
 
 void storm_qps(void)

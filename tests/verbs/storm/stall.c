@@ -242,7 +242,7 @@ static const struct ht_case cases[] = {
 	  stall_roles, NULL, 120 },
 	{ "storm-stall-many", "40 QPs that wait for pages stop none that needs no page", stall_many,
 	  NULL, 120 },
-	{ "storm-stall-datagrams", "after a datagram that fails the QP no other is delivered",
+	{ "storm-stall-datagrams", "after a datagram that fails the QP no further one is delivered",
 	  stall_datagrams },
 };
 
