@@ -57,7 +57,7 @@ bench:
 bench-compare:
 	perf/bench/compare '$(BASE)' $(ARGS)
 shell:
-	tests/vm/run --interactive $(ARGS)
+	guest/run --interactive $(ARGS)
 
 .PHONY: lint guest guest-module guest-provider
 lint:

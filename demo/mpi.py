@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 """mpi.py PROGRAM OUT.json DEVICE...: Open MPI's MPI_Put under ODP on each device.
 mpi.py --into RAW.json OUT.json STATUS DEVICE...: add what it found to RAW.json;
-STATUS: that of tests/vm/run. A device without a row is the one that crashed.
+STATUS: that of guest/run. A device without a row is the one that crashed.
 
-PROGRAM is tests/clients/mpi_bytes.c, which compares every byte of the window.
+PROGRAM is demo/mpi_bytes.c, which compares every byte of the window.
 Writes to OUT.json after each device, since the kernel may not outlive rxe's ODP.
 Nothing is judged here; report.py judges.
 """
@@ -16,7 +16,7 @@ import subprocess
 import sys
 
 RANKS, LIMIT = 2, 45  # seconds
-RXE_DIED = 95  # a status of tests/vm/run
+RXE_DIED = 95  # a status of guest/run
 # Two ranks on one machine would use shared memory; GID 0, since UCX 1.18 on
 # the IPv4 GID drops datagrams of all devices but one (openucx/ucx#9207).
 SETTINGS = {"UCX_TLS": "rc_v,ud_v,self", "UCX_IB_GID_INDEX": "0", "UCX_REG_NONBLOCK_MEM_TYPES": "host"}

@@ -25,7 +25,7 @@ MACHINE = ["--mem", "4G", "--pmem", "512M", "--append", "numa=fake=2 numa_balanc
 OPTIONS = {"icount": ["--icount", *MACHINE], "wall": ["--smp", "2", *MACHINE]}
 BOOT_LIMIT, SETUP_LIMIT = 300, 120  # seconds, generous: another may use the host
 ASLEEP = 0.05  # CPU time of time
-RXE_DIED, AGAIN = 95, 2  # a status of tests/vm/run; how often a step is run again then
+RXE_DIED, AGAIN = 95, 2  # a status of guest/run; how often a step is run again then
 MOST = 10  # times a step's limit, by the clock
 SENTENCE = {96: "the guest died while it ran", 97: "the guest could not be set up",
             95: "rxe's ODP crashed the kernel, again and again", 98: "the module could not be taken out afterwards",
@@ -91,7 +91,7 @@ def script(steps):
 
 
 def stop(process):
-    """End tests/vm/run; it takes QEMU along."""
+    """End guest/run; it takes QEMU along."""
     for s, patience in ((signal.SIGTERM, 15), (signal.SIGKILL, 5)):
         try:
             os.killpg(process.pid, s)
@@ -117,7 +117,7 @@ def lines_of(process):
 
 def blame(log):
     """(step name or None, line): who ran when the first bad line was logged."""
-    bad = subprocess.run([TOP / "tests/vm/judge-log", log], stdout=subprocess.PIPE, text=True, errors="replace").stdout
+    bad = subprocess.run([TOP / "guest/judge-log", log], stdout=subprocess.PIPE, text=True, errors="replace").stdout
     first, who = (bad.splitlines() or [None])[0], None
     with open(log, encoding="utf-8", errors="replace") as f:
         for line in map(str.rstrip, f):
@@ -198,9 +198,9 @@ def boot(steps, out, built, begin, ended, trouble):
     total = MOST * sum(map(limit, steps)) + BOOT_LIMIT + SETUP_LIMIT
     options = [*OPTIONS[mode], *(["--rxe"] if any(s.device == "rxe0" for s in steps) else [])]
     options += ["--built", str(built)] if built else ["--no-build"]
-    command = ["setpriv", "--pdeathsig", "TERM", str(TOP / "tests/vm/run"), *options, "--timeout", str(total),
+    command = ["setpriv", "--pdeathsig", "TERM", str(TOP / "guest/run"), *options, "--timeout", str(total),
                "--share", str(out), "--log", str(log), "--",
-               "HODP_SWAP=512M exec /src/tests/verbs/guest bash /share/steps.sh"]
+               "HODP_SWAP=512M exec /src/guest/memory bash /share/steps.sh"]
     process = subprocess.Popen(command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, start_new_session=True, text=True, errors="replace")
     try:
@@ -213,7 +213,7 @@ def boot(steps, out, built, begin, ended, trouble):
 
 def judge(steps, current, status, hung, said, log, ended, trouble):
     """What the guest's end means for the steps; returns those still to do."""
-    sentence = SENTENCE.get(status, f"tests/vm/run exited with {status}")
+    sentence = SENTENCE.get(status, f"guest/run exited with {status}")
     who, line = blame(log) if log.exists() else (None, "?")
     again = current and status == RXE_DIED and current.again < AGAIN
     if again:

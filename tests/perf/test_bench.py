@@ -12,7 +12,7 @@ from tools import HERE, Case
 
 LINE = "lat\ticount\tquick,full\thodp0:10,rxe0:20\todp_lat -s 8\n"
 
-# In the place of tests/vm/run: says what a guest says, by the steps' names.
+# In the place of guest/run: says what a guest says, by the steps' names.
 FAKE = """#!/bin/bash
 while [ "$1" != --log ]; do
 	[ "$1" != --share ] || share=$2
@@ -83,10 +83,10 @@ class Guest(Case):
     def setUp(self):
         super().setUp()
         top = self.tmp / "top"
-        (top / "tests/vm").mkdir(parents=True)
-        (top / "tests/vm/run").write_text(FAKE)
-        (top / "tests/vm/run").chmod(0o755)
-        os.symlink(HERE.parents[1] / "tests/vm/judge-log", top / "tests/vm/judge-log")
+        (top / "guest").mkdir(parents=True)
+        (top / "guest/run").write_text(FAKE)
+        (top / "guest/run").chmod(0o755)
+        os.symlink(HERE.parents[1] / "guest/judge-log", top / "guest/judge-log")
         self.out = self.tmp / "out"
         self.out.mkdir()
         self.trouble = []
@@ -155,7 +155,7 @@ class Guest(Case):
 
     def test_no_guest(self):
         """runner: a guest that does not come up ends the run, with a reason"""
-        (guest.TOP / "tests/vm/run").write_text("#!/bin/bash\necho boo\nexit 97\n")
+        (guest.TOP / "guest/run").write_text("#!/bin/bash\necho boo\nexit 97\n")
         steps = plan.parse(LINE)
         with contextlib.suppress(FileNotFoundError):
             self.assertEqual(guest.boot(steps, self.out, None, None, None, self.trouble), [])

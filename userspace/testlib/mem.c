@@ -6,7 +6,7 @@
  * that its middle can be put on a 2 MiB or a 1 GiB boundary, and so that what
  * runs over its ends hits nothing by accident.
  *
- * Where the files live comes from the environment (tests/verbs/guest sets it):
+ * Where the files live comes from the environment (guest/memory sets it):
  *   HODP_FILE_DIR   a directory on ext4, through the page cache
  *   HODP_DAX_EXT4, HODP_DAX_XFS   mount points with -o dax=always
  *   HODP_DEVDAX     a device such as /dev/dax1.0

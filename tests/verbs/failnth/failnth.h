@@ -12,7 +12,7 @@
  * each system call that the library makes for it. One that
  * was hit fails with an errno that says why, or succeeds by another way; either
  * way it works at the next try, and nothing is left: objects, references to the
- * module, memory (kmemleak, by tests/vm/init).
+ * module, memory (kmemleak, by guest/init).
  */
 #ifndef FAILNTH_H
 #define FAILNTH_H

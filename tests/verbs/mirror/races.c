@@ -4,7 +4,7 @@
  *
  * A real-time thread makes the change. It sleeps a little longer in each round
  * and takes the CPU from whatever runs when it wakes. With one CPU
- * (tests/vm/run --smp 1) the change therefore hits every point of the device's
+ * (guest/run --smp 1) the change therefore hits every point of the device's
  * work that can be preempted, and an mmap that waits for a page fault's
  * mmap_lock runs as soon as the fault releases it. With more CPUs the cases
  * still hold, but find less.
