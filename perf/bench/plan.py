@@ -19,7 +19,7 @@ class Step:
         self.base, self.mode, self.levels = base, mode, levels
         self.device, self.estimate, self.command = device, estimate, command
         self.name = f"{mode}-{base}" + ("" if device == "-" else f".{device}")
-        self.state, self.why, self.status, self.seconds, self.again = "missing", None, None, None, 0
+        self.state, self.why, self.status, self.seconds = "missing", None, None, None
 
     def entry(self):
         """Its part of run.json."""

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 """perf/bench: the plan, and how the runner lives with a guest that crashes."""
 
-import contextlib
 import os
 import time
 from unittest import mock
 
 import guest
 import plan
+from guest import session
 from tools import HERE, Case
 
 LINE = "lat\ticount\tquick,full\thodp0:10,rxe0:20\todp_lat -s 8\n"
@@ -21,8 +21,8 @@ done
 log=$2
 echo x >> "$share/boots"
 echo "[ 1.0] hodp-guest: ready" > "$log"
-for s in $(sed -n "s/^echo '#hodp-bench begin \\([^']*\\)'.*/\\1/p" "$share/steps.sh"); do
-	echo "#hodp-bench begin $s" | tee -a "$log"
+for s in $(sed -n "s/^mark begin //p" <<< "${@: -1}"); do
+	echo "#hodp-step begin $s" | tee -a "$log"
 	case $s in
 	*crash*) echo "[ 2.0] BUG: made up" >> "$log"; exit 96 ;;
 	*rxe-always*) exit 95 ;;
@@ -33,7 +33,7 @@ for s in $(sed -n "s/^echo '#hodp-bench begin \\([^']*\\)'.*/\\1/p" "$share/step
 	*warn*) echo "[ 2.0] WARNING: made up" >> "$log"; warned=99 ;;
 	esac
 	case $s in *fail*) echo "no such device" > "$share/$s.log"; rc=2 ;; *) rc=1 ;; esac
-	echo "#hodp-bench end $s $rc" | tee -a "$log"
+	echo "#hodp-step end $s $rc" | tee -a "$log"
 done
 exit ${warned:-0}
 """
@@ -90,16 +90,15 @@ class Guest(Case):
         self.out = self.tmp / "out"
         self.out.mkdir()
         self.trouble = []
-        patch = mock.patch.object(guest, "TOP", top)
+        patch = mock.patch.object(session, "TOP", top)
         patch.start()
         self.addCleanup(patch.stop)
 
     def go(self, *names):
         """Run to the end; {name: state}"""
         steps = plan.parse("".join(f"{n}\twall\tfull\t-:1\todp_lat\n" for n in names))
-        todo, ended = steps, []
-        while todo:
-            todo = guest.boot(todo, self.out, None, lambda s: None, ended.append, self.trouble)
+        ended = []
+        guest.Boots(steps, self.out, None, lambda s: None, ended.append, self.trouble).run()
         self.boots = (self.out / "boots").read_text().count("x")
         self.steps = {s.name.removeprefix("wall-"): s for s in steps}
         self.assertEqual(len(ended), len(set(ended)))
@@ -140,7 +139,7 @@ class Guest(Case):
     def test_starved(self):
         """runner: a step that gets little CPU time has more of the clock's, but not for ever"""
         with mock.patch.object(guest, "limit", lambda s: 2), \
-                mock.patch.object(guest, "used", lambda process: 0.3 * time.monotonic()):
+                mock.patch.object(session, "used", lambda process: 0.3 * time.monotonic()):
             self.assertEqual(self.go("slow", "hang"), {"slow": "done", "hang": "timeout"})
 
     def test_fail(self):
@@ -155,10 +154,9 @@ class Guest(Case):
 
     def test_no_guest(self):
         """runner: a guest that does not come up ends the run, with a reason"""
-        (guest.TOP / "guest/run").write_text("#!/bin/bash\necho boo\nexit 97\n")
+        (session.TOP / "guest/run").write_text("#!/bin/bash\necho boo\nexit 97\n")
         steps = plan.parse(LINE)
-        with contextlib.suppress(FileNotFoundError):
-            self.assertEqual(guest.boot(steps, self.out, None, None, None, self.trouble), [])
+        guest.Boots(steps, self.out, None, None, None, self.trouble).run()
         self.assertEqual([s.state for s in steps], ["missing", "missing"])
         self.assertIn("set up", steps[0].why)
 
@@ -171,12 +169,12 @@ class Guest(Case):
             seen.append(step)
             raise KeyboardInterrupt
         made = []
-        popen = guest.subprocess.Popen
+        popen = session.subprocess.Popen
 
         def remember(*args, **more):
             made.append(popen(*args, **more))
             return made[-1]
-        with mock.patch.object(guest.subprocess, "Popen", remember), self.assertRaises(KeyboardInterrupt):
-            guest.boot(steps, self.out, None, begin, None, self.trouble)
+        with mock.patch.object(session.subprocess, "Popen", remember), self.assertRaises(KeyboardInterrupt):
+            guest.Boots(steps, self.out, None, begin, None, self.trouble).run()
         self.assertEqual(len(seen), 1)
         self.assertIsNotNone(made[0].poll())
