@@ -35,7 +35,7 @@ help:
 .PHONY: host
 host:
 	@scripts/prepare host
-check check-full check-debug check-pyverbs check-clients bench bench-compare: host
+demo check check-full check-debug check-pyverbs check-clients check-mutants bench bench-compare: host
 
 .PHONY: demo check check-full check-debug check-pyverbs check-clients check-mutants bench bench-compare shell
 demo:

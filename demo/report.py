@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-"""report.py RAW.json DIRECTORY GUEST-STATUS CRASHES: judge what the guest saw.
+"""report.py RAW.json DIRECTORY TROUBLE CRASHES: judge what the guest saw.
+TROUBLE: what went wrong with the guest itself, or an empty string.
 CRASHES: how often rxe crashed the guest's kernel before it came to this.
 
 Makes report.json, report.md and report.svg in DIRECTORY and prints the table.
@@ -41,12 +42,12 @@ def find(rows, **wanted):
 
 
 class Report:
-    def __init__(self, raw, guest_status, crashes):
+    def __init__(self, raw, trouble, crashes):
         self.raw, self.devices, self.crashes = raw, raw["devices"], crashes
         self.sections = []
         self.step_failures = [f"step \"{s['title']}\": {s['error']}" for s in raw["steps"] if s["error"]]
-        if guest_status:
-            self.step_failures.append(f"the guest run ended with status {guest_status}")
+        if trouble:
+            self.step_failures.append(trouble)
         for title, fill in (("ODP capabilities", self.capabilities), ("What comes of them", self.tries),
                             ("ibv_rc_pingpong (100 messages; it does not look at them)", self.pingpong),
                             ("Latency (ib_write_lat, typical)", self.latency),
@@ -261,7 +262,7 @@ def main():
         sys.exit(__doc__)
     raw = json.loads(pathlib.Path(sys.argv[1]).read_text())
     out = pathlib.Path(sys.argv[2])
-    report = Report(raw, int(sys.argv[3]), int(sys.argv[4]))
+    report = Report(raw, sys.argv[3], int(sys.argv[4]))
     (out / "report.json").write_text(json.dumps(report.json(), indent=1, ensure_ascii=False) + "\n")
     (out / "report.md").write_text(report.markdown())
     (out / "report.svg").write_text(picture.draw(report))
