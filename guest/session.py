@@ -36,7 +36,7 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[1]
 MARK = "#hodp-step"
 RXE_DIED, TIMED_OUT = 95, 124  # statuses of guest/run
-SENTENCE = {0: "the guest was given up before any step began", RXE_DIED: "rxe's ODP crashed the kernel",
+SENTENCE = {0: "the guest ended early", RXE_DIED: "rxe's ODP crashed the kernel",
             96: "the guest died", 97: "the guest could not be set up", 98: "the module could not be taken out",
             99: "the kernel log holds a warning or worse", TIMED_OUT: "the guest hung"}
 OUTSIDE = 600  # seconds without a step: boot, teardown
@@ -194,7 +194,9 @@ def script(steps, setup):
     """The shell program that runs the steps, one after the other."""
     lines = [setup,
              f'mark() {{ echo; echo "{MARK} $*"; echo "{MARK} $*" > /dev/kmsg; }}',
-             "quiet() { dmesg > /tmp/hodp-dmesg; /src/guest/judge-log /tmp/hodp-dmesg > /dev/null; }"]
+             # As the console has it, without debugging messages.
+             "quiet() { dmesg -l emerg,alert,crit,err,warn,notice,info > /tmp/hodp-dmesg; "
+             "/src/guest/judge-log /tmp/hodp-dmesg > /dev/null; }"]
     for s in steps:
         if s.before:
             lines.append(f"{{ {s.before}; }} && quiet || exit 0")
