@@ -41,7 +41,8 @@ static void fill(unsigned char *p, size_t n, unsigned int round, int writer)
 }
 
 /* Bytes of p[0..n) that are not what the writer wrote in this round. */
-static uint64_t wrong(const unsigned char *p, size_t n, unsigned int round, int writer)
+static uint64_t wrong(const unsigned char *p, size_t n, unsigned int round,
+		      int writer)
 {
 	return ht_wrong_fill(p, n, seed(round, writer), 0);
 }
@@ -74,7 +75,8 @@ static void report(const char *name, size_t size, uint64_t bad)
 
 static void *map(size_t n)
 {
-	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (p == MAP_FAILED) {
 		perror("mmap");
@@ -92,7 +94,8 @@ static void clear(unsigned char *p)
 }
 
 /* A window holds what was written at GUARD, and nothing else. */
-static uint64_t window_wrong(const unsigned char *p, size_t n, unsigned int round, int writer)
+static uint64_t window_wrong(const unsigned char *p, size_t n,
+			     unsigned int round, int writer)
 {
 	return not_zero(p, GUARD) + wrong(p + GUARD, n, round, writer) +
 	       not_zero(p + GUARD + n, window_size - GUARD - n);
@@ -102,12 +105,13 @@ static void send_case(size_t n, unsigned char *from, unsigned char *to)
 {
 	fill(from, n, round_number, rank);
 	memset(to, 0, n);
-	MPI_Sendrecv(from, n, MPI_BYTE, right, 1, to, n, MPI_BYTE, left, 1, MPI_COMM_WORLD,
-		     MPI_STATUS_IGNORE);
+	MPI_Sendrecv(from, n, MPI_BYTE, right, 1, to, n, MPI_BYTE, left, 1,
+		     MPI_COMM_WORLD, MPI_STATUS_IGNORE);
 	report("send", n, wrong(to, n, round_number, left));
 }
 
-static void put_case(size_t n, unsigned char *from, unsigned char *base, MPI_Win win)
+static void put_case(size_t n, unsigned char *from, unsigned char *base,
+		     MPI_Win win)
 {
 	clear(base);
 	fill(from, n, round_number, rank);
@@ -118,7 +122,8 @@ static void put_case(size_t n, unsigned char *from, unsigned char *base, MPI_Win
 	report("put", n, window_wrong(base, n, round_number, left));
 }
 
-static void lock_case(size_t n, unsigned char *from, unsigned char *base, MPI_Win win)
+static void lock_case(size_t n, unsigned char *from, unsigned char *base,
+		      MPI_Win win)
 {
 	clear(base);
 	fill(from, n, round_number, rank);
@@ -133,7 +138,8 @@ static void lock_case(size_t n, unsigned char *from, unsigned char *base, MPI_Wi
 	report("put-lock", n, bad);
 }
 
-static void get_case(size_t n, unsigned char *to, unsigned char *base, MPI_Win win)
+static void get_case(size_t n, unsigned char *to, unsigned char *base,
+		     MPI_Win win)
 {
 	clear(base);
 	fill(base + GUARD, n, round_number, rank);
@@ -143,7 +149,8 @@ static void get_case(size_t n, unsigned char *to, unsigned char *base, MPI_Win w
 	MPI_Get(to, n, MPI_BYTE, right, GUARD, n, MPI_BYTE, win);
 	MPI_Win_fence(0, win);
 	report("get", n,
-	       wrong(to, n, round_number, right) + window_wrong(base, n, round_number, rank));
+	       wrong(to, n, round_number, right) +
+		       window_wrong(base, n, round_number, rank));
 }
 
 static void allreduce_case(size_t n, unsigned char *from, unsigned char *to)
@@ -155,10 +162,12 @@ static void allreduce_case(size_t n, unsigned char *from, unsigned char *to)
 		in[i] = (rank + 1) * (i * 0x9e3779b97f4a7c15ULL + round_number);
 	MPI_Allreduce(in, out, words, MPI_UINT64_T, MPI_SUM, MPI_COMM_WORLD);
 	for (size_t i = 0; i < words; i++) {
-		uint64_t due = ranks * (ranks + 1) / 2 * (i * 0x9e3779b97f4a7c15ULL + round_number);
+		uint64_t due = ranks * (ranks + 1) / 2 *
+			       (i * 0x9e3779b97f4a7c15ULL + round_number);
 
 		for (unsigned int b = 0; b < sizeof(due); b++)
-			bad += (due >> 8 * b & 0xff) != (out[i] >> 8 * b & 0xff);
+			bad += (due >> 8 * b & 0xff) !=
+			       (out[i] >> 8 * b & 0xff);
 	}
 	report("allreduce", n, bad);
 }
@@ -178,7 +187,8 @@ static void counter_case(MPI_Win win)
 	}
 	MPI_Win_unlock_all(win);
 	MPI_Allreduce(&sum, &all, 1, MPI_UINT64_T, MPI_SUM, MPI_COMM_WORLD);
-	report("fetch-and-add", sizeof(one), rank ? 0 : all != due * (due - 1) / 2);
+	report("fetch-and-add", sizeof(one),
+	       rank ? 0 : all != due * (due - 1) / 2);
 }
 
 static int wanted(const char *name)
@@ -212,13 +222,16 @@ int main(int argc, char **argv)
 	window_size = GUARD + largest + 2 * 4096;
 
 	/* The transfers' memory is never touched before it is registered. */
-	unsigned char *base = map(window_size), *from = map(largest), *to = map(largest);
+	unsigned char *base = map(window_size), *from = map(largest),
+		      *to = map(largest);
 	uint64_t *cell = map(4096);
 	MPI_Win win, cells;
 
 	if (!two_sided) {
-		MPI_Win_create(base, window_size, 1, MPI_INFO_NULL, MPI_COMM_WORLD, &win);
-		MPI_Win_create(cell, 4096, sizeof(*cell), MPI_INFO_NULL, MPI_COMM_WORLD, &cells);
+		MPI_Win_create(base, window_size, 1, MPI_INFO_NULL,
+			       MPI_COMM_WORLD, &win);
+		MPI_Win_create(cell, 4096, sizeof(*cell), MPI_INFO_NULL,
+			       MPI_COMM_WORLD, &cells);
 	}
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		size_t n = sizes[i] ? sizes[i] : largest;
