@@ -2,46 +2,47 @@
 /*
  * The mirror: a process's page tables as a device may use them.
  *
- * Language
- *   mirror  one per (device, mm), shared by every on-demand MR of that mm;
- *           holds an mmgrab, so the mm may exit under it
+ * Terms
+ *   mirror  one per (device, mm), shared by all on-demand MRs of that mm; it
+ *           holds an mmgrab reference, so the mm may exit while it exists
  *   window  1 GiB of addresses with one interval notifier (window.c)
- *   chunk   2 MiB of a window: either one huge entry or a page table of small
- *           ones; made by the first fault, freed when it is empty and its
- *           addresses were unmapped, or all of it was dropped
- *   entry   kernel address of a page in the direct map | HODP_E_* bits; 0 none
- *   view    a reader's hold on a chunk for one bounded copy
+ *   chunk   2 MiB of a window: either one huge entry or a table of small ones.
+ *           The first fault makes it; it is freed once all of it was dropped, or
+ *           once it is empty and its addresses were unmapped
+ *   entry   kernel address of a page in the direct map | HODP_E_* bits, or 0
+ *   view    a read hold on a chunk for one bounded copy
  *
  * A chunk is in one of these states:
- *   absent  no pointer in the window
- *   live    reachable; entries may come and go under its lock
+ *   absent  the window has no pointer to it
+ *   live    reachable; entries come and go under its lock
  *   dead    dropped as a whole: unreachable, empty, freed after a grace period
  *
  * Invariants
  *  1. An entry exists only while the CPU's page table maps the same page with
- *     at least the same permission, or while the invalidation that ends this
- *     waits for the chunk's lock.  No page reference is ever held: this
- *     invariant alone keeps the page.
- *  2. Entries are read and memory is copied under the chunk's lock held for
- *     read; entries change under the lock held for write.  A reader holds it
- *     for at most HODP_PIECE bytes, so an invalidation waits for one bounded
- *     copy at most.  It never sleeps, never allocates, never takes another
- *     lock under it, and therefore never refuses a non-blockable event.
- *  3. HODP_E_DIRTIED: the folio was marked dirty after the first write through
- *     this entry, under the same hold of the lock.  The page table's own dirty
- *     bit is not enough: HMM reports WRITE for entries that are writable but
- *     clean (MADV_FREE, read swap-in, shmem read fault).  Dropping or
- *     downgrading an entry forgets the bit, so the next write marks again.
+ *     at least the same permission, or while the invalidation that is about to
+ *     remove it waits for the chunk's lock.  No page reference is held; only
+ *     this invariant keeps the page.
+ *  2. Entries are read, and memory is copied, with the chunk's lock held for
+ *     read; entries change with it held for write.  A reader copies at most
+ *     HODP_PIECE bytes per hold, so an invalidation waits for one bounded copy
+ *     at most.  An invalidation never sleeps, never allocates, and takes no
+ *     other lock under the chunk's, so it never refuses a non-blockable event.
+ *  3. HODP_E_DIRTIED means that the folio was marked dirty after the first write
+ *     through this entry, under the same hold of the lock.  The page table's
+ *     dirty bit is not enough: HMM reports WRITE for entries that are writable
+ *     but clean (MADV_FREE, read swap-in, shmem read fault).  Dropping or
+ *     downgrading an entry clears the bit, so the next write marks the folio
+ *     again.
  *
  * Lock order: chunk lock -> window's seq_lock, and
  *             chunk lock -> (mm's own: i_pages, LRU; inside folio_mark_*).
- * The chunk lock is taken inside mmu_notifier_invalidate_range_start, i.e.
- * under mmap_lock, i_mmap_rwsem, folio locks: nothing that these wait for may
- * happen under it.  Two chunks: the second is only tried (hodp_mirror_view).
+ * The chunk lock is taken inside mmu_notifier_invalidate_range_start(), that is
+ * under mmap_lock, i_mmap_rwsem and folio locks, so nothing under it may wait for
+ * those.  With two chunks, the second lock is only tried (hodp_mirror_view()).
  *
- * Not supported: memory that the direct map does not reach (memfd_secret; the
- * entry is refused), VM_IO and VM_PFNMAP (HMM refuses them), device-private
- * pages (HMM migrates them back to memory).
+ * Not supported: memory outside the direct map (memfd_secret: the entry is
+ * refused), VM_IO and VM_PFNMAP (HMM refuses them), device-private pages (HMM
+ * migrates them back to system memory).
  */
 #include <linux/hmm.h>
 #include <linux/memcontrol.h>
@@ -57,17 +58,18 @@
 #include "window.h"
 
 /*
- * A fault that loses against invalidations for so long, or at the commit, tries
- * half of its range: where memory is short, fewer pages stay for long enough.
+ * How long a fault may lose against invalidations, and how often it may start
+ * over.  Each time it halves its range: when memory is short, fewer pages stay in
+ * for long enough.
  */
 #define HODP_FAULT_TIMEOUT (HZ / 50 + 1)
 #define HODP_FAULT_TRIES 32
-/* Temporary arrays up to this many pages live on the stack. */
+/* Page arrays up to this size are on the stack. */
 #define HODP_FAULT_ONSTACK 16
 
 /*
- * The last task that leaves an address space finds no other owner for it.
- * (mm_users says nothing: each running fault is one of them.)
+ * When the last task leaves an address space, mm->owner becomes NULL.  mm_users
+ * does not tell, because every running fault holds one.
  */
 bool hodp_mirror_is_dead(const struct hodp_mirror *m)
 {
@@ -89,7 +91,7 @@ static bool hodp_pfns_any(const unsigned long *pfns, unsigned int n)
 	return false;
 }
 
-/* HMM says that one page table entry maps the whole chunk. */
+/* Does one page table entry map the whole chunk? */
 static bool hodp_pfns_one_map(const unsigned long *pfns)
 {
 	return (pfns[0] & HMM_PFN_VALID) &&
@@ -97,9 +99,9 @@ static bool hodp_pfns_one_map(const unsigned long *pfns)
 }
 
 /*
- * One folio that is mapped page by page backs the whole chunk with one
- * permission.  Looks at the folio: the chunk's lock is held after the retry
- * check.
+ * Is the whole chunk backed by one folio that is mapped page by page with the
+ * same permission?  Reads the folio, so the caller holds the chunk's lock and has
+ * checked the sequence.
  */
 static bool hodp_pfns_one_folio(const unsigned long *pfns, unsigned int n,
 				unsigned int idx)
@@ -118,9 +120,11 @@ static bool hodp_pfns_one_folio(const unsigned long *pfns, unsigned int n,
 }
 
 /*
- * Turn HMM's result into entries, in place.  -EFAULT: memory out of reach;
- * -EHWPOISON: a folio with a bad page.  What the kernel finds to be bad it unmaps,
- * and a fault there fails; but it maps the bad page of a devdax mapping again.
+ * Turn HMM's result into entries, in place.  The kernel unmaps a bad page, and a
+ * fault there fails; but it maps the bad page of a devdax mapping again, hence
+ * the look for poison here.
+ * Return: 0; -EFAULT: outside the direct map; -EHWPOISON: the folio has a bad
+ * page.
  */
 static int hodp_pfns_convert(unsigned long *pfns, unsigned int n)
 {
@@ -147,7 +151,7 @@ static int hodp_pfns_convert(unsigned long *pfns, unsigned int n)
 	return 0;
 }
 
-/* Store what HMM found for the chunk's pages [idx, idx + n).  Lock held. */
+/* Store HMM's result for the pages [idx, idx + n) of the chunk.  Lock held. */
 static int hodp_chunk_take(struct hodp_chunk *c, unsigned long *pfns,
 			   unsigned int n, unsigned int idx)
 {
@@ -164,7 +168,7 @@ static int hodp_chunk_take(struct hodp_chunk *c, unsigned long *pfns,
 	return 0;
 }
 
-/* Commit a fault, of one chunk.  Return: 0, -EBUSY (lost a race), errno. */
+/* Commit a fault in one chunk.  Return: 0, -EBUSY (lost a race), errno. */
 static int hodp_chunk_commit(struct hodp_window *w,
 			     const struct hmm_range *range)
 {
@@ -176,14 +180,14 @@ static int hodp_chunk_commit(struct hodp_window *w,
 	struct hodp_chunk *c;
 	int ret;
 
-	/* Nothing to remember is no reason for memory. */
+	/* Allocate nothing if there is nothing to store. */
 	if (!hodp_pfns_any(pfns, n))
 		return 0;
 	ret = hodp_window_make_chunk(w, va);
 	if (ret)
 		return ret;
 
-	/* A table may be needed: allocate before the lock, free if it was not. */
+	/* A table may be needed: allocate it before the lock is taken. */
 	rcu_read_lock();
 	c = hodp_window_chunk(w, va);
 	if (c && !huge && !READ_ONCE(c->table)) {
@@ -218,10 +222,10 @@ out:
 }
 
 /*
- * Hold HMM's result against the mappings: see vma.c.  A mapping that changed since
- * HMM has looked is no matter, because pages go with it and the commit sees that;
- * only munmap() takes the mapping before the pages, hence -EBUSY.
- * Cuts @range before a shadow stack that was to be written.
+ * Check HMM's result against the mappings, see vma.c.  A mapping that changed
+ * after HMM looked does no harm: its pages went too, and the commit notices.
+ * Only munmap() removes the mapping before the pages, hence -EBUSY.
+ * Cuts @range short before a shadow stack if the fault is for writing.
  * Return: 0, -EBUSY, -EPERM, -EINTR.
  */
 static int hodp_pfns_judge(struct hmm_range *range)
@@ -258,7 +262,7 @@ static int hodp_pfns_judge(struct hmm_range *range)
 }
 
 /*
- * Bring in @range, of one chunk, or the beginning of it.
+ * Fault in @range, which lies in one chunk, or its beginning.
  * Return: bytes from its start, or errno.
  */
 static long hodp_mirror_fault_range(struct hodp_window *w,
@@ -287,7 +291,8 @@ static long hodp_mirror_fault_range(struct hodp_window *w,
 }
 
 /*
- * Bring in [va, va + len), a chunk at a time: so much must be in memory at once.
+ * Fault in [va, va + len), a chunk at a time, so that no more than a chunk has to
+ * be in memory at once.
  * Return: bytes from @va, or errno.
  */
 static long hodp_mirror_fault_chunks(struct hodp_window *w,
@@ -314,8 +319,8 @@ static long hodp_mirror_fault_chunks(struct hodp_window *w,
 }
 
 /*
- * Before a window is made for @va: can anything be found there?
- * Return: 0, errno, or, of a snapshot, how many of the @len bytes to skip.
+ * Before a window is made for @va: can there be pages at all?
+ * Return: 0, errno, or, for a snapshot, how many of the @len bytes to skip.
  */
 static long hodp_mirror_worth(struct hodp_mirror *m, u64 va, u64 len,
 			      unsigned long flags)
@@ -340,8 +345,9 @@ static long hodp_mirror_worth(struct hodp_mirror *m, u64 va, u64 len,
 }
 
 /*
- * Fault, or only look at, [va, va + len) cut to a window and a maximum.  The
- * mm is held, and its memory cgroup is charged.
+ * Fault in [va, va + len), or only what is present, up to the end of the window
+ * and HODP_FAULT_MAX.  The caller holds the mm, and has made its memory cgroup
+ * the one to charge.
  */
 static long hodp_mirror_bring_charged(struct hodp_mirror *m, u64 va, u64 len,
 				      unsigned long flags)
@@ -398,7 +404,7 @@ static long hodp_mirror_bring(struct hodp_mirror *m, u64 va, u64 len,
 	might_sleep();
 	if (hodp_mirror_is_dead(m) || !mmget_not_zero(m->mm))
 		return -EFAULT;
-	/* We may be a kworker: what the mirror needs is its process's. */
+	/* This may be a kworker: charge the process that is mirrored. */
 	memcg = get_mem_cgroup_from_mm(m->mm);
 	old = set_active_memcg(memcg);
 	ret = hodp_mirror_bring_charged(m, va, len, flags);
@@ -443,7 +449,7 @@ int hodp_mirror_view(struct hodp_mirror *m, u64 va, u64 len, bool write,
 		return -EBUSY;
 	v->chunk = c;
 	v->va = va;
-	/* A dead chunk is empty: hodp_view_fill() finds nothing in it. */
+	/* A dead chunk is empty, so hodp_view_fill() finds nothing. */
 	if (unlikely(!hodp_view_fill(v, va, len, write))) {
 		if (v->owner)
 			read_unlock(&c->lock);

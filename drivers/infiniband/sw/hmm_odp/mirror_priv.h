@@ -18,13 +18,14 @@ struct hodp_window;
  * @mm: address space, grabbed (immutable)
  * @refs: MRs and running faults
  * @link: in @shared->by_mm, under its lock
- * @gate: its share of the places for jobs
+ * @gate: its share of the job places
  * @windows: address >> HODP_WINDOW_SHIFT -> window; looked up without a lock,
- *           because windows go only with the mirror
- * @near: the windows where pages were faulted lately, by the low bits of their
- *        index; likewise.  Look-ups only read it: they share its cache lines
- * @window_lock: serialises making a window
- * @dropped: entries that invalidations dropped
+ *           because windows live as long as the mirror
+ * @near: windows that were faulted recently, by the low bits of their index;
+ *        without a lock, too.  Look-ups only read it, so they share its cache
+ *        lines
+ * @window_lock: serialises making windows
+ * @dropped: number of entries that invalidations dropped
  */
 struct hodp_mirror {
 	struct hodp_mirrors *shared;
