@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Chunks: entries, and the views through which copies see them.
+ * Chunks: their entries, and the views through which copies access them.
  *
- * Everything here runs under a chunk's lock and touches nothing else of the
- * mirror; mirror.c has the language and the invariants.
+ * All of this runs under the chunk's lock and touches nothing else of the
+ * mirror.  mirror.c has the language and the invariants.
  */
 #include <linux/fs.h>
 #include <linux/jiffies.h>
@@ -13,7 +13,7 @@
 #include <linux/swap.h>
 #include "chunk.h"
 
-/* From so many entries on, clearing the table is cheaper than finding them. */
+/* With more entries than this, clearing the table is cheaper than a search. */
 #define HODP_CLEAR_MIN 16
 
 static void hodp_chunk_free_rcu(struct rcu_head *rcu)
@@ -38,7 +38,7 @@ struct hodp_chunk *hodp_chunk_alloc(void)
 	return c;
 }
 
-/* Entry behind page @idx of @c; NULL: none.  @c->lock held. */
+/* The entry that covers page @idx, or NULL.  Caller holds @c->lock. */
 static unsigned long *hodp_chunk_slot(struct hodp_chunk *c, unsigned int idx)
 {
 	if (c->huge)
@@ -48,7 +48,7 @@ static unsigned long *hodp_chunk_slot(struct hodp_chunk *c, unsigned int idx)
 	return NULL;
 }
 
-/* Keep the dirty mark where the entry stays what it was. */
+/* Keep the dirty mark if the page and its write permission did not change. */
 static unsigned long hodp_entry_merge(unsigned long old, unsigned long entry)
 {
 	const unsigned long same = PAGE_MASK | HODP_E_WRITE;
@@ -70,7 +70,7 @@ static void hodp_chunk_store(struct hodp_chunk *c, unsigned int idx,
 	c->table[idx] = hodp_entry_merge(old, entry);
 }
 
-/* All small entries at once. */
+/* Drop all small entries.  Return: their number. */
 static unsigned int hodp_chunk_clear(struct hodp_chunk *c)
 {
 	unsigned int n = c->npresent;
@@ -83,8 +83,8 @@ static unsigned int hodp_chunk_clear(struct hodp_chunk *c)
 }
 
 /*
- * Forget pages [first, last]; a huge entry goes as a whole.  Cost: of the
- * entries present.  Return: pages forgotten.
+ * Drop pages [first, last]; a huge entry is dropped as a whole.  The cost
+ * depends on the number of entries present.  Return: pages dropped.
  */
 static unsigned int hodp_chunk_drop(struct hodp_chunk *c, unsigned int first,
 				    unsigned int last)
@@ -111,7 +111,10 @@ static unsigned int hodp_chunk_drop(struct hodp_chunk *c, unsigned int first,
 	return n;
 }
 
-/* Make pages [first, last] read-only and forget their dirty marks; likewise. */
+/*
+ * Make pages [first, last] read-only and clear their dirty marks; a huge entry
+ * is changed as a whole.  Return: pages changed.
+ */
 static unsigned int hodp_chunk_downgrade(struct hodp_chunk *c,
 					 unsigned int first, unsigned int last)
 {
@@ -233,11 +236,11 @@ void hodp_mirror_wrote(struct hodp_view *v)
 	if (likely(entry & HODP_E_DIRTIED))
 		return;
 	folio_mark_dirty(virt_to_folio((void *)(entry & PAGE_MASK)));
-	/* Readers may race to here: marking twice is harmless. */
+	/* Readers may race here; marking a folio twice is harmless. */
 	set_bit(HODP_E_DIRTIED_BIT, v->slot);
 }
 
-/* Tell reclaim, at most once a tick and chunk, that this memory is in use. */
+/* Tell reclaim that the memory is in use, at most once per tick and chunk. */
 static void hodp_view_accessed(struct hodp_view *v)
 {
 	unsigned long now = jiffies;

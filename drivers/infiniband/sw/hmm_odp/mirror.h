@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * The mirror of a process's address space (layer 1).  mirror.c opens with the
- * model and the locking; it alone knows HMM and mm.
+ * The mirror of a process's address space (layer 1).  mirror.c has the model
+ * and the locking.
  */
 #ifndef HODP_MIRROR_H
 #define HODP_MIRROR_H
@@ -14,94 +14,97 @@ struct hodp_mirror;
 struct hodp_mirrors;
 struct hodp_gate;
 
-/* The most that one fault brings in. */
+/* Maximum bytes that one fault brings in. */
 #define HODP_FAULT_MAX (4UL << 20)
-/* A device's, with one reference; NULL: no memory. */
+
+/* The shared state of a device's mirrors, with one reference, or NULL. */
 struct hodp_mirrors *hodp_mirrors_alloc(void);
 void hodp_mirrors_put(struct hodp_mirrors *ms);
 
-/* The process's share of the places for jobs (job.h). */
+/* The gate of the mirror's process (job.h). */
 struct hodp_gate *hodp_mirror_gate(struct hodp_mirror *m);
 
-/* Does nobody live in the address space any more?  A fault would end with
+/* True if the address space has no users left, so that a fault would return
  * -EFAULT.  Context: any.
  */
 bool hodp_mirror_is_dead(const struct hodp_mirror *m);
 
-/* Is this the calling process's? */
+/* Is this the mirror of the calling process? */
 bool hodp_mirror_is_current(const struct hodp_mirror *m);
 
 /**
- * hodp_mirror_get - the calling process's mirror on a device
+ * hodp_mirror_get - find or create the calling process's mirror on a device
  * @dev: device
  *
- * O(1): nothing is walked, and no window is made before it is touched.
+ * O(1): walks nothing, and creates no window.
  * Context: process; current->mm is the address space.
  * Return: a reference, or ERR_PTR(-ENOMEM).
  */
 struct hodp_mirror *hodp_mirror_get(struct hodp_device *dev);
 
-/* One more reference to a mirror that the caller holds already. */
+/* Take another reference to a mirror that the caller already holds. */
 struct hodp_mirror *hodp_mirror_ref(struct hodp_mirror *m);
 
-/* Context: process, may sleep: the last one removes the notifiers. */
+/* Context: process, may sleep: the last put removes the notifiers. */
 void hodp_mirror_put(struct hodp_mirror *m);
 
-/* Entries that invalidations dropped so far, in the whole mirror. */
+/* Number of entries that invalidations have dropped in the whole mirror. */
 u64 hodp_mirror_invalidated(const struct hodp_mirror *m);
 
-/* Count a page fault that failed: for good, or to be tried @again. */
+/* Count a failed page fault, which will be tried @again or is permanent. */
 void hodp_mirror_count_failure(struct hodp_mirror *m, bool again);
 
 /**
  * hodp_mirror_fault - bring pages in and commit them to the mirror
  * @m: mirror
  * @va: first byte
- * @len: bytes; it may do less, never nothing
+ * @len: bytes; one call may commit fewer, but at least one
  * @write: the pages must be writable
  *
- * What it does at a time ends at a window's end, at HODP_FAULT_MAX, and where
- * invalidations took away what the fault had found: the pages before that are
- * there, and the caller goes on behind them.  A range that loses again and again
- * is halved, down to one page.
+ * One call stops at the end of a window, after HODP_FAULT_MAX bytes, and at the
+ * first page that an invalidation took away during the fault.  The pages before
+ * that are committed, and the caller continues after them.  A range that keeps
+ * losing against invalidations is halved, down to one page.
  *
- * Context: process, sleeps, holds no lock; the page fault may wait for swap,
- * a file system or a userfaultfd handler for as long as these take, and ends
- * early when the calling task is killed.
- * Return: bytes from @va that were committed, or, where there are none,
- *   -EFAULT     nothing mapped there, or not readable, or memory that the kernel's
- *               direct map does not reach, or the process is gone
- *   -EHWPOISON  the page is there, and bad (of most kinds the kernel has taken a
- *               bad page away: -EFAULT)
- *   -EPERM      not writable; a shadow stack is not, though HMM says that it is
- *   -EBUSY      invalidations have won each race for a single page
+ * Context: process, sleeps, no locks held.  The fault may wait without limit
+ * for swap, a file system or a userfaultfd handler, and returns early if the
+ * calling task is killed.
+ * Return: bytes committed from @va, or, if none were,
+ *   -EFAULT     not mapped or not readable, or outside the kernel's direct
+ *               map, or the process is gone
+ *   -EHWPOISON  the page is present but poisoned (the kernel unmaps most
+ *               poisoned pages, which gives -EFAULT)
+ *   -EPERM      not writable; includes shadow stacks, which HMM reports as
+ *               writable
+ *   -EBUSY      invalidations won every race, even for a single page
  *   -ENOMEM, -EINTR
  * The last three are transient: try again later.
  */
 long hodp_mirror_fault(struct hodp_mirror *m, u64 va, u64 len, bool write);
 
 /**
- * hodp_mirror_snapshot - commit what is present, fault nothing
+ * hodp_mirror_snapshot - commit the pages that are present, without faulting
  *
- * Absent pages are no error.  Addresses that map nothing are skipped at once, the
- * whole of @len if need be, and cost no memory.
- * Context and errors as hodp_mirror_fault().
+ * Absent pages are not an error.  Unmapped ranges of any length are skipped in
+ * one step and cost no memory.
+ * Context and errors: as hodp_mirror_fault().
  */
 long hodp_mirror_snapshot(struct hodp_mirror *m, u64 va, u64 len);
 
 /**
- * hodp_mirror_view - look at mirrored memory if it is there
+ * hodp_mirror_view - access mirrored memory if it is present
  * @m: mirror
- * @va: first byte; 0 < @len
+ * @va: first byte
+ * @len: bytes wanted, at least 1
  * @write: entries must be writable
- * @other: a view that the caller holds already, or NULL
+ * @other: a view that the caller already holds, or NULL
  * @v: result
  *
  * Context: process, inside rcu_read_lock().  On success a chunk's read lock is
- * held: no sleeping until hodp_mirror_unview().  A second view of the same
- * chunk shares the lock; of another chunk it only tries it, so two lockers
- * cannot wait for each other.
- * Return: 0; -EAGAIN not mirrored, fault it in; -EBUSY drop @other, try again.
+ * held: do not sleep before hodp_mirror_unview().  A second view of the same
+ * chunk shares the lock; a view of another chunk only tries the lock, so that
+ * two lockers cannot deadlock.
+ * Return: 0; -EAGAIN: not present, fault it in; -EBUSY: drop @other and retry.
  */
 int hodp_mirror_view(struct hodp_mirror *m, u64 va, u64 len, bool write,
 		     const struct hodp_view *other, struct hodp_view *v);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * The registry of a device's mirrors (layer 1): what they share, how each is found,
- * and how long it lives.  mirror.c has what is in one.
+ * The registry of a device's mirrors (layer 1): their shared state, look-up and
+ * lifetime.  mirror.c has the contents of a mirror.
  *
- * A mirror whose page fault still sleeps keeps what is shared when the device is
- * gone; the device needs no more than a reference.
+ * The shared state is reference-counted, because a mirror with a sleeping page
+ * fault can outlive the device.
  */
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -37,7 +37,7 @@ void hodp_mirrors_put(struct hodp_mirrors *ms)
 	kfree(ms);
 }
 
-/* A mirror of the calling process, in nobody's list yet. */
+/* A mirror of the calling process, not published yet. */
 static struct hodp_mirror *hodp_mirror_new(struct hodp_mirrors *ms)
 {
 	struct hodp_mirror *m = kzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
@@ -58,7 +58,7 @@ static struct hodp_mirror *hodp_mirror_new(struct hodp_mirrors *ms)
 	return m;
 }
 
-/* One without windows, which nobody finds any more. */
+/* Free a mirror without windows that can no longer be found. */
 static void hodp_mirror_free(struct hodp_mirror *m)
 {
 	xa_destroy(&m->windows);
@@ -68,7 +68,7 @@ static void hodp_mirror_free(struct hodp_mirror *m)
 	kfree(m);
 }
 
-/* The calling process's, with a reference, or NULL. */
+/* The calling process's mirror, with a reference, or NULL. */
 static struct hodp_mirror *hodp_mirror_find(struct hodp_mirrors *ms)
 {
 	struct hodp_mirror *m;
@@ -91,7 +91,9 @@ struct hodp_mirror *hodp_mirror_get(struct hodp_device *dev)
 	if (m)
 		return m;
 
-	/* The lock is everybody's, and what is charged may wait for reclaim. */
+	/* Allocate without the lock: all processes share it, and a charged
+	 * allocation may wait for reclaim.
+	 */
 	new = hodp_mirror_new(ms);
 	if (!new)
 		return ERR_PTR(-ENOMEM);

@@ -7,17 +7,17 @@
 
 struct hodp_chunk;
 
-/* The most that is copied under a chunk's lock: what an invalidation waits. */
+/* Maximum bytes copied under a chunk's lock; bounds an invalidation's wait. */
 #define HODP_PIECE 16384
 
 /**
- * struct hodp_view - a look at mirrored memory, holding a chunk's read lock
- * @chunk: whose lock is held; NULL once released
- * @va: user address of the byte behind @kaddr
- * @slot: where the entry behind @kaddr lies
- * @kaddr: kernel address of the byte asked for
- * @len: bytes that are contiguous from there, at most HODP_PIECE
- * @owner: this view took the lock (a second view of one chunk does not)
+ * struct hodp_view - access to mirrored memory under a chunk's read lock
+ * @chunk: the chunk that is locked; NULL once released
+ * @va: user address that @kaddr stands for
+ * @slot: location of the entry for @va
+ * @kaddr: kernel address of the requested byte
+ * @len: contiguous bytes from @kaddr, at most HODP_PIECE
+ * @owner: this view took the lock (a second view of the same chunk does not)
  */
 struct hodp_view {
 	struct hodp_chunk *chunk;
@@ -29,15 +29,15 @@ struct hodp_view {
 };
 
 /**
- * hodp_mirror_view_next - go on to the bytes right behind the view
- * @len: bytes wanted from there
+ * hodp_mirror_view_next - move the view to the bytes that follow it
+ * @len: bytes wanted
  *
- * The same lock stays held.  Return: false at the chunk's end or where the
- * next page is not there; the view is unchanged then.
+ * The lock stays held.  Return: false at the end of the chunk or if the next
+ * page has no suitable entry; the view is then unchanged.
  */
 bool hodp_mirror_view_next(struct hodp_view *v, u64 len, bool write);
 
-/* Before leaving a page that was written: mark its folio dirty, once. */
+/* Mark the folio dirty, once; call before leaving a page that was written. */
 void hodp_mirror_wrote(struct hodp_view *v);
 
 void hodp_mirror_unview(struct hodp_view *v);

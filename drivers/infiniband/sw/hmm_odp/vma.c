@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What the process's mappings say.
+ * Classification of a process's mappings (VMAs).
  *
- * The mirror asks for two reasons.  A window costs memory and is kept, so none is
- * made for addresses where nothing can be found.  And HMM takes a shadow stack
- * for ordinary writable memory, because pte_write() is true for its pages and
- * VM_WRITE is set in its mapping; the mapping alone tells them apart.
+ * The mirror needs it for two reasons.  A window costs memory and is kept, so
+ * none is made for addresses that cannot have pages.  And HMM treats a shadow
+ * stack as ordinary writable memory, because pte_write() is true for its pages
+ * and VM_WRITE is set in its VMA; only the VMA tells them apart.
  */
 #include <linux/mm.h>
 #include "vma.h"
@@ -16,7 +16,7 @@ static enum hodp_vma_kind hodp_vma_kind(const struct vm_area_struct *vma)
 		return HODP_VMA_REFUSED;
 	if (vma->vm_flags & VM_SHADOW_STACK)
 		return HODP_VMA_SHADOW;
-	/* The first write prepares anon_vma; at most zero pages are there. */
+	/* The first write sets anon_vma; until then, zero pages at most. */
 	if (vma_is_anonymous(vma) && !READ_ONCE(vma->anon_vma))
 		return HODP_VMA_EMPTY;
 	if (!(vma->vm_flags & VM_WRITE))

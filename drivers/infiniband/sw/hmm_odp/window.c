@@ -2,13 +2,13 @@
 /*
  * Windows: 1 GiB of a mirror each, with one interval notifier.
  *
- * A window is made when a fault first touches its addresses, and lives as long as
- * the mirror.  It finds the chunks of its addresses, and hands invalidations to
- * them.
+ * A window is created when a fault first touches its addresses, and lives as
+ * long as the mirror.  It holds the table of its chunks and passes
+ * invalidations on to them.
  *
- * Commit against invalidation.  The notifier's sequence belongs to the window and
- * is set and compared under the window's @seq_lock; entries belong to the chunks
- * and are guarded by the chunk's lock:
+ * Commit against invalidation.  The notifier's sequence belongs to the window
+ * and is set and compared under the window's @seq_lock.  Entries belong to the
+ * chunks and are guarded by the chunk's lock:
  *
  *   invalidate                          commit
  *   ----------                          ------
@@ -20,11 +20,12 @@
  *                                         changed: give up, else store
  *                                       unlock chunk
  *
- * Two orders are possible.  Commit has the window's lock first: its unlock and
- * invalidate's lock order the publication before the search, whoever published,
- * so that invalidate finds the chunk, waits for its lock, and drops what was
- * stored.  Invalidate has it first: commit sees the new sequence and gives up.
- * No barrier is needed beside the locks.  tests/litmus has both halves.
+ * There are two possible orders.  If commit takes the window's lock first, its
+ * unlock and the lock in invalidate order the publication of the chunk (by any
+ * thread) before the search: invalidate finds the chunk, waits for its lock,
+ * and drops what was stored.  If invalidate takes the lock first, commit sees
+ * the new sequence and gives up.  The locks are the only barriers needed.
+ * tests/litmus has both halves.
  */
 #include <linux/slab.h>
 #include "dev.h"
@@ -42,7 +43,7 @@ int hodp_window_make_chunk(struct hodp_window *w, unsigned long va)
 	c = hodp_chunk_alloc();
 	if (!c)
 		return -ENOMEM;
-	/* Publishes the initialised chunk.  It may fail: another made one. */
+	/* Publish the initialised chunk, unless another thread was faster. */
 	if (cmpxchg_release((struct hodp_chunk __force **)slot, NULL, c))
 		kfree(c);
 	return 0;
@@ -196,7 +197,7 @@ out:
 	mutex_unlock(&m->window_lock);
 near:
 	if (!IS_ERR(w) && READ_ONCE(m->near[idx % HODP_WINDOWS_NEAR]) != w)
-		/* Pairs with the dependency in hodp_mirror_find_window(): initialised. */
+		/* Pairs with the dependency in hodp_mirror_find_window(). */
 		smp_store_release(&m->near[idx % HODP_WINDOWS_NEAR], w);
 	return w;
 

@@ -14,10 +14,10 @@
 /**
  * struct hodp_window - 1 GiB of mirrored addresses
  * @ni: the notifier
- * @mirror: whose (immutable)
+ * @mirror: the mirror it belongs to (immutable)
  * @base: first address (immutable)
- * @seq_lock: held where the notifier's sequence is set or compared
- * @chunk: published with cmpxchg, found under RCU
+ * @seq_lock: held while the notifier's sequence is set or compared
+ * @chunk: table of chunks; published with cmpxchg, found under RCU
  */
 struct hodp_window {
 	struct mmu_interval_notifier ni;
@@ -46,17 +46,18 @@ static inline struct hodp_chunk *hodp_window_chunk(struct hodp_window *w,
 }
 
 /**
- * hodp_window_make_chunk - make the chunk of @va, unless it is there
+ * hodp_window_make_chunk - create the chunk of @va if it does not exist
  *
- * Context: process, sleeps.  Return: 0, -ENOMEM.  It may be gone again.
+ * An invalidation may free the chunk again before this returns.
+ * Context: process, sleeps.  Return: 0, -ENOMEM.
  */
 int hodp_window_make_chunk(struct hodp_window *w, unsigned long va);
 
-/* Was anything in the window invalidated since @seq?  Caller: chunk lock. */
+/* Was anything in the window invalidated since @seq?  Under a chunk's lock. */
 bool hodp_window_changed(struct hodp_window *w, unsigned long seq);
 
 /**
- * hodp_mirror_make_window - find or make the window of @va
+ * hodp_mirror_make_window - find or create the window of @va
  *
  * Context: process, sleeps; the mm is alive (mmget).
  * Return: the window, or ERR_PTR(-ENOMEM, -EINTR).
@@ -64,7 +65,7 @@ bool hodp_window_changed(struct hodp_window *w, unsigned long seq);
 struct hodp_window *hodp_mirror_make_window(struct hodp_mirror *m,
 					    unsigned long va);
 
-/* Every window with its chunks; nobody uses the mirror any more.  Sleeps. */
+/* Free all windows and chunks of a mirror that is no longer in use.  Sleeps. */
 void hodp_mirror_drop_windows(struct hodp_mirror *m);
 
 #endif /* HODP_WINDOW_H */
