@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * Memory that one allocates for another: a worker for a process, a sender for
- * the receiver.  It is charged to the memory cgroup of whom it is for.  Any
- * room may include this.
+ * Allocation on behalf of another process: a worker allocates for a process, a
+ * sender for the receiver.  The memory is charged to the memory cgroup that it
+ * is for.  Any file may include this.
  */
 #ifndef HODP_CHARGE_H
 #define HODP_CHARGE_H
@@ -12,9 +12,9 @@
 #include <linux/slab.h>
 
 /**
- * hodp_charge_zalloc - kzalloc() at somebody's charge
- * @memcg: whose, held by the caller; NULL (a kernel consumer): nobody's in a
- *         worker, else the calling process's
+ * hodp_charge_zalloc - kzalloc() charged to a given memory cgroup
+ * @memcg: held by the caller; NULL for a kernel consumer: not charged in a
+ *         worker, else charged to the calling process
  *
  * Context: process.
  */

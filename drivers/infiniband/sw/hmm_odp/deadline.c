@@ -64,7 +64,7 @@ void hodp_deadline_set(struct hodp_deadlines *d, u32 cause, u64 ns)
 	spin_unlock_bh(&d->lock);
 }
 
-/* The timer may still come for it: it finds nothing. */
+/* The timer may still expire for this deadline; it then finds nothing to do. */
 void hodp_deadline_clear(struct hodp_deadlines *d, u32 cause)
 {
 	spin_lock_bh(&d->lock);

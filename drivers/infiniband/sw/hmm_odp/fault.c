@@ -2,20 +2,21 @@
 /*
  * Page faults of runners.
  *
- * A fault can last as long as the slowest thing behind it: a disk, a file
- * system, a userfaultfd handler that never answers.  So it is an object of its
- * own, a job (job.h) that holds the mirror and nothing else: what waits for it,
- * its regions and its peer can be destroyed meanwhile, and nobody else notices.
+ * A fault can take as long as whatever it waits for: a disk, a file system, a
+ * userfaultfd handler that never answers.  So it is a separate object, a job
+ * (job.h) that holds the mirror and nothing else.  The QP that waits for it,
+ * the regions and the peer can all be destroyed meanwhile.
  *
- * Lifetime: one reference for the runner that waits, one for the job.  @runner
- * is cleared under @lock when it forgets the fault; while it is set under @lock
- * what it is part of is alive, so the job can take a reference to that there.
+ * Lifetime: the waiting runner holds one reference, the job another.  @runner
+ * is cleared under @lock when the runner drops the fault.  While @runner is set
+ * and @lock is held, the object that contains the runner is alive, so the job
+ * can take a reference to it there.
  *
- * A fault in flight holds the module, and no device: a link can be deleted, and
- * the module says that it is in use, while somebody's handler sleeps.
+ * A fault in flight holds the module but no device: while a userfaultfd handler
+ * sleeps, the link can be deleted, but the module cannot be unloaded.
  *
  * Transient failures (-EBUSY: invalidations won every race; -ENOMEM; -EINTR)
- * are tried again with growing pauses for as long as somebody waits.
+ * are retried with growing pauses for as long as a runner waits.
  */
 #include <linux/refcount.h>
 #include "charge.h"
@@ -24,14 +25,14 @@
 
 /**
  * struct hodp_fault - one page fault
- * @job: does it
+ * @job: the job that runs the fault
  * @refs: see above
  * @lock: guards @runner; the user's lock (job.c) nests inside
- * @runner: who waits, or NULL
+ * @runner: the runner that waits, or NULL
  * @mirror: held until the job is done (immutable)
- * @va, @len, @write: what (immutable)
+ * @va, @len, @write: what to fault in (immutable)
  * @err: result; stored before @done
- * @done: no job is left; set under @lock, acquired by hodp_fault_finish()
+ * @done: the job has ended; set under @lock, acquired by hodp_fault_finish()
  */
 struct hodp_fault {
 	struct hodp_job job;
@@ -159,7 +160,7 @@ void hodp_fault_drop(struct hodp_runner *r)
 	r->fault = NULL;
 	spin_lock(&f->lock);
 	f->runner = NULL;
-	/* Once it is done its mirror, and the gate with it, may be gone. */
+	/* Once it is done, its mirror and the mirror's gate may be gone. */
 	if (!f->done)
 		hodp_job_cancel(&f->job);
 	spin_unlock(&f->lock);

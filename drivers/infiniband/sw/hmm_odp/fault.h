@@ -9,26 +9,27 @@
 struct mem_cgroup;
 
 /**
- * hodp_fault_begin - bring in what an operation missed
- * @r: runner that waits: the caller owns it, and it has no fault
- * @memcg: who pays, or NULL: a kernel consumer's
- * @miss: what; its span still holds the region
+ * hodp_fault_begin - start to fault in what an operation missed
+ * @r: the runner that waits; the caller owns it, and it has no fault yet
+ * @memcg: memory cgroup to charge; NULL for a kernel consumer
+ * @miss: what to fault in; its span still holds the region
  *
- * When it is done, @r is run again, from the fault's own work item.
+ * When the fault is done, its work item runs @r again.
  * Context: process.  Return: 0, -ENOMEM.
  */
 int hodp_fault_begin(struct hodp_runner *r, struct mem_cgroup *memcg,
 		     const struct hodp_miss *miss);
 
 /**
- * hodp_fault_finish - collect the result
+ * hodp_fault_finish - collect the result of a runner's fault
  * @r: runner that the caller owns
  *
- * Return: 0 (or there was no fault), -EINPROGRESS, -EFAULT, -EPERM.
+ * Return: 0 (also if there was no fault), -EINPROGRESS, or the error of
+ * hodp_mirror_fault() if it is permanent.
  */
 int hodp_fault_finish(struct hodp_runner *r);
 
-/* Forget a fault, if there is one: its job is cancelled, and wakes nobody. */
+/* Drop the runner's fault, if any: cancel its job, which will not run @r. */
 void hodp_fault_drop(struct hodp_runner *r);
 
 #endif /* HODP_FAULT_H */

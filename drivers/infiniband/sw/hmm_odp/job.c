@@ -2,31 +2,32 @@
 /*
  * Jobs (layer 1); job.h has the language.
  *
- * A page fault lasts as long as the slowest thing behind it: a disk, a file
- * system, a userfaultfd handler that never answers.  Whoever may start faults
- * can have many of them sleep at a time.  So each has an end, and a bound:
+ * A page fault can take as long as whatever it waits for: a disk, a file
+ * system, a userfaultfd handler that never answers.  A process can have many of
+ * them asleep at a time.  So their number and their lifetime are limited:
  *
- *   bound   a user's jobs run on a workqueue of the user's own, and no more of
- *           them than hodp_job_limits allows.  Nobody can take the workers that
- *           another user's faults need.
- *   share   of that, a process has at most its own limit, and always one place,
- *           whatever the user's other processes do: a handler that is itself a
- *           user of the device can go on and answer them.
- *   end     a job is cancelled when nobody wants its result any more, and ended
- *           when nobody lives in its address space any more (a process that
- *           was killed: the job holds the address space, that holds the
- *           mappings of the rings, and these hold the context).  Its worker
- *           sleeps killably, and gets a SIGKILL that it takes from nobody else.
+ *   bound   A user's jobs run on the user's own workqueue, and hodp_job_limits
+ *           bounds their number.  A user cannot take the workers that another
+ *           user's faults need.
+ *   share   Of these places a process gets at most its own limit, and always at
+ *           least one, whatever the user's other processes do.  So a
+ *           userfaultfd handler that uses the device itself can make progress
+ *           and answer the faults of the others.
+ *   end     A job is cancelled when its result is no longer wanted, and ended
+ *           when its address space has no users left, as after SIGKILL: the job
+ *           holds the address space, which holds the mappings of the rings,
+ *           which hold the context.  Its worker sleeps killably and accepts
+ *           SIGKILL from this module only.
  *
- * The user is the account: processes in user namespaces count for the one who
- * made the outermost namespace that root did not make.
+ * A user is a uid.  A process in a user namespace is accounted to the owner of
+ * the outermost enclosing namespace that is not owned by root.
  *
- * Places.  Jobs wait in their gate, oldest first; gates with jobs that may get
- * a place wait in their user's list, and take turns.  A gate lane is in that
- * list if and only if jobs wait in it and it runs fewer than a process may.
+ * Places.  Jobs wait in their gate, oldest first.  Gates take turns in their
+ * user's list: a lane of a gate is in that list if and only if jobs wait in it
+ * and it runs fewer jobs than one process may.
  *
- * Lock order: hodp_users_lock; a user's lock, inside it nothing but what
- * queue_work() and send_sig() take.
+ * Lock order: hodp_users_lock.  A user's lock is separate; only the locks of
+ * queue_work() and send_sig() nest inside it.
  */
 #include <linux/cred.h>
 #include <linux/module.h>
@@ -38,33 +39,34 @@
 #include "job.h"
 
 #define HODP_JOB_PAUSE_MAX (HZ / 10)
-/* How often to look whether processes with sleeping jobs still live. */
+/* How often to check whether processes with sleeping jobs are still alive. */
 #define HODP_JOB_WATCH (HZ / 10)
-/* How long a user with no object is kept: workqueues are not made for nothing. */
+/* How long to keep a user without objects: creating a workqueue is costly. */
 #define HODP_USER_LINGER (10 * HZ)
 
-/* Of one user: jobs there are, places, and places of one process. */
+/* Limits per user: jobs, places, and places of one process. */
 static const struct {
 	unsigned int jobs;
 	unsigned int places;
 	unsigned int share;
 } hodp_job_limits[HODP_JOB_KINDS] = {
-	/* A fault has a queue pair's runner that waits for it. */
+	/* The number of faults is bounded by the runners that wait for them. */
 	[HODP_JOB_FAULT] = { UINT_MAX, 256, 128 },
 	[HODP_JOB_PREFETCH] = { 1024, 16, 4 },
 };
 
 /**
  * struct hodp_user - an account
- * @uid: whose (immutable)
- * @link, @refs: in hodp_users; gates and queue pairs; under hodp_users_lock
- * @reap: frees it when nothing has referred to it for a while
- * @wq: its workers, for jobs and for the runners of its queue pairs (immutable)
+ * @uid: the account (immutable)
+ * @link, @refs: link in hodp_users; references from gates and queue pairs;
+ *               under hodp_users_lock
+ * @reap: frees the user when it has been unreferenced for a while
+ * @wq: runs its jobs and the runners of its queue pairs (immutable)
  * @lock: guards everything below, and all gates and jobs of the user
- * @lane: for each kind: @jobs that there are, @running ones, and gates that
- *        are @ready to run another
+ * @lane: for each kind: number of @jobs, number of @running jobs, and gates
+ *        that are @ready to run another
  * @placed: jobs with a place
- * @watch: looks after those
+ * @watch: ends jobs in @placed whose process is gone
  */
 struct hodp_user {
 	kuid_t uid;
@@ -84,7 +86,7 @@ struct hodp_user {
 
 static DEFINE_MUTEX(hodp_users_lock);
 static LIST_HEAD(hodp_users);
-/* For @watch and @reap; the jobs themselves are on their users'. */
+/* For @watch and @reap; jobs run on their user's workqueue. */
 static struct workqueue_struct *hodp_users_wq;
 
 /* ---- places; the user's lock is held ---- */
@@ -101,7 +103,7 @@ static bool hodp_user_has_place(const struct hodp_user *user,
 	return user->lane[kind].running < hodp_job_limits[kind].places;
 }
 
-/* Put the gate into its user's list, at the end, or take it out. */
+/* Move the gate to the end of its user's list, or remove it from there. */
 static void hodp_gate_update(struct hodp_gate *gate, enum hodp_job_kind kind)
 {
 	list_del_init(&gate->lane[kind].ready);
@@ -126,7 +128,7 @@ static void hodp_job_place(struct hodp_job *job)
 	queue_delayed_work(user->wq, &job->work, 0);
 }
 
-/* The oldest job of the gate gets a place. */
+/* Give a place to the oldest waiting job of the gate. */
 static void hodp_gate_admit(struct hodp_gate *gate, enum hodp_job_kind kind)
 {
 	struct hodp_job *job = list_first_entry(&gate->lane[kind].waiting,
@@ -137,7 +139,7 @@ static void hodp_gate_admit(struct hodp_gate *gate, enum hodp_job_kind kind)
 	hodp_gate_update(gate, kind);
 }
 
-/* @gate gave a place back: who gets it? */
+/* @gate has returned a place: give it to the next job. */
 static void hodp_gate_pass(struct hodp_gate *gate, enum hodp_job_kind kind)
 {
 	struct hodp_user *user = gate->user;
@@ -149,14 +151,14 @@ static void hodp_gate_pass(struct hodp_gate *gate, enum hodp_job_kind kind)
 						 struct hodp_gate,
 						 lane[kind].ready),
 				kind);
-	/* One place each process always has. */
+	/* A process always has at least one place. */
 	if (!gate->lane[kind].running && !list_empty(&gate->lane[kind].waiting))
 		hodp_gate_admit(gate, kind);
 }
 
 /* ---- jobs ---- */
 
-/* The job is over.  It is nobody's afterwards but the caller's. */
+/* The job has ended: return its place.  Only the caller can reach it now. */
 static void hodp_job_leave(struct hodp_job *job)
 {
 	struct hodp_gate *gate = job->gate;
@@ -172,7 +174,7 @@ static void hodp_job_leave(struct hodp_job *job)
 	spin_unlock(&user->lock);
 }
 
-/* Begin to run, unless it was cancelled: from here on SIGKILL ends a sleep. */
+/* Begin to run, unless cancelled.  From here on SIGKILL ends a sleep. */
 static bool hodp_job_begin(struct hodp_job *job)
 {
 	struct hodp_user *user = job->gate->user;
@@ -187,7 +189,7 @@ static bool hodp_job_begin(struct hodp_job *job)
 	return begin;
 }
 
-/* Return: false: it has to be tried again, and a timer sees to that. */
+/* Return: true: the job has ended; false: a timer will run it again. */
 static bool hodp_job_end(struct hodp_job *job, long ret)
 {
 	struct hodp_user *user = job->gate->user;
@@ -199,7 +201,7 @@ static bool hodp_job_end(struct hodp_job *job, long ret)
 	if (again) {
 		job->pause = min(job->pause * 2 + 1, HODP_JOB_PAUSE_MAX);
 		job->state = HODP_JOB_PAUSED;
-		/* Under the lock: hodp_job_cancel() expedites it. */
+		/* Under the lock, because hodp_job_cancel() expedites it. */
 		queue_delayed_work(user->wq, &job->work, job->pause);
 	}
 	spin_unlock(&user->lock);
@@ -217,7 +219,7 @@ static void hodp_job_work(struct work_struct *work)
 		ret = job->run(job);
 		over = hodp_job_end(job, ret);
 	}
-	/* Whatever was sent goes with it: the next job is not meant. */
+	/* Also drops a pending signal, which is not meant for the next job. */
 	disallow_signal(SIGKILL);
 	if (!over)
 		return;
@@ -225,7 +227,7 @@ static void hodp_job_work(struct work_struct *work)
 		ret = -ECANCELED;
 	hodp_job_leave(job);
 	job->done(job, ret);
-	/* Module exit waits for the workqueue, hence for what is left of us. */
+	/* Module exit destroys the workqueue, which waits for this function. */
 	module_put(THIS_MODULE);
 }
 
@@ -254,7 +256,7 @@ int hodp_job_start(struct hodp_job *job, struct hodp_gate *gate,
 	} else {
 		job->state = HODP_JOB_WAITS;
 		list_add_tail(&job->link, &gate->lane[kind].waiting);
-		/* A gate that is in the list keeps its turn. */
+		/* A gate that is already in the list keeps its turn. */
 		if (list_empty(&gate->lane[kind].ready))
 			hodp_gate_update(gate, kind);
 	}
@@ -274,7 +276,7 @@ static void hodp_job_cancel_locked(struct hodp_job *job)
 	if (job->worker) {
 		send_sig(SIGKILL, job->worker, 1);
 	} else if (job->state == HODP_JOB_WAITS) {
-		/* Beyond all limits, but it only goes. */
+		/* May exceed the limits, but the job only calls @done. */
 		list_del(&job->link);
 		hodp_job_place(job);
 		hodp_gate_update(job->gate, job->kind);
@@ -305,7 +307,7 @@ void hodp_job_cancel_group(struct hodp_gate *gate, struct list_head *group)
 	spin_unlock(&gate->user->lock);
 }
 
-/* Jobs that sleep for nobody: wake them.  What they hold ends with them. */
+/* Wake jobs whose process is gone, so that they drop what they hold. */
 static void hodp_user_watch(struct work_struct *work)
 {
 	struct hodp_user *user =
@@ -363,7 +365,7 @@ static struct hodp_user *hodp_user_new(kuid_t uid)
 
 	if (!user)
 		return NULL;
-	/* As many as may be: the limits are the places. */
+	/* The places are the limit, so the workqueue needs none of its own. */
 	user->wq = alloc_workqueue("hodp-job-%u", WQ_UNBOUND, WQ_MAX_ACTIVE,
 				   from_kuid(&init_user_ns, uid));
 	if (!user->wq) {
@@ -402,7 +404,7 @@ out:
 
 void hodp_user_put(struct hodp_user *user)
 {
-	/* We may run on the user's own workqueue: it is freed elsewhere. */
+	/* This may run on the user's own workqueue, so free it from another. */
 	mutex_lock(&hodp_users_lock);
 	if (!--user->refs)
 		mod_delayed_work(hodp_users_wq, &user->reap, HODP_USER_LINGER);
@@ -435,7 +437,7 @@ void hodp_gate_exit(struct hodp_gate *gate)
 
 /* ---- module ---- */
 
-/* A user off the list, whom the reaper leaves alone; NULL: there is none. */
+/* Take a user off the list and keep the reaper from it; NULL: none left. */
 static struct hodp_user *hodp_user_take(void)
 {
 	struct hodp_user *user;
@@ -464,6 +466,6 @@ void hodp_jobs_stop(void)
 		cancel_delayed_work_sync(&user->reap);
 		hodp_user_free(user);
 	}
-	/* Waits for a reaper that was faster. */
+	/* Waits for a reaper that has taken a user off the list itself. */
 	destroy_workqueue(hodp_users_wq);
 }

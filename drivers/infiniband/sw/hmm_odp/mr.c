@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Memory regions: the only translation from IOVA to memory.
+ * Memory regions: their keys, kinds and lifetime.
  *
  * A key is (index << 8 | variant).  The index finds the region in
- * hodp_device.mrs, the whole key must match.  Indexes are given out in turn, and
- * from 1 on: the higher they are, the deeper is the table that each operation
- * looks its keys up in.  An index's variant is random, and another one each time
- * that the numbers have gone round; so who has one key can guess no other, and
- * a stale key does not hit the next region of its index.  (A kernel consumer
- * chooses the variants of a REG_MR region by itself.)
+ * hodp_device.mrs, and the whole key must match.  Indexes are allocated
+ * cyclically, starting at 1, because low indexes keep the tree shallow that
+ * each operation searches for its keys.  The variant of an index is random and
+ * changes each time the indexes wrap around, so that knowing one key does not
+ * help to guess another, and a stale key does not match the next region with
+ * its index.  (A kernel consumer chooses the variants of a REG_MR region.)
  *
  * Kinds (enum hodp_mr_kind)
- *   on demand   holds a reference to its process's mirror and two numbers;
- *               registration costs the same at every length
- *   pinned      ib_umem, and a table of the pages' kernel addresses
- *   REG_MR      the same table, of what map_mr_sg was given last
- *   DMA         a kernel consumer's view of all kernel memory
+ *   on demand   holds a reference to the process's mirror and two numbers;
+ *               registration costs the same for every length
+ *   pinned      has an ib_umem and a table of the pages' kernel addresses
+ *   REG_MR      has the same table, filled from the last map_mr_sg()
+ *   DMA         gives a kernel consumer access to all kernel memory
  *
- * Lifetime: the registration is one reference, each span another.  Dereg makes
- * the key unfindable, then waits for the spans: bounded, because an operation
- * that waits for a page fault holds no spans.
+ * Lifetime: the registration holds one reference, each span another.  Dereg
+ * removes the key from the table, then waits for the spans.  The wait is
+ * bounded, because an operation that waits for a page fault holds no spans.
  */
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -37,7 +37,7 @@
 	(IB_ACCESS_REMOTE_WRITE | IB_ACCESS_REMOTE_READ | \
 	 IB_ACCESS_REMOTE_ATOMIC)
 
-/* Indexes that take their variants, of 16 bits each, from one hash. */
+/* Indexes that share one hash, 16 bits for each. */
 #define HODP_KEYS_PER_HASH 4
 
 #define HODP_ACCESS_SUPPORTED                                               \
@@ -58,10 +58,10 @@ void hodp_mr_init_keys(struct hodp_device *dev)
 }
 
 /*
- * The variant of @index after the numbers have gone round @rounds times.  The step
- * between rounds is odd, so two rounds in a row never give the same variant.  One
- * hash has the random bits of four indexes, which are given out in turn.
- * The lock of @dev->mrs is held.
+ * The variant of @index after the indexes have wrapped @rounds times.  The step
+ * between rounds is odd, so consecutive rounds never give the same variant.
+ * One hash supplies the random bits of four consecutive indexes.
+ * Caller holds the lock of @dev->mrs.
  */
 static u8 hodp_mr_variant(struct hodp_device *dev, u32 index, u32 rounds)
 {
@@ -75,7 +75,7 @@ static u8 hodp_mr_variant(struct hodp_device *dev, u32 index, u32 rounds)
 	return (u8)bits + rounds * ((bits >> 8) | 1);
 }
 
-/* Reserve an index and make its key; nobody finds the region yet. */
+/* Reserve an index and make the key; the region cannot be found yet. */
 static int hodp_mr_number(struct hodp_device *dev, struct hodp_mr *mr)
 {
 	u32 index;
@@ -106,7 +106,7 @@ static int hodp_mr_publish(struct hodp_mr *mr, struct ib_pd *pd)
 	refcount_set(&mr->refs, 1);
 	init_completion(&mr->gone);
 	rwlock_init(&mr->use);
-	/* The number first: the key must be there when the region is found. */
+	/* Set the key before the region can be found. */
 	ret = hodp_mr_number(dev, mr);
 	if (ret)
 		return ret;
@@ -141,7 +141,7 @@ static int hodp_mr_check_user(u64 start, u64 length, u64 iova, int access)
 		return -EOPNOTSUPP;
 	if (hodp_mr_is_implicit(start, length, iova))
 		return access & IB_ACCESS_ON_DEMAND ? 0 : -EINVAL;
-	/* The last byte must have an address, in both spaces. */
+	/* The last byte must have an address in both address spaces. */
 	if (!length || check_add_overflow(start, length - 1, &end) ||
 	    check_add_overflow(iova, length - 1, &end))
 		return -EINVAL;
@@ -178,7 +178,7 @@ static int hodp_mr_init_pinned(struct hodp_mr *mr, u64 start, u64 length,
 	struct ib_umem *umem;
 
 	mr->kind = HODP_MR_TABLE;
-	/* kvcalloc() warns of a larger table; refuse before a page is pinned. */
+	/* kvcalloc() warns about larger tables; fail before pinning pages. */
 	if (length / PAGE_SIZE >= INT_MAX / sizeof(*mr->table))
 		return -ENOMEM;
 	umem = ib_umem_get_va(mr->ibmr.pd->device, start, length, access);
@@ -266,7 +266,7 @@ int hodp_mr_dereg(struct ib_mr *ibmr)
 	return 0;
 }
 
-/* Can the region get these rights without another look at its memory? */
+/* Can the region get these rights without being registered again? */
 static bool hodp_mr_access_fits(const struct hodp_mr *mr, int access)
 {
 	if ((mr->access ^ access) & IB_ACCESS_ON_DEMAND)
@@ -276,9 +276,9 @@ static bool hodp_mr_access_fits(const struct hodp_mr *mr, int access)
 
 /*
  * Rights and PD change in place: the keys stay, and an operation that has
- * passed its checks ends under the old ones.  Another translation makes a new
- * region with new keys: the old one works until the core has destroyed it, and
- * no operation ever sees half a change.
+ * passed its checks completes under the old rights.  A new translation creates
+ * a new region with new keys.  The old region works until the core destroys it,
+ * so no operation sees a half-made change.
  */
 struct ib_mr *hodp_mr_rereg(struct ib_mr *ibmr, int flags, u64 start,
 			    u64 length, u64 iova, int access, struct ib_pd *pd)
@@ -297,7 +297,9 @@ struct ib_mr *hodp_mr_rereg(struct ib_mr *ibmr, int flags, u64 start,
 		WRITE_ONCE(mr->access, access);
 		return NULL;
 	}
-	/* A forked child would get its own memory under the parent's name. */
+	/* A forked child would register its own memory in place of the
+	 * parent's.
+	 */
 	if (!(flags & IB_MR_REREG_TRANS) &&
 	    !(mr->mirror ? hodp_mirror_is_current(mr->mirror) :
 			   mr->umem && mr->umem->owning_mm == current->mm))
@@ -382,13 +384,13 @@ int hodp_mr_map_sg(struct ib_mr *ibmr, struct scatterlist *sg, int nents,
 	return ib_sg_to_pages(ibmr, sg, nents, offset, hodp_mr_set_page);
 }
 
-/* A kernel consumer's region that work requests may map and invalidate. */
+/* Is this a kernel consumer's region that REG_MR and LOCAL_INV may use? */
 static bool hodp_mr_is_fast(const struct hodp_mr *mr, const struct ib_pd *pd)
 {
 	return mr->ibmr.pd == pd && mr->kind == HODP_MR_TABLE && !mr->umem;
 }
 
-/* What was mapped last becomes the translation, if its pages hold all of it. */
+/* Make the last mapping the translation, if its pages cover the region. */
 static int hodp_mr_take_map(struct hodp_mr *mr)
 {
 	const struct ib_mr *ibmr = &mr->ibmr;
@@ -397,7 +399,7 @@ static int hodp_mr_take_map(struct hodp_mr *mr)
 
 	if (!len)
 		return -EINVAL;
-	/* Consumers choose another IOVA, too. */
+	/* Consumers may have changed the IOVA. */
 	va = ibmr->iova & (ibmr->page_size - 1);
 	if (va + ibmr->length > (u64)len * ibmr->page_size)
 		return -EINVAL;
@@ -413,8 +415,8 @@ static int hodp_mr_take_map(struct hodp_mr *mr)
 }
 
 /*
- * The index of @lkey counts: consumers change its low byte before they post
- * (ib_update_fast_reg_key()).
+ * Only the index of @lkey must match: consumers change its low byte before they
+ * post (ib_update_fast_reg_key()).
  */
 int hodp_mr_fast_reg(struct hodp_device *dev, struct ib_pd *pd, u32 lkey,
 		     u32 key, int access)
@@ -440,7 +442,7 @@ int hodp_mr_fast_reg(struct hodp_device *dev, struct ib_pd *pd, u32 lkey,
 	return ret;
 }
 
-/* On return no copy through the region runs, nor will: see hodp_mr.use. */
+/* On return no copy uses the region, and none can start: see hodp_mr.use. */
 int hodp_mr_invalidate(struct hodp_device *dev, struct ib_pd *pd, u32 key,
 		       bool remote)
 {

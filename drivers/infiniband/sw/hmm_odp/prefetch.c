@@ -2,10 +2,10 @@
 /*
  * Prefetch (layer 1).
  *
- * A range of a prefetch holds the mirror and not the region, so that dereg does
- * not wait for a page fault.  One that nobody waits for is a job (job.h): it is
- * among those of its region, and dereg cancels it.  One with the flag FLUSH is
- * done by the caller, whom a signal can kill.
+ * While it runs, a range of a prefetch holds the mirror but not the region, so
+ * that dereg does not wait for a page fault.  Without the FLUSH flag each range
+ * is a job (job.h) on its region's list, and dereg cancels it.  With the flag
+ * the caller does the work itself, and a fatal signal ends it.
  */
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -15,16 +15,16 @@
 #include "prefetch.h"
 #include "span.h"
 
-/* How often a range loses against invalidations before it lets be. */
+/* Give up after losing this many races in a row against invalidations. */
 #define HODP_PREFETCH_TRIES 10
 
 /**
  * struct hodp_prefetch - one range to bring in
- * @job: does it, unless the caller does
+ * @job: the job that does it, unless the caller waits
  * @span: holds the region until the job is started
- * @mirror: held
- * @va, @len: bytes (immutable)
- * @advice: which kind (immutable)
+ * @mirror: held (immutable)
+ * @va, @len: range in bytes (immutable)
+ * @advice: kind of prefetch (immutable)
  */
 struct hodp_prefetch {
 	struct hodp_job job;
@@ -78,7 +78,7 @@ static void hodp_prefetch_free(struct hodp_prefetch *p)
 	kfree(p);
 }
 
-/* hodp_job.run.  Advice: a later access reports what is wrong. */
+/* hodp_job.run.  Errors are ignored: a later access reports them. */
 static long hodp_prefetch_job_run(struct hodp_job *job)
 {
 	hodp_prefetch_run(to_hodp_prefetch(job));
@@ -121,7 +121,7 @@ static int hodp_prefetch_check(struct ib_pd *pd, const struct ib_sge *sge,
 	return -EINVAL;
 }
 
-/* The range of @sge, or ERR_PTR. */
+/* Check @sge and make its range, or ERR_PTR. */
 static struct hodp_prefetch *
 hodp_prefetch_new(struct ib_pd *pd, enum ib_uverbs_advise_mr_advice advice,
 		  const struct ib_sge *sge)
@@ -149,13 +149,13 @@ hodp_prefetch_new(struct ib_pd *pd, enum ib_uverbs_advise_mr_advice advice,
 	return p;
 }
 
-/* Let a job do it.  @p is not the caller's any more. */
+/* Start a job for the range; consumes @p. */
 static int hodp_prefetch_start(struct hodp_prefetch *p)
 {
 	struct hodp_span span = p->span;
 	int ret;
 
-	/* Dereg waits for the span before it looks for jobs. */
+	/* Dereg waits for the span before it cancels the region's jobs. */
 	p->span.mr = NULL;
 	ret = hodp_job_start(&p->job, hodp_mirror_gate(p->mirror),
 			     &span.mr->prefetches);
@@ -165,7 +165,7 @@ static int hodp_prefetch_start(struct hodp_prefetch *p)
 	return ret;
 }
 
-/* In the caller; dereg does not wait for it. */
+/* Do the range in the caller; dereg does not wait for it.  Consumes @p. */
 static int hodp_prefetch_wait(struct hodp_prefetch *p)
 {
 	int ret;
@@ -189,7 +189,7 @@ int hodp_prefetch_advise(struct ib_pd *pd,
 	list = kcalloc(num_sge, sizeof(*list), GFP_KERNEL_ACCOUNT);
 	if (!list)
 		return -ENOMEM;
-	/* All are checked before any is begun. */
+	/* Check all ranges before starting any. */
 	for (i = 0; i < num_sge && !ret; i++) {
 		if (!sge[i].length)
 			continue;

@@ -6,12 +6,12 @@
 #include <rdma/ib_verbs.h>
 
 /**
- * hodp_prefetch_advise - bring memory of regions in before it is used
+ * hodp_prefetch_advise - bring ranges of regions into the mirror ahead of use
  * @pd: protection domain of the regions
- * @advice: which kind
+ * @advice: kind of prefetch
  * @wait: IBV_ADVISE_MR_FLAG_FLUSH: return when it is done
  * @sge: ranges
- * @num_sge: how many
+ * @num_sge: number of ranges
  *
  * Context: process.
  * Return: 0, -EOPNOTSUPP (advice), -ENOENT (no such key), -EPERM (key of

@@ -2,8 +2,9 @@
 /*
  * Runners (layer 1); runner.h has the model.
  *
- * Lifetime: who runs or kicks a runner keeps what it is part of alive.  Its end
- * is hodp_runner_own(), then, when nobody can ask any more,
+ * Lifetime: the callers of hodp_runner_run() and hodp_runner_kick() keep the
+ * object that contains the runner alive.  To end a runner, call
+ * hodp_runner_own(), make sure that no new request can come, and call
  * hodp_runner_cancel().
  */
 #include "runner.h"
@@ -12,7 +13,7 @@ static struct workqueue_struct *hodp_runner_wq;
 
 int hodp_runner_start(void)
 {
-	/* Storage consumers write back through us: reclaim may wait for it. */
+	/* Storage consumers do writeback through us, so reclaim may wait. */
 	hodp_runner_wq =
 		alloc_workqueue("hodp-run", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	return hodp_runner_wq ? 0 : -ENOMEM;
@@ -27,8 +28,8 @@ static bool hodp_runner_leave(struct hodp_runner *r)
 {
 	if (!hodp_baton_drop(&r->baton))
 		return false;
-	/* The drop is a full barrier and pairs with prepare_to_wait(), where
-	 * somebody waits to own the runner.
+	/* The drop is a full barrier and pairs with prepare_to_wait().  The
+	 * waiter is in hodp_runner_own().
 	 */
 	if (unlikely(READ_ONCE(r->wanted)))
 		wake_up_all(&r->drain);
@@ -42,7 +43,7 @@ static void hodp_runner_handoff(struct hodp_runner *r)
 	queue_work(r->wq, &r->work);
 }
 
-/* Not done, but somebody waits to own the runner: the rest comes after that. */
+/* There is more work, but a thread waits to own the runner: let it go first. */
 static void hodp_runner_yield(struct hodp_runner *r)
 {
 	while (!hodp_runner_leave(r))
@@ -50,7 +51,7 @@ static void hodp_runner_yield(struct hodp_runner *r)
 	hodp_runner_kick(r);
 }
 
-/* The owner's loop.  Being asked costs a step, too: it may go on for ever. */
+/* The owner's loop.  Each new request costs a step too, so the loop ends. */
 static void hodp_runner_loop(struct hodp_runner *r, int budget)
 {
 	do {

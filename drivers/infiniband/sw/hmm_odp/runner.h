@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * Runners: serialised activities that any context may ask for (layer 1).
+ * Runners: serialised activities that any context may request (layer 1).
  *
  * A runner has one owner at a time, the holder of its baton (baton.h).  The
- * owner calls @step until there is nothing to do, or until its budget is used
- * up; then a work item goes on, as the owner.  So nobody works for others
- * without end, however fast they ask.
+ * owner calls @step until there is nothing to do or its budget is used up; then
+ * a work item takes over as the owner.  So a caller does a bounded amount of
+ * work, however fast other threads make requests.
  */
 #ifndef HODP_RUNNER_H
 #define HODP_RUNNER_H
@@ -17,16 +17,16 @@
 struct hodp_fault;
 struct hodp_runner;
 
-/* What a work item does before it lets others have the worker, in steps. */
+/* Steps that a work item does before it requeues itself. */
 #define HODP_WORK_STEPS 1024
 
 /**
- * struct hodp_runner_ops - what a runner is part of
- * @step: does a bounded piece of work and takes its steps off *@budget.
+ * struct hodp_runner_ops - operations on the object that contains the runner
+ * @step: do a bounded amount of work and subtract its steps from *@budget.
  *        Return: true: there is more, but the budget is used up.  Called by the
  *        owner.  Context: process.
  * @hold: take a reference to the object; false: it is dying.  Context: any
- * @put: the other half
+ * @put: drop the reference
  */
 struct hodp_runner_ops {
 	bool (*step)(struct hodp_runner *r, int *budget);
@@ -36,15 +36,16 @@ struct hodp_runner_ops {
 
 /**
  * struct hodp_runner - one serialised activity
- * @baton: whoever holds it owns the runner
- * @handoff: the owner passed the baton on to @work
- * @wanted: somebody waits for the baton in hodp_runner_own(); one at a time
- * @drain: where
- * @wq: where work items of it run: its user's, so that nobody else's runners
- *      wait when those of a user sleep for memory
- * @work: asks for a run, or goes on with one
- * @ops: whose it is (immutable)
- * @fault: the page fault that the activity waits for, or NULL; the owner's
+ * @baton: its holder owns the runner
+ * @handoff: the owner has passed the baton to @work
+ * @wanted: a thread waits for the baton in hodp_runner_own(); one at a time
+ * @drain: where that thread waits
+ * @wq: workqueue for @work: the user's own, so that runners of one user that
+ *      sleep for memory do not delay those of other users
+ * @work: requests a run, or continues one
+ * @ops: operations (immutable)
+ * @fault: the page fault that the activity waits for, or NULL; owned by the
+ *         owner of the runner
  */
 struct hodp_runner {
 	struct hodp_baton baton;
@@ -59,31 +60,31 @@ struct hodp_runner {
 
 void hodp_runner_init(struct hodp_runner *r, const struct hodp_runner_ops *ops);
 
-/* Before it runs: where.  The default is for kernel consumers, whom memory
- * reclaim may wait for.
+/* Set the workqueue, before the first run.  The default is for kernel
+ * consumers: it has a rescuer, because memory reclaim may depend on them.
  */
 void hodp_runner_set_wq(struct hodp_runner *r, struct workqueue_struct *wq);
 
 /**
- * hodp_runner_run - do what there is to do, or make the owner look again
- * @budget: steps before a work item goes on
+ * hodp_runner_run - do the pending work, or make the current owner do it
+ * @budget: steps before a work item takes over
  *
  * Context: process, no locks; the caller keeps the runner alive.
  */
 void hodp_runner_run(struct hodp_runner *r, int budget);
 
-/* The same from any context: a work item does it. */
+/* The same from any context, by a work item. */
 void hodp_runner_kick(struct hodp_runner *r);
 
-/* Wait until the caller is the owner, for one budget at most.  One caller at a
- * time.  Context: process.
+/* Become the owner; waits for one budget at most.  One caller at a time.
+ * Context: process.
  */
 void hodp_runner_own(struct hodp_runner *r);
 
-/* Undo it: whatever was asked for meanwhile is done by a work item. */
+/* Stop being the owner; a work item does what was requested meanwhile. */
 void hodp_runner_disown(struct hodp_runner *r);
 
-/* The caller is the owner for good: no work item runs on return. */
+/* For the final owner: on return no work item runs. */
 void hodp_runner_cancel(struct hodp_runner *r);
 
 /* The workqueue of kernel consumers: module init (0, -ENOMEM) and exit. */

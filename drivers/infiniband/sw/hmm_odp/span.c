@@ -3,18 +3,19 @@
  * Copies and atomics on checked memory.
  *
  * Language
- *   span   a piece of one region whose key, bounds and rights were checked
- *   look   kernel addresses of the bytes at a place in a span, good until it
- *          is let go: for on-demand memory a view of the mirror with its lock
+ *   span   a range of one region whose key, bounds and rights were checked
+ *   look   the kernel address of bytes in a span, valid until it is closed; for
+ *          on-demand memory it is a view of the mirror and holds its lock
  *   piece  what is copied under one hold of the locks, at most HODP_PIECE
  *
- * Nothing here faults: what the mirror does not hold is reported as a miss,
- * and the caller (the engine) brings it in and tries again.  Progress is in
- * the position of the lists, so that nothing is copied twice.
+ * Nothing here faults.  Memory that is not in the mirror is reported as a miss,
+ * and the caller (the engine) faults it in and tries again.  The positions of
+ * the lists record the progress, so nothing is copied twice.
  *
- * Source pages are read with copy_mc_to_kernel(): a poisoned page ends the
- * operation, not the machine.  An atomic has no such variant, so its eight bytes
- * are read that way first.  Stores to poison raise no machine check.
+ * Source pages are read with copy_mc_to_kernel(), so a poisoned page ends the
+ * operation and does not crash the machine.  Atomics have no such variant, so
+ * their eight bytes are read that way first.  Stores to poison raise no machine
+ * check.
  */
 #include <linux/atomic.h>
 #include <linux/rcupdate.h>
@@ -24,13 +25,13 @@
 
 /**
  * struct hodp_look - see the language above
- * @span: where
- * @off: offset in it of the byte behind @kaddr
+ * @span: the span
+ * @off: offset in @span of the byte at @kaddr
  * @kaddr, @len: contiguous bytes
  * @write: the look is for writing
- * @view: on-demand memory: holds the chunk
- * @used: holds this region's hodp_mr.use
- * @shares: the other look holds it for both
+ * @view: on-demand memory: holds the chunk's lock
+ * @used: the region whose hodp_mr.use this look holds, or NULL
+ * @shares: the other look holds hodp_mr.use for both
  */
 struct hodp_look {
 	const struct hodp_span *span;
@@ -51,11 +52,13 @@ int hodp_span_get(struct hodp_device *dev, const struct ib_pd *pd, u32 key,
 
 	if (unlikely(!mr))
 		return -EINVAL;
-	/* Pairs with the release in hodp_mr_fast_reg(): the fields below are of
-	 * this generation, or of a later one, which makes the span stale.
+	/* Pairs with the release in hodp_mr_fast_reg().  The fields below are
+	 * of this generation, or of a later one, which makes the span stale.
 	 */
 	span->gen = smp_load_acquire(&mr->gen);
-	/* Pairs with the release in hodp_mr_fast_reg(): the fields below. */
+	/* Pairs with the release in hodp_mr_fast_reg(); orders the fields read
+	 * below.
+	 */
 	if (unlikely(!smp_load_acquire(&mr->valid) ||
 		     READ_ONCE(mr->key) != key))
 		ret = -EINVAL;
@@ -112,7 +115,7 @@ void hodp_sgl_seek(struct hodp_sgl *sgl, u64 pos)
 	sgl->off = pos;
 }
 
-/* The span at the position, with bytes left in it; NULL at the end. */
+/* The span at the position, which has bytes left; NULL at the end. */
 static struct hodp_span *hodp_sgl_here(struct hodp_sgl *sgl)
 {
 	while (sgl->at < sgl->num && sgl->off == sgl->span[sgl->at].len) {
@@ -128,14 +131,14 @@ static void hodp_look_table(struct hodp_look *l, u64 len)
 	u64 va = l->span->va + l->off;
 	u64 page = 1ULL << mr->page_shift;
 
-	/* A pinned region's table stays. */
+	/* A pinned region's table never changes. */
 	if (!mr->umem)
 		lockdep_assert_held(&mr->use);
 	l->kaddr = mr->table[va >> mr->page_shift] + (va & (page - 1));
 	l->len = min(len, page - (va & (page - 1)));
 }
 
-/* Keep a REG_MR region from being invalidated while it is looked at. */
+/* Keep a REG_MR region from being invalidated while the look is open. */
 static int hodp_look_use(struct hodp_look *l, const struct hodp_look *other)
 {
 	struct hodp_mr *mr = l->span->mr;
@@ -160,8 +163,8 @@ static int hodp_look_use(struct hodp_look *l, const struct hodp_look *other)
 	return -EACCES;
 }
 
-/* Find the bytes at @l->off.  Inside rcu_read_lock().  As hodp_mirror_view(),
- * and -EACCES: the region was invalidated.
+/* Find the bytes at @l->off, inside rcu_read_lock().  Return: as
+ * hodp_mirror_view(), or -EACCES: the region was invalidated.
  */
 static int hodp_look_open(struct hodp_look *l, u64 len,
 			  const struct hodp_look *other)
@@ -190,7 +193,7 @@ static int hodp_look_open(struct hodp_look *l, u64 len,
 	return ret;
 }
 
-/* Leave the bytes looked at; those behind them, if the same locks do. */
+/* Move the look to the bytes that follow, if the locks held cover them. */
 static bool hodp_look_next(struct hodp_look *l, u64 len)
 {
 	if (!len)
@@ -204,14 +207,14 @@ static bool hodp_look_next(struct hodp_look *l, u64 len)
 		l->len = l->view.len;
 		return true;
 	}
-	/* Kernel memory was all there at once; a table has a next page. */
+	/* A look at kernel memory covers all of it; a table has more pages. */
 	if (!l->span->mr || l->span->mr->kind != HODP_MR_TABLE)
 		return false;
 	hodp_look_table(l, len);
 	return true;
 }
 
-/* Let go of the bytes; @wrote: the last of them were written. */
+/* Close a look; @wrote: its current bytes were written. */
 static void hodp_look_close(struct hodp_look *l, bool wrote)
 {
 	if (l->used)
@@ -225,8 +228,8 @@ static void hodp_look_close(struct hodp_look *l, bool wrote)
 }
 
 /*
- * Copy @n bytes.  Aligned words are stored as words, because applications poll
- * them.  Return: bytes that could not be read (poison).
+ * Copy @n bytes.  Aligned words are stored whole, because applications poll
+ * them.  Return: bytes that could not be read because of poison.
  */
 static unsigned long hodp_copy_bytes(void *dst, const void *src, size_t n)
 {
@@ -257,7 +260,7 @@ static bool hodp_wrote(long ret)
 	return ret > 0 || ret == -EHWPOISON;
 }
 
-/* Copy between two open looks until one ends; both stay open. */
+/* Copy between two open looks until one of them ends; both stay open. */
 static long hodp_piece_copy(struct hodp_look *d, struct hodp_look *s, u64 len)
 {
 	u64 done = 0;
@@ -285,8 +288,8 @@ static long hodp_piece_copy(struct hodp_look *d, struct hodp_look *s, u64 len)
 /*
  * One piece.  Return: bytes, -EAGAIN with @miss, -EHWPOISON.
  *
- * The second lock is only tried.  Where it is not to be had the next round takes
- * that one first and waits for it: trying again and again would spin against a
+ * The second lock is only tried.  If that fails, the next round takes that lock
+ * first and waits for it.  Retrying in a loop could spin forever against a
  * holder that this CPU keeps from running (PREEMPT_RT).
  */
 static long hodp_span_copy_piece(struct hodp_look *d, struct hodp_look *s,
@@ -311,7 +314,7 @@ static long hodp_span_copy_piece(struct hodp_look *d, struct hodp_look *s,
 	}
 	if (!ret)
 		ret = hodp_piece_copy(d, s, want);
-	/* The second may share the first's lock. */
+	/* Close the second first: it may share the lock of the first. */
 	hodp_look_close(second, second == d && hodp_wrote(ret));
 	hodp_look_close(first, first == d && hodp_wrote(ret));
 	rcu_read_unlock();
@@ -387,7 +390,7 @@ int hodp_span_atomic(const struct hodp_span *span,
 		miss->va = span->va;
 		miss->len = span->len;
 		miss->write = true;
-		/* The old value comes from there: the responder's side. */
+		/* The old value is read there, so it counts as the source. */
 		miss->source = true;
 	}
 	return ret;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * Spans: checked pieces of memory, and what can be done to them (layer 1).
- * span.c has the model.  Nothing above this layer sees a page or an mm.
+ * Spans: checked ranges of memory, and the operations on them (layer 1).
+ * span.c has the model.  No layer above this one deals with pages or an mm.
  */
 #ifndef HODP_SPAN_H
 #define HODP_SPAN_H
@@ -9,12 +9,12 @@
 #include "mr.h"
 
 /**
- * struct hodp_span - a checked piece of one region, or of kernel memory
- * @mr: holds a reference; NULL for kernel memory at @va
- * @va: ODP: user address; TABLE: offset into the table's bytes; DMA and NULL:
- *      kernel address
+ * struct hodp_span - a checked range of one region, or of kernel memory
+ * @mr: region, with a reference held; NULL for kernel memory
+ * @va: ODP: user address; TABLE: byte offset into the table's pages; DMA and
+ *      no @mr: kernel address
  * @len: bytes
- * @gen: of @mr when it was checked
+ * @gen: hodp_mr.gen when the span was checked
  */
 struct hodp_span {
 	struct hodp_mr *mr;
@@ -26,8 +26,8 @@ struct hodp_span {
 /**
  * struct hodp_sgl - a list of spans with a position in it
  * @num: spans in use
- * @at: the one that the position is in
- * @off: bytes of that one which are behind the position
+ * @at: index of the span that the position is in
+ * @off: offset of the position in that span
  * @span: the list
  */
 struct hodp_sgl {
@@ -38,12 +38,12 @@ struct hodp_sgl {
 };
 
 /**
- * struct hodp_miss - what must be faulted in before a copy can go on
- * @mr: whose mirror; valid while the span it came from holds its reference
+ * struct hodp_miss - what must be faulted in before a copy can continue
+ * @mr: region; valid while the span that caused the miss holds its reference
  * @va: user address
  * @len: bytes: the rest of the operation in this span
- * @write: access
- * @source: the miss is on the source list (for errno -> status)
+ * @write: write access is needed
+ * @source: the miss is in the source list (decides the completion status)
  */
 struct hodp_miss {
 	struct hodp_mr *mr;
@@ -61,18 +61,18 @@ struct hodp_miss {
  * @addr: IOVA of the first byte
  * @len: bytes, at least 1
  * @access: flags that the region must have; 0 for a local read
- * @span: gets a reference, see hodp_span_put()
+ * @span: result, which holds a reference until hodp_span_put()
  *
  * Context: process or softirq.
- * Return: 0, -EINVAL (no such key), -EXDEV (other PD), -ERANGE (outside),
- * -EACCES (flag missing).
+ * Return: 0, -EINVAL (no such key), -EXDEV (another PD), -ERANGE (out of
+ * bounds), -EACCES (a flag is missing).
  */
 int hodp_span_get(struct hodp_device *dev, const struct ib_pd *pd, u32 key,
 		  u64 addr, u64 len, int access, struct hodp_span *span);
 void hodp_span_kernel(struct hodp_span *span, void *addr, u64 len);
 void hodp_span_put(struct hodp_span *span);
 
-/* Put every span; the list is empty afterwards. */
+/* Put all spans and empty the list. */
 void hodp_sgl_put(struct hodp_sgl *sgl);
 
 /* Move the position to byte @pos of the list, @pos <= its length. */
@@ -80,24 +80,24 @@ void hodp_sgl_seek(struct hodp_sgl *sgl, u64 pos);
 
 /**
  * hodp_sgl_copy - copy between two lists, each from its position
- * @dst: destination; its position advances by what was copied
- * @src: source; likewise
- * @len: bytes; both lists have as many left
- * @rest: bytes that the operation has left, at least @len: a miss covers what
- *        of them is in the span where it happens
+ * @dst: destination; its position advances by the bytes copied
+ * @src: source; its position advances by the bytes copied
+ * @len: bytes; both lists have at least this many left
+ * @rest: bytes left in the operation, at least @len: a miss covers those of
+ *        them that are in the span where it happens
  * @miss: filled in for -EAGAIN
  *
- * Copies piece by piece under chunk locks and never faults.
+ * Copies in pieces under chunk locks and never faults.
  * Context: process, no locks held.
- * Return: bytes copied (may be less than @len when rescheduling is due: call
- * again), or, where nothing was copied: -EAGAIN (see @miss), -EACCES (a region
- * was invalidated meanwhile; @miss->source says which), -EHWPOISON (the source
- * page is poisoned).
+ * Return: bytes copied (fewer than @len if a later piece failed: call again to
+ * get its error), or, if nothing was copied: -EAGAIN (see @miss), -EACCES (a
+ * region was invalidated meanwhile; @miss->source says which), -EHWPOISON (the
+ * source page is poisoned).
  */
 long hodp_sgl_copy(struct hodp_sgl *dst, struct hodp_sgl *src, u64 len,
 		   u64 rest, struct hodp_miss *miss);
 
-/* What an atomic operation is to do (IBTA 9.4.5). */
+/* The operands of an atomic operation (IBTA 9.4.5). */
 struct hodp_atomic {
 	bool cmp_swap; /* else fetch-and-add */
 	u64 compare_add;
@@ -105,9 +105,9 @@ struct hodp_atomic {
 };
 
 /**
- * hodp_span_atomic - a real atomic on 8 bytes, also against the CPUs
- * @span: 8 bytes, naturally aligned at the address itself
- * @old: gets the value before
+ * hodp_span_atomic - perform an 8-byte operation that is atomic for CPUs too
+ * @span: 8 bytes; the memory itself must be naturally aligned
+ * @old: set to the value before the operation
  *
  * Context: process.  Return: 0, -EAGAIN (see @miss), -EACCES (the region was
  * invalidated meanwhile), -EINVAL (misaligned), -EHWPOISON.
