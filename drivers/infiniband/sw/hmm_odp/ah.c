@@ -2,16 +2,16 @@
 /*
  * Address handles (layer 2).
  *
- * Model: an AH is a number.  Behind the number, in hodp_device.ahs, stands an
- * *entry*: an address vector and the protection domain it may be used in.
- * An entry never changes once it is published; modify publishes a new one.
+ * Model: an AH is a number.  In hodp_device.ahs the number finds an *entry*: an
+ * address vector and the protection domain in which it may be used.  A
+ * published entry never changes; modify publishes a new one.
  *
- * Lifetimes: the core may create and destroy an AH in atomic context, and it
+ * Lifetime: the core may create and destroy an AH in atomic context, and it
  * frees struct ib_ah as soon as destroy returns.  So the entry is a separate
- * allocation that lives by RCU, senders copy what they need out of it, and
- * destroy has nothing to wait for.
+ * allocation that is freed by RCU.  Senders copy the entry, and destroy does
+ * not have to wait.
  *
- * Numbers are given out in turn, so that a stale one names nothing for long.
+ * Numbers are allocated cyclically, so that a stale one is not reused soon.
  */
 #include <linux/in.h>
 #include <linux/ip.h>
@@ -27,7 +27,7 @@
 /**
  * struct hodp_ah_entry - what is published under an AH's number
  * @av: address vector (immutable)
- * @pd: protection domain; compared, never followed (immutable)
+ * @pd: protection domain; only compared, never dereferenced (immutable)
  * @rcu: deferred free
  */
 struct hodp_ah_entry {
@@ -36,7 +36,7 @@ struct hodp_ah_entry {
 	struct rcu_head rcu;
 };
 
-/* Make an entry for @attr that nobody sees yet, or ERR_PTR. */
+/* Make an unpublished entry for @attr, or ERR_PTR. */
 static struct hodp_ah_entry *hodp_ah_entry_new(const struct hodp_ah *ah,
 					       const struct rdma_ah_attr *attr,
 					       gfp_t gfp)
@@ -79,8 +79,8 @@ int hodp_ah_init(struct hodp_ah *ah, const struct rdma_ah_attr *attr, gfp_t gfp)
 	if (IS_ERR(entry))
 		return PTR_ERR(entry);
 
-	/* Not the _irq variants: they would turn interrupts on for a caller
-	 * that came with them off.
+	/* Not the _irq variants: they would enable interrupts for a caller that
+	 * has them disabled.
 	 */
 	xa_lock_irqsave(&dev->ahs, flags);
 	ret = __xa_alloc_cyclic(&dev->ahs, &ah->ahn, entry,
@@ -103,7 +103,7 @@ int hodp_ah_modify(struct hodp_ah *ah, const struct rdma_ah_attr *attr)
 	if (IS_ERR(entry))
 		return PTR_ERR(entry);
 
-	/* Replacing what is there needs no memory, so it cannot fail. */
+	/* Replacing an entry allocates nothing, so it cannot fail. */
 	xa_lock_irqsave(&dev->ahs, flags);
 	old = __xa_store(&dev->ahs, ah->ahn, entry, GFP_ATOMIC);
 	xa_unlock_irqrestore(&dev->ahs, flags);
@@ -154,7 +154,7 @@ bool hodp_ah_copy(struct hodp_device *dev, u32 ahn, const struct ib_pd *pd,
 	return found;
 }
 
-/* Bytes behind the IP header of a UD packet that carries @payload bytes. */
+/* Bytes after the IP header in a UD packet that carries @payload bytes. */
 static u16 hodp_av_ip_payload(u32 payload)
 {
 	return sizeof(struct udphdr) + IB_BTH_BYTES + IB_DETH_BYTES +

@@ -8,15 +8,15 @@
 struct hodp_transport;
 
 /**
- * struct hodp_av - an address vector: where a datagram goes, and from where
- * @transport: the way
+ * struct hodp_av - an address vector: destination and source of a datagram
+ * @transport: carries datagrams to the destination
  * @dgid: destination
  * @sgid: source
- * @flow_label: for the GRH the receiver sees, 20 bits
- * @traffic_class: likewise
- * @hop_limit: likewise
+ * @flow_label: for the receiver's GRH, 20 bits
+ * @traffic_class: for the receiver's GRH
+ * @hop_limit: for the receiver's GRH
  * @net_type: enum rdma_network_type of the two GIDs
- * @sl: service level; kept for query only
+ * @sl: service level; only kept for query
  */
 struct hodp_av {
 	const struct hodp_transport *transport;
@@ -31,8 +31,8 @@ struct hodp_av {
 
 /**
  * struct hodp_ah - an address handle
- * @ibah: embedded core object; ibah.sgid_attr is held by the core
- * @ahn: number in hodp_device.ahs, what a work request carries (immutable)
+ * @ibah: embedded core object; the core holds ibah.sgid_attr
+ * @ahn: number in hodp_device.ahs, used in work requests (immutable)
  */
 struct hodp_ah {
 	struct ib_ah ibah;
@@ -47,55 +47,55 @@ static inline struct hodp_ah *to_hodp_ah(struct ib_ah *ibah)
 /**
  * hodp_ah_init - number and publish an AH
  * @ah: zeroed by the core, which has set device, pd and sgid_attr
- * @attr: where it leads
- * @gfp: as the context allows
+ * @attr: its attributes
+ * @gfp: allocation flags for the caller's context
  *
- * Context: any, as @gfp says.
- * Return: 0, -EINVAL (no GRH), -EHOSTUNREACH (the destination is neither this
- * device nor a multicast group: the wire transport does not exist yet),
- * -ENOMEM (memory, numbers).
+ * Context: any that @gfp allows.
+ * Return: 0, -EINVAL (no GRH), -EHOSTUNREACH (no transport reaches the
+ * destination; today it must be this device or a multicast group), -ENOMEM (out
+ * of memory or numbers).
  */
 int hodp_ah_init(struct hodp_ah *ah, const struct rdma_ah_attr *attr,
 		 gfp_t gfp);
 
 /**
- * hodp_ah_modify - lead an AH elsewhere
+ * hodp_ah_modify - give an AH a new address vector
  *
- * A datagram sees the old or the new address vector, never a mixture.
+ * A datagram uses the old or the new address vector, never a mixture.
  * Context: any.  Return: as hodp_ah_init().
  */
 int hodp_ah_modify(struct hodp_ah *ah, const struct rdma_ah_attr *attr);
 
-/* The verb: fill in @attr, all of it. */
+/* The query verb; fills in all of @attr. */
 void hodp_ah_query(const struct hodp_ah *ah, struct rdma_ah_attr *attr);
 
-/* Take the number back.  Context: any; sleeps never, cannot fail. */
+/* Free the number and the entry.  Cannot fail.  Context: any, never sleeps. */
 void hodp_ah_destroy(struct hodp_ah *ah);
 
 /**
- * hodp_ah_copy - look an AH up and copy what a sender needs of it
+ * hodp_ah_copy - look up an AH and copy its address vector
  * @dev: device
- * @ahn: number, as a work request gave it
- * @pd: protection domain that it must be in
+ * @ahn: number from a work request
+ * @pd: protection domain that the AH must be in
  * @av: result
  *
- * There are no references: destroy may run in atomic context and must not
- * wait.  Context: any.  Return: false: @pd has no such AH.
+ * AHs have no references, because destroy may run in atomic context and must
+ * not wait.  Context: any.  Return: false: @pd has no such AH.
  */
 bool hodp_ah_copy(struct hodp_device *dev, u32 ahn, const struct ib_pd *pd,
 		  struct hodp_av *av);
 
 /**
- * hodp_av_grh - the 40 bytes that a receiver finds before a datagram
+ * hodp_av_grh - make the 40-byte GRH that precedes a datagram at the receiver
  * @av: the sender's address vector
- * @payload: bytes behind the GRH
- * @grh: 40 bytes: an IPv6 header, or 20 zero bytes and an IPv4 header
+ * @payload: bytes that follow the GRH
+ * @grh: result: an IPv6 header, or 20 zero bytes and an IPv4 header
  *
- * The header is what the packet would have had on the wire: its length field
- * counts UDP, BTH, DETH, padding and ICRC too (without immediate data).
+ * The header is the one that the packet would have on the wire: its length
+ * field includes UDP, BTH, DETH, padding and ICRC (without immediate data).
  *
  * Source: IBTA A17 (RoCEv2), the GRH area of a UD receive.
- * Return: enum rdma_network_type of what was written.
+ * Return: enum rdma_network_type of the header.
  */
 u8 hodp_av_grh(const struct hodp_av *av, u32 payload, u8 grh[40]);
 

@@ -4,19 +4,19 @@
  *
  * Model: a CQ is one ring whose producer is the kernel.  A process polls its
  * ring by itself and calls the kernel only to arm it; a kernel consumer polls
- * through hodp_cq_poll().  Either way the kernel keeps the producer index, and
- * the consumer index is in the ring's header: trusted where the ring is not
- * mapped, believed by hodp_ring_room() only within limits where it is.
+ * through hodp_cq_poll().  In both cases the kernel keeps the producer index,
+ * and the consumer index is in the ring's header.  If a process maps the ring,
+ * hodp_ring_room() checks the consumer index; otherwise it is trusted.
  *
- * Words: *armed*: the consumer wants one event, for the next entry or for the
- * next solicited one.  *Overrun*: an entry came and there was no room, or the
- * consumer index was impossible; the CQ is dead then (IBTA 11.6.3.1): it takes
- * nothing more, and every QP that pushes to it fails.
+ * Language: *armed*: the consumer wants one event, for the next entry or for
+ * the next solicited entry.  *Overrun*: an entry was pushed while the ring was
+ * full or the consumer index impossible.  The CQ is then dead (IBTA 11.6.3.1):
+ * it accepts no more entries, and every QP that pushes to it fails.
  *
- * Invariants: an entry is whole before the producer index covers it.  Arming
+ * Invariants: an entry is complete before the producer index covers it.  Arming
  * and pushing exclude each other, so an entry is either seen by the poll that
- * follows arming or raises the event.  No QP outlives its CQs (the core counts
- * them), so nothing pushes to a CQ in destruction.
+ * follows arming, or raises the event.  No QP outlives its CQs (the core counts
+ * the references), so nothing pushes to a CQ that is being destroyed.
  *
  * Not supported: IB_UVERBS_CQ_FLAGS_IGNORE_OVERRUN, moderation, and resizing
  * a kernel consumer's CQ.
@@ -27,7 +27,7 @@
 static_assert(HODP_NET_IPV4 == RDMA_NETWORK_IPV4);
 static_assert(HODP_NET_IPV6 == RDMA_NETWORK_IPV6);
 
-/* A kernel consumer's ring: the entries that were not polled yet. */
+/* For a kernel consumer's ring: index of the first entry not polled yet. */
 static u32 hodp_cq_first(const struct hodp_cq *cq)
 {
 	return READ_ONCE(cq->q.ring.hdr->cons);
@@ -73,13 +73,13 @@ void hodp_cq_destroy(struct hodp_cq *cq)
 	mutex_destroy(&cq->resize_lock);
 }
 
-/* Entries that are copied with the lock held, and interrupts off. */
+/* Entries copied at a time, with the lock held and interrupts off. */
 #define HODP_CQ_MOVE_BATCH 1024
 
 /*
- * Copy the next of the entries that are outstanding in @from, those from
- * @first on, behind what @to has already.  Return: 0: all of them are there;
- * 1: more are left; -EINVAL, -EPROTO as hodp_cq_swap().
+ * Copy one batch of the outstanding entries, which start at @first in @from, to
+ * the end of @to.  Return: 0: all entries are copied; 1: more are left;
+ * -EINVAL, -EPROTO as hodp_cq_swap().
  */
 static int hodp_cq_move(struct hodp_ring *to, const struct hodp_ring *from,
 			u32 first)
@@ -106,8 +106,9 @@ static int hodp_cq_replace(struct hodp_cq *cq, struct hodp_queue *q)
 	int ret;
 
 	lockdep_assert_held(&cq->resize_lock);
-	/* The process does not poll meanwhile: where it stands is the start. */
-	/* Pairs with the process's release store of cons. */
+	/* The process must not poll meanwhile, so its index is the start.
+	 * Pairs with the process's release store of cons.
+	 */
 	first = smp_load_acquire(&cq->q.ring.hdr->cons);
 	do {
 		spin_lock_irqsave(&cq->lock, flags);
@@ -126,9 +127,9 @@ int hodp_cq_swap(struct hodp_cq *cq, struct hodp_queue *q)
 {
 	int ret;
 
-	/* The core lets several threads of a process resize one CQ at a time:
-	 * without this the ring that is being read may be freed, and the index
-	 * where its consumer stands be taken for one of another ring.
+	/* The core lets several threads of a process resize a CQ concurrently.
+	 * Without the lock, the ring being copied could be freed, or its
+	 * consumer index applied to another ring.
 	 */
 	mutex_lock(&cq->resize_lock);
 	ret = hodp_cq_replace(cq, q);
@@ -143,8 +144,8 @@ static void hodp_cq_store(struct hodp_cq *cq, const struct hodp_cqe *cqe)
 	struct hodp_cqe *slot = hodp_ring_at(ring, ring->own);
 
 	lockdep_assert_held(&cq->lock);
-	/* Field by field at the end: no kernel pointer may be in memory that a
-	 * process maps, not even for a moment.
+	/* Set @kernel separately: a kernel pointer must never be in memory that
+	 * a process maps, not even briefly.
 	 */
 	memcpy(slot, cqe, offsetof(struct hodp_cqe, kernel));
 	slot->timestamp = cq->timestamps ? ktime_get_ns() : 0;
@@ -152,7 +153,7 @@ static void hodp_cq_store(struct hodp_cq *cq, const struct hodp_cqe *cqe)
 	hodp_ring_produce(ring);
 }
 
-/* Is the event owed for this entry?  It is owed once. */
+/* Is an event due for this entry?  Disarms the CQ if so. */
 static bool hodp_cq_disarm(struct hodp_cq *cq, bool solicited)
 {
 	lockdep_assert_held(&cq->lock);
@@ -164,7 +165,7 @@ static bool hodp_cq_disarm(struct hodp_cq *cq, bool solicited)
 	return true;
 }
 
-/* The CQ is dead: say so, to whoever listens. */
+/* The CQ has overrun: count it and raise the event. */
 static void hodp_cq_raise_overrun(struct hodp_cq *cq)
 {
 	struct ib_event event = {
@@ -263,7 +264,7 @@ int hodp_cq_poll(struct ib_cq *ibcq, int num, struct ib_wc *wc)
 	u32 cons;
 	int n;
 
-	/* A process polls its ring; the kernel has no index for it. */
+	/* A process polls its ring itself. */
 	if (WARN_ON_ONCE(hodp_queue_is_user(&cq->q)))
 		return -EINVAL;
 
@@ -284,7 +285,7 @@ int hodp_cq_arm(struct ib_cq *ibcq, enum ib_cq_notify_flags flags)
 	int room, ret = 0;
 
 	spin_lock_irqsave(&cq->lock, irq);
-	/* "Next" includes "solicited", and asking for less takes nothing back. */
+	/* NEXT_COMP includes SOLICITED; a weaker request does not disarm it. */
 	if (cq->armed != IB_CQ_NEXT_COMP)
 		cq->armed = want;
 	if (flags & IB_CQ_REPORT_MISSED_EVENTS) {

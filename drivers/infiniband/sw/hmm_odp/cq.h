@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Completion queues (layer 2).  The model is at the top of cq.c. */
+/* Completion queues (layer 2): model in cq.c. */
 #ifndef HODP_CQ_H
 #define HODP_CQ_H
 
@@ -12,14 +12,14 @@
  * struct hodp_cq - a completion queue
  * @ibcq: embedded core object
  * @cqn: number (immutable)
- * @timestamps: completions carry the time (immutable)
- * @resize_lock: one resize at a time, and so the ring stays while one is moved;
- *        taken before @lock
+ * @timestamps: completions have timestamps (immutable)
+ * @resize_lock: serialises resizes, so that the ring stays while its entries
+ *        are moved; taken before @lock
  * @lock: guards everything below; irq-safe, because kernel consumers poll and
  *        arm from any context
  * @q: the ring; the kernel is its producer
- * @armed: IB_CQ_SOLICITED or IB_CQ_NEXT_COMP while an event is owed, else 0
- * @overrun: the CQ took no further entries; the event was raised
+ * @armed: IB_CQ_SOLICITED or IB_CQ_NEXT_COMP while an event is due, else 0
+ * @overrun: the CQ has overrun: it accepts no entries, the event was raised
  */
 struct hodp_cq {
 	struct ib_cq ibcq;
@@ -43,7 +43,7 @@ static inline struct hodp_cq *to_hodp_cq(struct ib_cq *ibcq)
  * @attr: size, 1..HODP_MAX_CQE, and flags
  * @uctx: the process's context, or NULL
  *
- * Sets @cq->ibcq.cqe to what there is.
+ * Sets @cq->ibcq.cqe to the actual size.
  * Context: process.
  * Return: 0, -EINVAL (size), -EOPNOTSUPP (flags), -ENOMEM.
  */
@@ -52,8 +52,8 @@ int hodp_cq_init(struct hodp_cq *cq, const struct ib_cq_init_attr *attr,
 void hodp_cq_destroy(struct hodp_cq *cq);
 
 /**
- * hodp_cq_alloc_ring - a ring for a CQ, not in use yet
- * @q: result; hodp_queue_free() gives it back
+ * hodp_cq_alloc_ring - allocate a ring for a CQ
+ * @q: result; free with hodp_queue_free()
  * @cqe: wanted entries, 1..HODP_MAX_CQE
  * @uctx: the process's context, or NULL
  *
@@ -62,14 +62,14 @@ void hodp_cq_destroy(struct hodp_cq *cq);
 int hodp_cq_alloc_ring(struct hodp_queue *q, u32 cqe, struct ib_ucontext *uctx);
 
 /**
- * hodp_cq_swap - replace the ring, keeping what was not polled yet
+ * hodp_cq_swap - replace the ring and keep the entries that were not polled yet
  * @cq: a CQ that a process maps
- * @q: the new ring; afterwards the one to free: the old on success, the new
- *     on failure
+ * @q: the new ring; on return the ring to free: the old one on success, the new
+ *     one on failure
  *
- * The entries that are kept begin at index 0 of the new ring, where its
- * consumer index stands.  The process must not poll meanwhile; if it does, or
- * resizes the CQ in several threads, only its own completions suffer.
+ * The kept entries start at index 0 of the new ring, which is its consumer
+ * index.  The process must not poll meanwhile.  If it does, or resizes the CQ
+ * from several threads, it can only damage its own completions.
  *
  * Context: process.
  * Return: 0, -EINVAL (more entries are outstanding than the new ring has),
@@ -78,25 +78,25 @@ int hodp_cq_alloc_ring(struct hodp_queue *q, u32 cqe, struct ib_ucontext *uctx);
 int hodp_cq_swap(struct hodp_cq *cq, struct hodp_queue *q);
 
 /**
- * hodp_cq_push - add a completion and raise the event that is owed
+ * hodp_cq_push - add a completion and raise the event if one is due
  * @cq: completion queue
- * @cqe: copied; @cqe->kernel is stored only where no process maps the ring,
- *       and @cqe->timestamp is ignored: it is now, or 0
- * @solicited: counts for IB_CQ_SOLICITED (also every error does)
+ * @cqe: copied; @cqe->kernel is stored only if no process maps the ring, and
+ *       @cqe->timestamp is ignored and set to the current time or 0
+ * @solicited: counts for IB_CQ_SOLICITED (every error does, too)
  *
  * Context: any up to softirq; takes @cq->lock; calls comp_handler outside it.
- * Return: 0, or -ENOSPC: overrun; IB_EVENT_CQ_ERR was raised once, and the
- * caller moves its QP to the error state.
+ * Return: 0, or -ENOSPC: overrun; IB_EVENT_CQ_ERR is raised once, and the
+ * caller must move its QP to the error state.
  */
 int hodp_cq_push(struct hodp_cq *cq, const struct hodp_cqe *cqe,
 		 bool solicited);
 
 /**
- * hodp_cq_forget_qp - drop a dying kernel QP's entries
- * @cq: a kernel consumer's CQ (a process's provider does this itself)
+ * hodp_cq_forget_qp - drop the entries of a dying kernel QP
+ * @cq: a kernel consumer's CQ (for a process the provider does this)
  * @qp: value of hodp_cqe.kernel
  *
- * Afterwards no entry of the ring refers to @qp.
+ * On return no entry in the ring refers to @qp.
  */
 void hodp_cq_forget_qp(struct hodp_cq *cq, const struct ib_qp *qp);
 

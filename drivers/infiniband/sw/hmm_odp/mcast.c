@@ -2,22 +2,22 @@
 /*
  * Multicast groups (layer 2).
  *
- * Model: a group is a multicast GID and the numbers of its member QPs.  It
- * exists while it has members.  Groups are in one list of the device; a
- * datagram to a group costs a walk of it, which is what the few groups of a
- * host are worth.
+ * Model: a group is a multicast GID and the QPNs of its members.  It exists
+ * while it has members.  A device has one list of groups, and a datagram to a
+ * group walks it; a host has few groups, so nothing faster is needed.
  *
- * Groups and places in a group are few, and whoever opens the device can ask for
- * them.  So a user can be in a quarter of the groups only, and have a quarter of
- * a group's members: three others find room whatever he does.  A user is the
- * one who joins, by his real user ID; a kernel consumer is nobody and has what
- * there is.  The device reports what one user can have.
+ * The numbers of groups and of members in a group are limited, and any process
+ * that opens the device can use them up.  So one user can be in only a quarter
+ * of the groups, and own only a quarter of a group's members; the rest stays
+ * available to others.  The user is the account that joins (hodp_user_uid());
+ * kernel consumers have no such limit.  The device reports the limits of one
+ * user.
  *
- * The core takes a process's QP out of its groups before it destroys it, and
- * refuses to destroy a kernel consumer's that is a member.  Nothing here leans
- * on that: a number is looked up when it is used.
+ * The core removes a process's QP from its groups before it destroys it, and
+ * refuses to destroy a kernel consumer's QP that is a member.  This file does
+ * not depend on that: a QPN is looked up each time it is used.
  *
- * The GIDs themselves (IGMP, MLD) are the CM's affair.
+ * The CM handles joining the GIDs themselves (IGMP, MLD).
  */
 #include <linux/slab.h>
 #include "mcast.h"
@@ -27,8 +27,8 @@
  * @link: in hodp_device.mcasts
  * @mgid: its GID (immutable)
  * @num: members, at least 1
- * @qpns: their numbers, in no order
- * @users: whose they are; INVALID_UID: a kernel consumer's
+ * @qpns: their QPNs, unordered
+ * @users: their owners; INVALID_UID for a kernel consumer
  *
  * All under hodp_device.mcast_lock.
  */
@@ -78,7 +78,7 @@ static u32 hodp_mcast_index(const struct hodp_mcast *mc, u32 qpn)
 	return i;
 }
 
-/* Members of @mc that are @user's. */
+/* Number of members of @mc that belong to @user. */
 static u32 hodp_mcast_share(const struct hodp_mcast *mc, kuid_t user)
 {
 	u32 i, n = 0;
@@ -88,7 +88,7 @@ static u32 hodp_mcast_share(const struct hodp_mcast *mc, kuid_t user)
 	return n;
 }
 
-/* May @user have one more member in @mc, which is NULL for a new group? */
+/* May @user add a member to @mc (NULL for a new group)? */
 static bool hodp_mcast_may_join(struct hodp_device *dev,
 				const struct hodp_mcast *mc, kuid_t user)
 {
@@ -104,7 +104,7 @@ static bool hodp_mcast_may_join(struct hodp_device *dev,
 	return groups < HODP_USER_MCAST;
 }
 
-/* One more member of the group @mgid.  Return: 0, -ENOMEM. */
+/* Add a member to the group @mgid.  Return: 0, -ENOMEM. */
 static int hodp_mcast_join(struct hodp_device *dev, const union ib_gid *mgid,
 			   u32 qpn, kuid_t user)
 {

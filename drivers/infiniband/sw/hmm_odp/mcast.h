@@ -16,29 +16,29 @@ static inline bool hodp_gid_is_mcast(const union ib_gid *gid)
 /**
  * hodp_mcast_attach - make a QP a member of a group
  * @dev: device
- * @mgid: the group, which comes into being with its first member
+ * @mgid: the group, which is created for its first member
  * @qpn: the member
- * @user: whose it is; INVALID_UID: a kernel consumer's
+ * @user: its owner; INVALID_UID for a kernel consumer
  *
- * Being a member twice is being one.  Context: process.
- * Return: 0, -ENOMEM (memory; members of the group or groups, in all or of this
- * user).
+ * Does nothing if the QP is a member already.  Context: process.
+ * Return: 0, -ENOMEM (out of memory, or too many groups or members, in total or
+ * for this user).
  */
 int hodp_mcast_attach(struct hodp_device *dev, const union ib_gid *mgid,
 		      u32 qpn, kuid_t user);
 
-/* Undo it.  Context: process.  Return: 0, -EINVAL (is no member). */
+/* Leave a group.  Context: process.  Return: 0, -EINVAL (not a member). */
 int hodp_mcast_detach(struct hodp_device *dev, const union ib_gid *mgid,
 		      u32 qpn);
 
 /**
- * hodp_mcast_members - who is in a group?
+ * hodp_mcast_members - get the members of a group
  * @dev: device
  * @mgid: the group
- * @qpns: gets the members
+ * @qpns: filled with the QPNs of the members
  *
- * There are no references: a number may name nothing by the time it is used.
- * Context: process.  Return: how many.
+ * Takes no references: a QP may be gone by the time its number is used.
+ * Context: process.  Return: number of members.
  */
 u32 hodp_mcast_members(struct hodp_device *dev, const union ib_gid *mgid,
 		       u32 qpns[HODP_MAX_MCAST_QP]);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * From a ring entry to an operation.
+ * Turn a ring entry into an operation.
  *
- * A process may rewrite an entry while it is read.  Therefore: copy the header
- * once, never look at the ring's copy again; take the lengths from the copy,
- * check them, and copy what lies behind the header by these.  Everything later
- * works on struct hodp_op and struct hodp_payload.
+ * A process may rewrite an entry while it is being read.  So copy the header
+ * once and never read it from the ring again; check the lengths in the copy;
+ * then use them to copy the rest of the entry.  All later code works on struct
+ * hodp_op and struct hodp_payload.
  */
 #include <linux/string.h>
 #include "ah.h"
@@ -14,7 +14,7 @@
 #define HODP_SEND_FLAGS \
 	(IB_SEND_FENCE | IB_SEND_SIGNALED | IB_SEND_SOLICITED | IB_SEND_INLINE)
 
-/* A window of them is to be affordable for every QP. */
+/* Small enough for a QP to have many of them in flight. */
 static_assert(sizeof(struct hodp_op) <= 128);
 
 static int hodp_op_copy_inline(struct hodp_op *op, struct hodp_payload *p,
@@ -43,7 +43,7 @@ static int hodp_op_copy_sges(struct hodp_op *op, struct hodp_payload *p,
 	return 0;
 }
 
-/* Whether a datagram fits into a packet is no error: see hodp_local_ud(). */
+/* A datagram larger than the MTU is no error: see hodp_engine_datagram(). */
 static int hodp_op_check_length(const struct hodp_op *op)
 {
 	if (op->row->flags & HODP_OP_ATOMIC)
@@ -51,7 +51,9 @@ static int hodp_op_check_length(const struct hodp_op *op)
 	return op->total <= HODP_MAX_MSG ? 0 : -EMSGSIZE;
 }
 
-/* What means nothing for this opcode: zero, or the entry is not valid. */
+/* OR of all bits that this opcode does not use; the entry is invalid unless
+ * they are 0.
+ */
 static u64 hodp_op_reserved(const struct hodp_op *op, const struct hodp_sq *sq)
 {
 	const struct hodp_send_wqe *wqe = &op->wqe;
@@ -71,7 +73,7 @@ static u64 hodp_op_reserved(const struct hodp_op *op, const struct hodp_sq *sq)
 	return rest | wqe->raw[0] | wqe->raw[1];
 }
 
-/* Everything about the copied header that needs no memory. */
+/* Validate the copied header, and copy and validate the rest of the entry. */
 static int hodp_op_decode(struct hodp_op *op, struct hodp_payload *p,
 			  const struct hodp_sq *sq, const void *tail)
 {
@@ -115,7 +117,9 @@ int hodp_op_fetch(struct hodp_op *op, struct hodp_payload *p,
 	op->total = 0;
 	op->fault_err = 0;
 	ret = hodp_op_decode(op, p, sq, slot + 1);
-	/* Its place is free when it is complete: a queue holds max_wr. */
+	/* The entry's place is freed when the operation completes, so that at
+	 * most max_wr requests are outstanding.
+	 */
 	op->index = ring->own;
 	hodp_ring_take(ring);
 	return ret ?: 1;

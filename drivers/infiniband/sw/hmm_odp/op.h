@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* An operation: a send queue entry, copied once, validated once (layer 2). */
+/* An operation: a send queue entry, copied and validated once (layer 2). */
 #ifndef HODP_OP_H
 #define HODP_OP_H
 
@@ -11,9 +11,10 @@
 
 /**
  * struct hodp_sq - a send queue
- * @lock: kernel consumers' posting; irq-safe, because they post from any context
+ * @lock: serialises posting by kernel consumers; irq-safe, because they post
+ *        from any context
  * @q: the ring
- * @service: of its QP: which opcodes it takes (immutable)
+ * @service: row of the QP's type, which decides the valid opcodes (immutable)
  * @sig_all: every request is signalled (immutable)
  * @max_wr: entries, granted (immutable)
  * @max_sge, @max_inline: per entry, granted (immutable)
@@ -29,12 +30,12 @@ struct hodp_sq {
 };
 
 /**
- * struct hodp_payload - where the bytes of an operation are
+ * struct hodp_payload - the payload of an operation
  *
- * Large, so a requester has one, for the operation whose bytes move.
+ * It is large, so a requester has only one, for the operation being executed.
  *
  * @bound: @sgl holds references
- * @sge, @data: trusted copies of what lies behind the entry's header
+ * @sge, @data: trusted copies of the part of the entry after its header
  * @sgl: spans of @sge or @data, while @bound
  */
 struct hodp_payload {
@@ -51,18 +52,18 @@ struct hodp_payload {
  *
  * Owned by the requester's runner.
  *
- * @active: there is one; false between operations
- * @index: of its entry in the ring
- * @row: of its opcode
+ * @active: false between operations
+ * @index: ring index of its entry
+ * @row: row of its opcode
  * @wqe: trusted copy of the entry's header
  * @total: payload bytes
- * @done: payload bytes that were moved
- * @begun: the atomic was done
- * @atomic_old: its result
- * @status: how it ended, once a transport says so (enum ib_wc_status)
- * @rnr_timer: the responder's, of the last RNR reply (IBTA table 45)
- * @fault_err, @fault_local: how the last page fault for it ended, and whether
- *         that was on the requester's side
+ * @done: payload bytes moved so far
+ * @begun: the atomic has been performed
+ * @atomic_old: result of the atomic
+ * @status: enum ib_wc_status, valid once the operation has ended
+ * @rnr_timer: RNR timer field of the last RNR reply (IBTA table 45)
+ * @fault_err: result of the last page fault for the operation
+ * @fault_local: that fault was on the requester's side
  */
 struct hodp_op {
 	bool active;
@@ -81,14 +82,14 @@ struct hodp_op {
 
 /**
  * hodp_op_fetch - take the oldest entry of a send queue
- * @op: not active
- * @p: not bound; for @op from now on
- * @sq: send queue, whose runner the caller owns
+ * @op: result; must not be active
+ * @p: payload of @op; must not be bound
+ * @sq: send queue; the caller owns its runner
  *
  * Return: 1: @op is active and valid; 0: the queue is empty; -EPROTO: the
- * ring's index is corrupt; -EINVAL: @op is active but the entry is not valid
- * (complete it with IB_WC_LOC_QP_OP_ERR); -EMSGSIZE: likewise, too long
- * (IB_WC_LOC_LEN_ERR).
+ * ring's index is corrupt; -EINVAL: @op is active but the entry is invalid
+ * (complete it with IB_WC_LOC_QP_OP_ERR); -EMSGSIZE: @op is active but too long
+ * (complete it with IB_WC_LOC_LEN_ERR).
  */
 int hodp_op_fetch(struct hodp_op *op, struct hodp_payload *p,
 		  struct hodp_sq *sq);
@@ -105,7 +106,7 @@ int hodp_op_bind(const struct hodp_op *op, struct hodp_payload *p,
 		 const struct ib_pd *pd);
 void hodp_payload_unbind(struct hodp_payload *p);
 
-/* The operation has ended: for whoever executes it to return. */
+/* End the operation; the result is the verdict for the caller to return. */
 static inline enum hodp_verdict hodp_op_end(struct hodp_op *op,
 					    enum ib_wc_status status)
 {
@@ -114,8 +115,8 @@ static inline enum hodp_verdict hodp_op_end(struct hodp_op *op,
 }
 
 /**
- * hodp_op_status - what a requester is told of its own memory
- * @err: of hodp_sgl_copy() or of a page fault
+ * hodp_op_status - status for an error in the requester's own memory
+ * @err: error of hodp_sgl_copy() or of a page fault
  */
 static inline enum ib_wc_status hodp_op_status(int err)
 {
@@ -123,8 +124,8 @@ static inline enum ib_wc_status hodp_op_status(int err)
 }
 
 /**
- * hodp_op_from_wr - encode a kernel consumer's request as an entry
- * @slot: ring memory, of the queue's stride
+ * hodp_op_from_wr - encode a kernel consumer's work request as an entry
+ * @slot: ring memory, one stride long
  *
  * Return: 0, -EINVAL (opcode, flags, SGEs), -EMSGSIZE (inline too long).
  */

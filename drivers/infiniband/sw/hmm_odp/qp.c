@@ -4,23 +4,22 @@
  *
  * Language
  *   requester  the @req runner: executes the send queue, one operation at a
- *              time; @op and everything marked "owned by @req" is its own
+ *              time; it owns @op and every field marked "owned by @req"
  *   receiver   the @rx runner: delivers datagrams, flushes the receive queue
- *   inbound    the message that a connected peer's requester executes here;
- *              it owns @in between hodp_qp_enter() and hodp_qp_leave(), see
- *              qp_inbound.c
+ *   inbound    the message that a connected peer's requester executes here; the
+ *              requester owns @in between hodp_qp_enter() and hodp_qp_leave(),
+ *              see qp_inbound.c
  *
- * Runners.  A runner is never waited for by another QP, never sleeps for a
- * page fault (fault.c does), and looks at @dying and @state between bounded
- * pieces, so owning it (hodp_runner_own()) takes bounded time.
+ * Runners.  No other QP waits for a runner.  A runner never sleeps for a page
+ * fault (fault.c does), and it checks @dying and @state between bounded pieces
+ * of work, so hodp_runner_own() takes bounded time.
  *
- * Lifetime.  qps[qpn] is one reference, each look-up another.  Destroy: mark
- * dying, make unfindable, own both runners for good, wait for references.  A
- * page fault holds no reference while it sleeps.
+ * Lifetime.  qps[qpn] holds one reference, each look-up another.  Destroy marks
+ * the QP dying, removes it from the table, owns both runners for good, and
+ * waits for the references.  A page fault holds no reference while it sleeps.
  *
- * Lock order: modify_lock -> qp->lock; in_lock -> rq.lock; rx_lock; sq.lock.  cq->lock is
- * taken with none of them held.  Chunk locks (mirror.c) nest inside nothing
- * of a QP.
+ * Lock order: modify_lock -> qp->lock; in_lock -> rq.lock; rx_lock; sq.lock.
+ * No spinlock of a QP is held when cq->lock or a chunk lock (mirror.c) is taken.
  */
 #include <linux/sched.h>
 #include "charge.h"
@@ -31,7 +30,7 @@
 
 void hodp_qp_recv_posted(struct hodp_qp *qp)
 {
-	/* Read by xchg() in the runner; queueing its work is a full barrier. */
+	/* The runner reads it with xchg(); queue_work() is a full barrier. */
 	WRITE_ONCE(qp->recv_posted, true);
 	hodp_runner_kick(&qp->req);
 }
@@ -146,7 +145,7 @@ static void hodp_qp_init_fields(struct hodp_qp *qp,
 	qp->srq = init->srq ? to_hodp_srq(init->srq) : NULL;
 }
 
-/* Allocate the rings; the capabilities become what was granted. */
+/* Allocate the rings and set the capabilities to what was granted. */
 static int hodp_qp_init_queues(struct hodp_qp *qp, struct ib_qp_cap *cap,
 			       struct ib_ucontext *uctx)
 {
@@ -160,7 +159,7 @@ static int hodp_qp_init_queues(struct hodp_qp *qp, struct ib_qp_cap *cap,
 			       uctx);
 	if (ret)
 		return ret;
-	/* All of an entry's room can hold SGEs or inline data. */
+	/* Grant all the space of an entry, for SGEs or inline data. */
 	tail = stride - sizeof(struct hodp_send_wqe);
 	qp->sq.max_wr = qp->sq.q.ring.mask + 1;
 	qp->sq.max_sge =
@@ -220,7 +219,7 @@ static int hodp_qp_publish(struct hodp_qp *qp)
 	return ret;
 }
 
-/* The calling process's user works for it, and its memory cgroup pays. */
+/* Use the calling process's workqueue and memory cgroup for the QP. */
 static int hodp_qp_set_user(struct hodp_qp *qp)
 {
 	qp->user = hodp_user_get();
@@ -312,7 +311,7 @@ void hodp_qp_destroy(struct hodp_qp *qp)
 	hodp_fault_drop(&qp->rx);
 	hodp_qp_put(qp);
 	wait_for_completion(&qp->gone);
-	/* Nobody can find the QP: no more kicks but from what runs already. */
+	/* The QP cannot be found: only work that already runs can kick it. */
 	hodp_deadline_stop(&qp->due);
 	hodp_runner_cancel(&qp->req);
 	hodp_runner_cancel(&qp->rx);

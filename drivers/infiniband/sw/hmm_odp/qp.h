@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * Queue pairs (layer 2): qp.c has the model, the lifetimes and the lock order;
- * qp_state.c makes every state change, qp_inbound.c is the way in for peers.
+ * Queue pairs (layer 2): qp.c has the model, the lifetimes and the lock order,
+ * qp_state.c the modify and query verbs, qp_inbound.c the entry for peers.
  */
 #ifndef HODP_QP_H
 #define HODP_QP_H
@@ -17,25 +17,25 @@
 struct hodp_transport;
 struct hodp_user;
 
-/* Why a requester does not go on by itself. */
+/* Why a requester cannot continue. */
 enum hodp_stall {
 	HODP_RUN = 0,
-	HODP_STALL_FAULT, /* until the fault job kicks it */
+	HODP_STALL_FAULT, /* until the fault job runs it again */
 	HODP_STALL_RNR, /* until the RNR timer or a posted receive */
 	HODP_STALL_TIMEOUT, /* until the transport timer */
-	HODP_STALL_MEMORY, /* for a moment */
+	HODP_STALL_MEMORY, /* out of memory, for HODP_PAUSE */
 };
 
-/* What a QP waits for by the clock: causes of hodp_qp.due. */
+/* The deadlines of a QP: causes of hodp_qp.due. */
 enum hodp_due {
-	HODP_DUE_RNR, /* @req: what the responder said */
+	HODP_DUE_RNR, /* @req: the responder's RNR timer */
 	HODP_DUE_TIMEOUT, /* @req: the local ACK timeout */
-	HODP_DUE_MEMORY, /* @req: there may be memory again */
-	HODP_DUE_PEER, /* @req: look whether the peer is still there */
-	HODP_DUE_RX, /* @rx: there may be memory again */
+	HODP_DUE_MEMORY, /* @req: out of memory, try again */
+	HODP_DUE_PEER, /* @req: check whether the peer is still reachable */
+	HODP_DUE_RX, /* @rx: out of memory, try again */
 };
 
-/* Out of memory: try again after this many ns. */
+/* After running out of memory, try again after this many ns. */
 #define HODP_PAUSE (10 * NSEC_PER_MSEC)
 
 /**
@@ -44,7 +44,7 @@ enum hodp_due {
  * @len: payload bytes
  * @done: bytes of @grh and @data that were delivered
  * @src_qp, @imm, @wc_flags, @net_type, @solicited: for the CQE
- * @grh, @data: bytes to deliver, in one run
+ * @grh, @data: bytes to deliver, contiguous
  */
 struct hodp_dgram {
 	struct list_head link;
@@ -74,12 +74,13 @@ struct hodp_inbound {
 };
 
 /**
- * struct hodp_peer - who sends to a QP: never a number alone
- * @via: the transport, which has seen to the address
- * @qpn: number of its QP
- * @psn: of its first request
- * @life: incarnation of its QP; on a wire, whatever tells two of its lives apart
- * @knows: incarnation of the QP that it is connected to; 0: of none yet
+ * struct hodp_peer - identity of a requester; a QPN alone is not enough
+ * @via: the transport, which has checked the address
+ * @qpn: QPN of the requester
+ * @psn: PSN of its first request
+ * @life: incarnation of its QP; a wire transport uses whatever tells two
+ *        incarnations apart
+ * @knows: incarnation of the QP that it is connected to; 0: not connected yet
  */
 struct hodp_peer {
 	const struct hodp_transport *via;
@@ -92,10 +93,10 @@ struct hodp_peer {
 /**
  * struct hodp_qp_handle - what the QPN table holds
  *
- * The core frees a QP right after destroy, without a grace period; this part,
- * which look-ups touch before they hold a reference, is freed after one.
+ * The core frees a QP right after destroy, without a grace period.  Look-ups
+ * touch this part before they hold a reference, so it is freed after one.
  *
- * @refs: 1 while published, + 1 per look-up; destroy waits for the last
+ * @refs: 1 while published, + 1 per look-up; destroy waits for it to reach 0
  * @qp: alive while @refs is not 0
  * @rcu: look-ups run under RCU
  */
@@ -110,16 +111,17 @@ struct hodp_qp_handle {
  * @ibqp: embedded core object; qp_num is the QPN
  * @handle: see above (immutable)
  * @gone: completed by the last put
- * @modify_lock: one transition at a time, also while it waits for runners
- * @lock: guards @state, @attr, @err_event; spinlock, process context
+ * @modify_lock: serialises transitions, also while one waits for runners
+ * @lock: guards writes to @state and @attr; spinlock, process context
  * @state: written under @lock, read anywhere
- * @dying: destroy has begun: nothing starts any more
- * @attr: what modify set.  Read without @lock: what is set before RTR and RTS, by
- *        who has seen the state; what may change later, with READ_ONCE(), where
- *        the old value is as good as the new one
- * @user: who made it, held; NULL: a kernel consumer's (immutable)
- * @memcg: who pays for what is allocated for the QP, held; NULL likewise
- * @transport: the way to the peer, from RTR on; NULL: none yet
+ * @dying: destroy has begun: nothing new may start
+ * @attr: set by modify.  Attributes set before RTR or RTS are read without
+ *        @lock by code that has seen that state.  Those that may change later
+ *        are read with READ_ONCE() where the old value is as good as the new
+ *        one
+ * @user: its creator, held; NULL for a kernel consumer (immutable)
+ * @memcg: memory cgroup to charge for the QP, held; NULL for a kernel consumer
+ * @transport: transport to the peer, from RTR on; NULL: none yet
  * @sq: send queue, consumed by the @req runner
  * @max_recv_wr: granted (immutable)
  * @rq: receive queue, unless @srq
@@ -127,30 +129,31 @@ struct hodp_qp_handle {
  * @send_cq, @recv_cq: (immutable)
  * @req: requester: executes the send queue
  * @rx: receiver: delivers datagrams, flushes the receive queue
- * @op: owned by @req
- * @payload: of @op; likewise
+ * @op: current operation; owned by @req
+ * @payload: of @op; owned by @req
  * @stall, @rnr_left, @retry_left: owned by @req
- * @recv_posted: the peer posted a receive: ends HODP_STALL_RNR
+ * @recv_posted: the peer has posted a receive, which ends HODP_STALL_RNR
  * @due: deadlines, by enum hodp_due
  * @in_lock: guards @in_busy; plain spinlock, process context
  * @in_busy: a connected requester executes a message into this QP
- * @in: owned by whoever set @in_busy, else by the flush under @in_lock
+ * @in: owned by the requester that has set @in_busy, else by the flush in @rx
  * @rnr_waiter: the connected peer waits for a receive request; racy hint
  * @rx_lock: guards @rx_list, @rx_len
- * @rx_list, @rx_len: datagrams not delivered yet, and how many
+ * @rx_list, @rx_len: datagrams not delivered yet, and their number
  * @rx_cur: datagram being delivered; owned by @rx
- * @rx_in: where to; owned by @rx
- * @drain, @draining: somebody waits for @in_busy to end
- * @comm_est, @last_wqe: events that are raised once; under @lock
- * @drained: IB_EVENT_SQ_DRAINED was raised in this SQD; owned by @req
- * @flush_left: entries of @sq that were posted in SQE: they are flushed before
- *              those that follow are executed; owned by @req
- * @incarnation: this life of the QP, from RTR to its reset; no other life of any
- *               QP has the same; 0: there is none; under @in_lock
+ * @rx_in: receive request for @rx_cur; owned by @rx
+ * @drain, @draining: wait queue for the end of @in_busy, and whether it is used
+ * @comm_est: IB_EVENT_COMM_EST was raised; under @in_lock
+ * @last_wqe: IB_EVENT_QP_LAST_WQE_REACHED was raised; under @lock
+ * @drained: IB_EVENT_SQ_DRAINED was raised in this SQD state; owned by @req
+ * @flush_left: number of entries of @sq posted before SQE -> RTS, which are
+ *              flushed before later ones are executed; owned by @req
+ * @incarnation: unique number of the QP's current life, from RTR to its reset;
+ *               0: none; under @in_lock
  * @in_peer: incarnation of the QP whose requester executes messages here; 0:
- *           none has yet; under @in_lock
- * @peer: incarnation of the QP that executes our messages; 0: none has yet;
- *        owned by @req
+ *           none yet; under @in_lock
+ * @peer: incarnation of the QP that executes our messages; 0: none yet; owned
+ *        by @req
  */
 struct hodp_qp {
 	struct ib_qp ibqp;
@@ -224,7 +227,7 @@ hodp_qp_service(const struct hodp_qp *qp)
 /**
  * hodp_qp_init - build and publish a QP
  * @qp: zeroed by the core, @qp->ibqp filled in by the core
- * @init: attributes; capabilities are rewritten to what was granted
+ * @init: attributes; the capabilities are updated to what was granted
  * @uctx: the process's context, or NULL for a kernel consumer
  *
  * Context: process.
@@ -238,41 +241,42 @@ int hodp_qp_init(struct hodp_qp *qp, struct ib_qp_init_attr *init,
 void hodp_qp_destroy(struct hodp_qp *qp);
 
 /**
- * hodp_qp_modify - the verb, checked against the IBTA state table (qp_state.c)
+ * hodp_qp_modify - the modify verb; checks against the IBTA state table
  *
- * Context: process.  Return: 0, -EINVAL, -EHOSTUNREACH (the destination GID is
- * not this device's: no wire transport yet).
+ * Context: process.  Return: 0, -EINVAL, -EOPNOTSUPP (attribute mask),
+ * -EHOSTUNREACH (no transport reaches the destination GID).
  */
 int hodp_qp_modify(struct hodp_qp *qp, struct ib_qp_attr *attr, int mask);
 
-/* The verb: fills in everything, whatever the mask. */
+/* The query verb; fills in all attributes. */
 void hodp_qp_query(struct hodp_qp *qp, struct ib_qp_attr *attr,
 		   struct ib_qp_init_attr *init);
 
 /**
- * hodp_qp_fail - move a QP to an error state from inside, the state only
+ * hodp_qp_fail - move a QP to an error state without flushing it
  * @to: IB_QPS_ERR or IB_QPS_SQE
  *
- * For whoever has a completion to push that says why: the state comes first
- * (who sees the completion sees the state too), flushing last (hodp_qp_flush()),
- * or another CPU could push what it flushes ahead of the cause.
+ * For callers that push a completion with the cause of the error.  The order
+ * is: change the state, so that a consumer that sees the completion also sees
+ * the state; push the completion; call hodp_qp_flush().  Flushing earlier would
+ * let another CPU push flushed completions ahead of the cause.
  *
  * Context: process, no lock of the QP held.
- * Return: whether the state changed; then hodp_qp_flush() is the caller's duty.
+ * Return: true if the state changed; the caller must then call hodp_qp_flush().
  */
 bool hodp_qp_fail(struct hodp_qp *qp, enum ib_qp_state to);
 void hodp_qp_flush(struct hodp_qp *qp);
 
 /**
- * hodp_qp_error - move a QP to the error state from inside
+ * hodp_qp_error - move a QP to the error state and flush it
  * @event: affiliated asynchronous event to raise, or -1
  *
- * Kicks both runners, which flush.
+ * Kicks both runners, which do the flushing.
  * Context: process, no lock of the QP held.
  */
 void hodp_qp_error(struct hodp_qp *qp, int event);
 
-/* As hodp_qp_get(), in any table of struct hodp_qp_handle. */
+/* As hodp_qp_get(), but in any table of struct hodp_qp_handle. */
 struct hodp_qp *hodp_qp_find(struct xarray *table, unsigned long qpn);
 
 /**
@@ -286,62 +290,64 @@ static inline struct hodp_qp *hodp_qp_get(struct hodp_device *dev, u32 qpn)
 }
 
 void hodp_qp_put(struct hodp_qp *qp);
-/* Likewise from a pointer that is known to be alive; false: it is dying. */
+/* Take a reference to a QP that is known to be alive; false: it is dying. */
 bool hodp_qp_hold(struct hodp_qp *qp);
 
 /* Raise an affiliated asynchronous event. */
 void hodp_qp_event(struct hodp_qp *qp, enum ib_event_type event);
 
-/* Is the QP in a state in which it takes messages? */
+/* Is the QP in a state in which it accepts messages? */
 bool hodp_qp_receives(const struct hodp_qp *qp);
 
 /**
- * hodp_qp_enter - begin to execute a message of @from in @qp, an RC QP
- * @from: who; the first message sets its @knows
+ * hodp_qp_enter - begin to execute a message from @from in @qp, an RC QP
+ * @from: the requester; the first message sets its @knows
  *
  * Context: process.
- * Return: 0: @qp->in is the caller's until hodp_qp_leave(); -ENOTCONN: not
+ * Return: 0: the caller owns @qp->in until hodp_qp_leave(); -ENOTCONN: not
  * connected to @from, or not ready to receive; -EBUSY: try again.
  */
 int hodp_qp_enter(struct hodp_qp *qp, struct hodp_peer *from);
-/* Would it take a message of @from, now or soon? */
+/* Would @qp accept a message from @from, now or when it is not busy? */
 bool hodp_qp_would_enter(struct hodp_qp *qp, const struct hodp_peer *from);
-/* The other half; kicks @qp->rx where the QP has to be flushed meanwhile. */
+/* End hodp_qp_enter(); kicks @qp->rx if the QP must be flushed by now. */
 void hodp_qp_leave(struct hodp_qp *qp);
-/* In a state in which nobody enters: is nobody in it any more?  Whoever is
- * kicks @qp->rx when it leaves.
+/* For a QP that no longer accepts messages: has the last requester left it?  If
+ * not, it kicks @qp->rx when it leaves.
  */
 bool hodp_qp_is_left(struct hodp_qp *qp);
-/* Wait until that is so.  Context: process. */
+/* Wait until hodp_qp_is_left().  Context: process. */
 void hodp_qp_wait_left(struct hodp_qp *qp);
 
-/* Take a receive request for @in.  As hodp_rq_pop(). */
+/* Take a receive request for @in.  Return: as hodp_rq_pop(). */
 int hodp_qp_take_recv(struct hodp_qp *qp, struct hodp_inbound *in);
 
 /**
  * hodp_inbound_bind - check the keys of a receive request and take references
  * @total: bytes of the message, which fit into the request
  *
- * Only the first @total bytes of the request's entries count: consumers post
- * entries that end behind their region, as long as no message gets there.
+ * Checks only the first @total bytes of the request's entries: consumers post
+ * entries that extend beyond their region if no message is that long.
  * Return: as hodp_span_get().
  */
 int hodp_inbound_bind(struct hodp_qp *qp, struct hodp_inbound *in, u64 total);
 void hodp_inbound_unbind(struct hodp_inbound *in);
 
-/* The peer that @qp's requester waits for has a receive request.  Context: any. */
+/* The peer has posted a receive: end the RNR wait of @qp.  Context: any. */
 void hodp_qp_recv_posted(struct hodp_qp *qp);
 
-/* Drop what a QP is in the middle of; the caller owns both runners. */
+/* Drop all work that is in progress; the caller owns both runners. */
 void hodp_qp_abandon(struct hodp_qp *qp);
 
-/* The life with this peer is over; likewise, and nobody is in the QP. */
+/* End the connection to the peer; the caller owns both runners, and no
+ * requester is in the QP.
+ */
 void hodp_qp_detach(struct hodp_qp *qp);
 
-/* Drop the datagrams that wait; the caller owns @qp->rx. */
+/* Drop all waiting datagrams; the caller owns @qp->rx. */
 void hodp_qp_drop_dgrams(struct hodp_qp *qp);
 
-/* A new life begins: nobody is connected to it.  And: it is over. */
+/* Begin a new incarnation without a peer; end the current incarnation. */
 void hodp_qp_reincarnate(struct hodp_qp *qp);
 void hodp_qp_forget_peer(struct hodp_qp *qp);
 

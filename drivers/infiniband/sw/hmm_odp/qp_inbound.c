@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * The one way into a QP's responder.
+ * The only entry to a QP's responder.
  *
- * One peer at a time executes messages in a connected QP: whoever has entered
- * it (hodp_qp_enter()) owns @in until it leaves.  Flushing and resetting go the
- * same way: they change the state first, so that nobody enters any more, and
- * then look for, or wait for, whoever is still in.
+ * One requester at a time executes messages in a connected QP: it enters with
+ * hodp_qp_enter() and owns @in until it leaves.  Flush and reset first change
+ * the state, so that no requester can enter, and then check or wait for one
+ * that is still inside.
  *
- * Who may enter is a question of identity, not of a number: QPNs and keys are
- * given out again, and a number is anybody's who comes after its owner.  The
- * first message needs the transport, the QPN and the PSN that the QP was told to
- * expect (IBTA 9.7.2), and ties the two lives together; later messages need the
- * same two lives.
+ * A requester is identified by more than its QPN, because QPNs are reused after
+ * their owner is gone.  The first message must come through the expected
+ * transport, from the expected QPN, and with the expected PSN (IBTA 9.7.2); it
+ * binds the incarnations of the two QPs to each other.  Later messages must be
+ * from and to the same two incarnations.
  */
 #include "qp.h"
 
 bool hodp_qp_receives(const struct hodp_qp *qp)
 {
-	/* Pairs with the release in hodp_qp_transit(): @attr is there. */
+	/* Pairs with the release in hodp_qp_transit(); orders @attr. */
 	switch (smp_load_acquire(&qp->state)) {
 	case IB_QPS_RTR:
 	case IB_QPS_RTS:
@@ -50,7 +50,7 @@ void hodp_qp_forget_peer(struct hodp_qp *qp)
 	hodp_qp_set_life(qp, 0);
 }
 
-/* Is @from whom @qp is connected to? */
+/* Is @from the requester that @qp is connected to? */
 static bool hodp_qp_knows(const struct hodp_qp *qp,
 			  const struct hodp_peer *from)
 {
@@ -100,7 +100,7 @@ int hodp_qp_enter(struct hodp_qp *qp, struct hodp_peer *from)
 
 static void hodp_qp_wake_drain(struct hodp_qp *qp)
 {
-	/* Pairs with the barrier of the waiter's prepare_to_wait(). */
+	/* Pairs with the barrier in the waiter's prepare_to_wait(). */
 	smp_mb();
 	if (unlikely(READ_ONCE(qp->draining)))
 		wake_up_all(&qp->drain);
@@ -132,7 +132,9 @@ bool hodp_qp_is_left(struct hodp_qp *qp)
 void hodp_qp_wait_left(struct hodp_qp *qp)
 {
 	WRITE_ONCE(qp->draining, true);
-	/* Whoever saw the old state under the lock has set @in_busy by now. */
+	/* Wait for requesters that saw the old state under the lock: after this
+	 * they have set @in_busy.
+	 */
 	spin_lock(&qp->in_lock);
 	spin_unlock(&qp->in_lock);
 	wait_event(qp->drain, !READ_ONCE(qp->in_busy));

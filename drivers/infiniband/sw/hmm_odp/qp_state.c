@@ -2,24 +2,24 @@
 /*
  * The state gate: modify and query.
  *
- * The core's table (ib_modify_qp_is_ok()) says which transition needs and
- * allows which attributes (IBTA 11.2.5.2).  Here the values are checked first,
- * then stored, and then, in one place, what the transition causes:
+ * The core's table (ib_modify_qp_is_ok()) says which attributes each transition
+ * requires and allows (IBTA 11.2.5.2).  This file checks the values, stores
+ * them, and then acts on the transition in one place:
  *
  *   any -> RESET   both runners and the inbound side are stopped, everything
- *                  in flight is forgotten, the rings start from 0
+ *                  in flight is dropped, the rings start from 0
  *   -> ERR         the runners are kicked; they flush
  *   -> SQD         the requester is kicked; it reports when it has drained
  *   RTS, SQD->RTS  the requester is kicked; it may have work
- *   SQE -> RTS     what was posted before is flushed, what follows is executed
+ *   SQE -> RTS     requests posted before it are flushed, later ones executed
  */
 #include "mcast.h"
 #include "qp.h"
 #include "trace.h"
 #include "transport.h"
 
-/* What a QP can grant.  Consumers pass a region's rights, too, which say
- * nothing here: they are accepted, as other devices do, and not kept.
+/* Rights that a QP can grant.  Consumers also pass rights that apply to regions
+ * only; these are accepted, as other devices do, and ignored.
  */
 #define HODP_QP_ACCESS                                    \
 	(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE | \
@@ -64,8 +64,8 @@ static int hodp_qp_check_attr(struct hodp_qp *qp, const struct ib_qp_attr *attr,
 		return -EINVAL;
 	if ((mask & IB_QP_DEST_QPN) && attr->dest_qp_num > 0xffffff)
 		return -EINVAL;
-	/* There is one path, and nothing that could migrate to another; as the
-	 * core has it for RoCE.
+	/* There is no alternate path, so no migration; the core has the same
+	 * rule for RoCE.
 	 */
 	if ((mask & IB_QP_ALT_PATH) ||
 	    ((mask & IB_QP_PATH_MIG_STATE) &&
@@ -120,7 +120,7 @@ static void hodp_qp_store_attr(struct hodp_qp *qp,
 		WRITE_ONCE(a->en_sqd_async_notify, attr->en_sqd_async_notify);
 }
 
-/* From INIT to RTR, before it takes messages. */
+/* On the way from INIT to RTR, before the QP accepts messages. */
 static int hodp_qp_attach(struct hodp_qp *qp, const struct ib_qp_attr *attr)
 {
 	int ret;
@@ -142,7 +142,7 @@ void hodp_qp_detach(struct hodp_qp *qp)
 		qp->transport->detach(qp);
 }
 
-/* Nothing of the QP runs, and it is as if it were new. */
+/* Stop everything and put the QP into the state of a new one. */
 static void hodp_qp_reset(struct hodp_qp *qp)
 {
 	hodp_runner_own(&qp->req);
@@ -186,7 +186,7 @@ static void hodp_qp_entered(struct hodp_qp *qp, enum ib_qp_state to)
 	}
 }
 
-/* One transition, serialised by the caller; to RTS, it owns the requester. */
+/* One transition.  For a transition to RTS the caller owns the requester. */
 static int hodp_qp_transit(struct hodp_qp *qp, const struct ib_qp_attr *attr,
 			   int mask)
 {
@@ -211,7 +211,7 @@ static int hodp_qp_transit(struct hodp_qp *qp, const struct ib_qp_attr *attr,
 		trace_hodp_qp_state(qp->ibqp.qp_num, from, to);
 	if (from == IB_QPS_SQE && to == IB_QPS_RTS)
 		qp->flush_left = max(hodp_ring_pending(&qp->sq.q.ring), 0);
-	/* Pairs with the acquire in hodp_qp_receives(): @attr. */
+	/* Pairs with the acquire in hodp_qp_receives(); orders @attr. */
 	smp_store_release(&qp->state, to);
 out:
 	spin_unlock(&qp->lock);
@@ -239,7 +239,9 @@ int hodp_qp_modify(struct hodp_qp *qp, struct ib_qp_attr *attr, int mask)
 		if (ret)
 			goto out;
 	}
-	/* Only the requester goes to SQE: now the state is what it flushes by. */
+	/* Only the requester moves to SQE, so the state cannot change to SQE
+	 * while we own it.
+	 */
 	if (to_rts)
 		hodp_runner_own(&qp->req);
 	ret = hodp_qp_transit(qp, attr, mask);

@@ -2,18 +2,18 @@
 /*
  * Queue memory (layer 2).
  *
- * Model: a ring is a run of single pages, mapped into one vmap() area: the
- * header, then the entries.  For a process it is also an entry of its context's
- * mmap table, and then the core counts who needs it: the object holds one
- * reference until hodp_queue_free(), an mmap() in progress another.  A mapping
- * itself holds the *pages*, not the area, so a process that still looks at a
- * ring whose object is gone sees pages that nobody writes any more.
+ * Model: a ring consists of single pages in one vmap() area: the header, then
+ * the entries.  A process's ring is also an entry in the mmap table of its
+ * context, and the core counts the references to it: the object holds one until
+ * hodp_queue_free(), and an mmap() in progress another.  A mapping holds the
+ * *pages*, not the area.  So a process may still map a ring whose object is
+ * gone, but the kernel no longer writes to these pages.
  *
- * The pages are charged to the memory cgroup of whoever creates the queue: a
- * process can ask for very many large ones (vmalloc_user() would not charge).
+ * The pages are charged to the memory cgroup of the process that creates the
+ * queue, which can ask for many large ones (vmalloc_user() would not charge).
  *
- * Whatever is mapped is hostile; ring.h says how the kernel's side lives with
- * that.  Pages are zeroed before they are published, so they leak nothing.
+ * The contents of a mapped ring are not trusted; ring.h has the rules.  Pages
+ * are zeroed before they are published, so they leak nothing.
  *
  * Not supported: huge pages.
  */
@@ -43,7 +43,9 @@ static void hodp_queue_mem_free(struct hodp_queue_mem *mem)
 	kfree(mem);
 }
 
-/* Pages and their area.  What was allocated before a failure stays in @mem. */
+/* Allocate the pages and map them.  On failure, free what @mem has got so far
+ * with hodp_queue_mem_free().
+ */
 static int hodp_queue_mem_fill(struct hodp_queue_mem *mem)
 {
 	size_t n = mem->size >> PAGE_SHIFT;
@@ -58,12 +60,12 @@ static int hodp_queue_mem_fill(struct hodp_queue_mem *mem)
 			return -ENOMEM;
 		mem->pages[mem->npages++] = page;
 	}
-	/* VM_USERMAP: remap_vmalloc_range() may hand it out. */
+	/* remap_vmalloc_range() requires VM_USERMAP. */
 	mem->vaddr = vmap(mem->pages, n, VM_MAP | VM_USERMAP, PAGE_KERNEL);
 	return mem->vaddr ? 0 : -ENOMEM;
 }
 
-/* Bytes of a ring, whole pages; 0 where they do not fit into a size_t. */
+/* Size of a ring in bytes, whole pages; 0 if it overflows. */
 static size_t hodp_queue_size(u32 entries, u32 stride)
 {
 	size_t size;
@@ -160,7 +162,7 @@ int hodp_queue_mmap(struct ib_ucontext *uctx, struct vm_area_struct *vma)
 	struct rdma_user_mmap_entry *entry;
 	int ret;
 
-	/* Finds nothing unless the mapping is shared and has the exact size. */
+	/* This fails unless the mapping is shared and has the exact size. */
 	entry = rdma_user_mmap_entry_get(uctx, vma);
 	if (!entry)
 		return -EINVAL;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * Queue memory: the pages behind a ring, mapped by a process or not (layer 2).
+ * Queue memory: the pages of a ring, which a process may map (layer 2).
  *
- * A queue that a process maps belongs to an rdma_user_mmap_entry: the pages
- * live until both the object and the last mapping are gone.  A kernel
- * consumer's queue is the same without the mapping.
+ * The pages of a process's queue belong to an rdma_user_mmap_entry and live
+ * until both the object and the last mapping are gone.  A kernel consumer's
+ * queue has no such entry.
  */
 #ifndef HODP_QUEUE_H
 #define HODP_QUEUE_H
@@ -14,11 +14,11 @@
 
 /**
  * struct hodp_queue_mem - the memory of one ring
- * @entry: handle of the mapping; ref counted by the core
+ * @entry: handle of the mapping; reference-counted by the core
  * @pages, @npages: the pages
- * @vaddr: all of them in one area
+ * @vaddr: their contiguous kernel mapping
  * @size: bytes, whole pages
- * @mapped: @entry is live, hodp_queue_free() only drops the reference
+ * @mapped: @entry is in use, so hodp_queue_free() only drops its reference
  */
 struct hodp_queue_mem {
 	struct rdma_user_mmap_entry entry;
@@ -31,8 +31,8 @@ struct hodp_queue_mem {
 
 /**
  * struct hodp_queue - a ring with its memory
- * @ring: kernel's side
- * @mem: pages; NULL when the queue does not exist (an RQ beside an SRQ)
+ * @ring: the kernel's side of the ring
+ * @mem: pages; NULL if the queue does not exist (the RQ of a QP with an SRQ)
  */
 struct hodp_queue {
 	struct hodp_ring ring;
@@ -41,9 +41,9 @@ struct hodp_queue {
 
 /**
  * hodp_queue_alloc - allocate and publish the memory of a ring
- * @q: to fill in; @q->ring.own starts at 0, as do both shared indexes
+ * @q: filled in; @q->ring.own and both shared indexes start at 0
  * @entries: wanted, at least 1; rounded up to a power of two
- * @stride: bytes of an entry, a multiple of 16
+ * @stride: size of an entry in bytes, a multiple of 16
  * @uctx: the process's context, or NULL for a kernel consumer
  *
  * Context: process, may sleep.
@@ -52,13 +52,13 @@ struct hodp_queue {
 int hodp_queue_alloc(struct hodp_queue *q, u32 entries, u32 stride,
 		     struct ib_ucontext *uctx);
 
-/* Give it back; harmless on a queue that was never allocated. */
+/* Free a queue; does nothing if it was never allocated. */
 void hodp_queue_free(struct hodp_queue *q);
 
-/* Start both sides from index 0 again (QP to RESET).  Nobody else uses @q. */
+/* Reset both indexes to 0 (QP to RESET).  Caller has exclusive use of @q. */
 void hodp_queue_reset(struct hodp_queue *q);
 
-/* Describe @q to the provider: all zero where the queue does not exist. */
+/* Describe @q to the provider; all zero if the queue does not exist. */
 void hodp_queue_info(const struct hodp_queue *q, struct hodp_ring_info *info);
 
 /* ib_device_ops.mmap and .mmap_free. */
@@ -70,7 +70,7 @@ static inline bool hodp_queue_exists(const struct hodp_queue *q)
 	return q->mem;
 }
 
-/* A process can write this ring: believe nothing in it. */
+/* True if a process can write this ring, so that nothing in it is trusted. */
 static inline bool hodp_queue_is_user(const struct hodp_queue *q)
 {
 	return q->mem && q->mem->mapped;

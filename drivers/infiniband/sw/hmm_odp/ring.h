@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * A ring: one producer, one consumer, shared memory that one side must not
- * trust (layer 0, no state beyond the ring; also compiled in user space).
+ * A ring: one producer and one consumer that share memory, where one side must
+ * not trust the other (layer 0; also compiled in user space).
  *
- * Language: *entries* is a power of two; *index* runs freely through 32 bits;
- * *own* is the index that this side alone moves and therefore trusts; the
- * other side's index is read once from shared memory and is believed only
- * when it lies within one ring's length of our own.
+ * Language: the number of *entries* is a power of two.  An *index* is a
+ * free-running 32-bit counter.  *own* is the index that only this side changes
+ * and can therefore trust.  The other side's index is read once from shared
+ * memory and accepted only if it is within one ring's length of *own*.
  *
- * Guarantee: whatever the other side stores in the header, an entry's address
- * lies inside the ring.  Price: one acquire load a look.  Duty of the caller:
- * one thread at a time on this side, and copy an entry before using it.
+ * Guarantee: whatever the other side stores in the header, the address of an
+ * entry lies inside the ring.  Cost: one acquire load per check.  The caller
+ * must let only one thread at a time work on this side, and must copy an entry
+ * before it uses it.
  */
 #ifndef HODP_RING_H
 #define HODP_RING_H
@@ -27,12 +28,12 @@
  * struct hodp_ring - this side's view of a ring
  * @hdr: shared header; hostile where a process maps it
  * @entries: first entry (immutable until the ring is replaced)
- * @mask: number of entries - 1 (likewise)
- * @stride: bytes from entry to entry (likewise)
- * @own: the index this side moves; guarded by the lock of the ring's owner.  A
- *       consumer has taken every entry before it
- * @freed: consumer: it has given back every entry before this one, so those from
- *         here to @own are taken; likewise
+ * @mask: number of entries - 1 (immutable until the ring is replaced)
+ * @stride: size of an entry in bytes (immutable until the ring is replaced)
+ * @own: the index that this side advances; guarded by the lock of the ring's
+ *       owner.  A consumer has taken every entry before it
+ * @freed: consumer only: every entry before this index has been given back, so
+ *         entries from here to @own are taken; guarded like @own
  */
 struct hodp_ring {
 	struct hodp_ring_hdr *hdr;
@@ -49,11 +50,11 @@ static inline void *hodp_ring_at(const struct hodp_ring *ring, u32 index)
 }
 
 /**
- * hodp_ring_pending - entries that wait for this side, the consumer
+ * hodp_ring_pending - consumer: number of entries not taken yet
  * @ring: ring whose @own is the consumer index
  *
- * Return: their number, or -EPROTO where the producer's index is impossible:
- * behind what was taken, or in the place of what was not given back.
+ * Return: their number, or -EPROTO if the producer's index is impossible: it is
+ * behind the taken entries, or overlaps entries that were not given back.
  */
 static inline int hodp_ring_pending(const struct hodp_ring *ring)
 {
@@ -66,13 +67,13 @@ static inline int hodp_ring_pending(const struct hodp_ring *ring)
 		       -EPROTO;
 }
 
-/* The entry at @own, valid while hodp_ring_pending() > 0. */
+/* Consumer: the entry at @own, valid while hodp_ring_pending() > 0. */
 static inline void *hodp_ring_head(const struct hodp_ring *ring)
 {
 	return hodp_ring_at(ring, ring->own);
 }
 
-/* Consumer: take the entry at @own, and keep its place for now. */
+/* Consumer: take the entry at @own without giving its place back yet. */
 static inline void hodp_ring_take(struct hodp_ring *ring)
 {
 	ring->own++;
@@ -82,7 +83,7 @@ static inline void hodp_ring_take(struct hodp_ring *ring)
 static inline void hodp_ring_release(struct hodp_ring *ring, u32 index)
 {
 	ring->freed = index;
-	/* Our reads of the entries come before their reuse: pairs with the
+	/* Order our reads of the entries before their reuse.  Pairs with the
 	 * producer's acquire in hodp_ring_room().
 	 */
 	smp_store_release(&ring->hdr->cons, index);
@@ -95,11 +96,10 @@ static inline void hodp_ring_consume(struct hodp_ring *ring)
 }
 
 /**
- * hodp_ring_room - free entries for this side, the producer
+ * hodp_ring_room - producer: number of free entries
  * @ring: ring whose @own is the producer index
  *
- * Return: their number, or -EPROTO where the consumer's index is impossible.
- * The acquire pairs with the consumer's release store of cons.
+ * Return: their number, or -EPROTO if the consumer's index is impossible.
  */
 static inline int hodp_ring_room(const struct hodp_ring *ring)
 {
@@ -113,7 +113,7 @@ static inline int hodp_ring_room(const struct hodp_ring *ring)
 /* Producer: publish the entry at @own. */
 static inline void hodp_ring_produce(struct hodp_ring *ring)
 {
-	/* The entry's bytes come before the index: pairs with the consumer's
+	/* Order the entry's bytes before the index.  Pairs with the consumer's
 	 * acquire in hodp_ring_pending().
 	 */
 	smp_store_release(&ring->hdr->prod, ++ring->own);

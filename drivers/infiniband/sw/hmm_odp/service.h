@@ -9,12 +9,12 @@
 
 /**
  * struct hodp_service - everything that depends on a QP's type
- * @name: for messages; NULL where the type does not exist
+ * @name: for messages; NULL if the type is not supported
  * @qps: its bit in hodp_opcode.qps
- * @connected: it has one peer, which is named before RTR; else every request
- *             names its own by an address handle
- * @kernel_only: not for processes
- * @send_failed: enum ib_qp_state after a send that failed (IBTA 10.3.1)
+ * @connected: the QP has one peer, set on the way to RTR; otherwise each
+ *             request names its destination by an address handle
+ * @kernel_only: not available to processes
+ * @send_failed: enum ib_qp_state after a failed send (IBTA 10.3.1)
  */
 struct hodp_service {
 	const char *name;

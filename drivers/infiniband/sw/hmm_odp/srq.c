@@ -3,14 +3,15 @@
  * Receive queues: a QP's own and the shared ones (layer 2).
  *
  * Model: a receive queue is a ring of requests whose consumer is the kernel.
- * A process produces by itself; a kernel consumer through hodp_rq_post(), with
- * the producer index in the (then trusted) header.  A shared receive queue is
- * a receive queue with a number, a low-water mark and an event.
+ * A process adds entries by itself.  A kernel consumer calls hodp_rq_post(),
+ * which keeps the producer index in the header (trusted in this case).  A
+ * shared receive queue is a receive queue with a number, a low-water mark and
+ * an event.
  *
  * Hostile input: the process may rewrite an entry at any time, so an entry is
- * read once into a struct hodp_recv, and that copy is checked.  An impossible
- * index says nothing about what is in the ring: a shared queue is dead then
- * (IB_EVENT_SRQ_ERR), a QP's own is its QP's affair.
+ * read once into a struct hodp_recv, and that copy is checked.  With an
+ * impossible index the contents of the ring are meaningless: a shared queue is
+ * then dead (IB_EVENT_SRQ_ERR); for a QP's own queue, the QP handles the error.
  *
  * Not supported: resizing; XRC and tag matching.
  */
@@ -138,7 +139,9 @@ static void hodp_srq_event(struct hodp_srq *srq, enum ib_event_type type)
 		srq->ibsrq.event_handler(&event, srq->ibsrq.srq_context);
 }
 
-/* An entry was taken: is the low-water mark passed?  Told once. */
+/* After an entry was taken: has the low-water mark been passed?  Reports once,
+ * because it disarms the limit.
+ */
 static bool hodp_srq_disarm(struct hodp_srq *srq)
 {
 	lockdep_assert_held(&srq->rq.lock);
@@ -172,7 +175,7 @@ int hodp_srq_pop(struct hodp_srq *srq, struct hodp_recv *recv)
 	return ret;
 }
 
-/* Store @wr at the producer index.  The header is kernel memory here. */
+/* Store @wr at the producer index; the header is not mapped, so trusted. */
 static int hodp_rq_put(struct hodp_rq *rq, const struct ib_recv_wr *wr)
 {
 	struct hodp_ring *ring = &rq->q.ring;
@@ -232,7 +235,7 @@ void hodp_rq_want_doorbell(struct hodp_rq *rq, bool want)
 	if (!want)
 		return;
 	/* Pairs with the producer's barrier between its store of prod and its
-	 * test of the flag: it sees the flag, or we see its entry.
+	 * test of the flag: either it sees the flag, or we see its entry.
 	 */
 	smp_mb();
 }

@@ -9,9 +9,9 @@
 
 /**
  * struct hodp_recv - a receive work request, copied from its ring once
- * @wr_id: the consumer's
+ * @wr_id: chosen by the consumer
  * @num_sge: 0..HODP_MAX_SGE, checked
- * @sge: validated copies are made from these (the keys are not checked yet)
+ * @sge: copied entries; their keys are not checked yet
  */
 struct hodp_recv {
 	u64 wr_id;
@@ -60,7 +60,7 @@ static inline struct hodp_srq *to_hodp_srq(struct ib_srq *ibsrq)
  * hodp_rq_init - allocate a receive ring
  * @rq: to fill in
  * @max_wr: wanted entries (at least 1)
- * @max_sge: wanted per entry; 0 is made 1
+ * @max_sge: wanted per entry; 0 counts as 1
  * @uctx: the process's context, or NULL
  *
  * Return: 0, -EINVAL, -ENOMEM.
@@ -91,13 +91,14 @@ u32 hodp_srq_limit(struct hodp_srq *srq);
  * @recv: filled with a validated copy
  *
  * Context: process or softirq; takes @rq->lock.
- * Return: 1 taken; 0 none there; -EINVAL: taken, but the entry is corrupt and
- * only @recv->wr_id is good; -EPROTO: the index is corrupt, nothing was taken.
+ * Return: 1: taken; 0: the queue is empty; -EINVAL: taken, but the entry is
+ * corrupt and only @recv->wr_id is valid; -EPROTO: the index is corrupt,
+ * nothing was taken.
  */
 int hodp_rq_pop(struct hodp_rq *rq, struct hodp_recv *recv);
 
-/* As hodp_rq_pop(), and raises the limit event where it is due.  A corrupt
- * index raises IB_EVENT_SRQ_ERR, once.
+/* As hodp_rq_pop(), but also raises the limit event if it is due, and
+ * IB_EVENT_SRQ_ERR once if the index is corrupt.
  */
 int hodp_srq_pop(struct hodp_srq *srq, struct hodp_recv *recv);
 
@@ -106,13 +107,13 @@ int hodp_srq_pop(struct hodp_srq *srq, struct hodp_recv *recv);
  * @rq: receive queue in kernel memory
  *
  * Context: any; takes @rq->lock.  Return: 0, -ENOMEM (full), -EINVAL (too many
- * SGEs); *@bad is the first that was not taken.
+ * SGEs); *@bad is the first request that was not accepted.
  */
 int hodp_rq_post(struct hodp_rq *rq, const struct ib_recv_wr *wr,
 		 const struct ib_recv_wr **bad);
 
-/* Ask the process for a doorbell after each post, or stop asking.  Whoever
- * asks looks at the queue once more afterwards: see the barrier inside.
+/* Ask the process to ring after each post, or stop asking.  After asking, the
+ * caller must check the queue again: see the barrier inside.
  */
 void hodp_rq_want_doorbell(struct hodp_rq *rq, bool want);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The ways to a peer (layer 2): transport.h has the contract. */
+/* The table of transports (layer 2): transport.h has the contract. */
 #include "transport.h"
 
 #define HODP_MAX_TRANSPORTS 2
