@@ -2,10 +2,10 @@
 /*
  * Completions.
  *
- * An operation or a receive request leaves its QP through exactly one of these
- * functions; each clears @active before it returns, so a second call has
- * nothing to finish.  A CQ that overran cannot take the completion: its QP
- * goes to the error state (IBTA 11.6.3.2), once.
+ * Every operation and receive request leaves its QP through exactly one of
+ * these functions.  Each clears @active before it returns, so nothing is
+ * completed twice.  If the CQ has overrun and cannot take the completion, the
+ * QP goes to the error state, once (IBTA 11.6.3.2).
  */
 #include "complete.h"
 #include "fault.h"
@@ -78,7 +78,7 @@ void hodp_complete_flush_send(struct hodp_qp *qp, u32 *left)
 {
 	hodp_fault_drop(&qp->req);
 	qp->stall = HODP_RUN;
-	/* Entries that are not valid are flushed like the others. */
+	/* Invalid entries are flushed like valid ones. */
 	while (*left && !READ_ONCE(qp->dying) &&
 	       (qp->op.active ||
 		hodp_op_fetch(&qp->op, &qp->payload, &qp->sq) != 0)) {
@@ -97,7 +97,9 @@ static void hodp_complete_flush_one(struct hodp_qp *qp, struct hodp_inbound *in)
 		hodp_complete_recv(qp, in, IB_WC_WR_FLUSH_ERR, &info);
 }
 
-/* The inbound message, unless a peer still executes it: it kicks us later. */
+/* Flush the inbound message.  Return: false: a peer still executes it, and will
+ * kick this runner when it leaves.
+ */
 static bool hodp_complete_flush_inbound(struct hodp_qp *qp)
 {
 	if (!hodp_qp_is_left(qp))
@@ -106,20 +108,20 @@ static bool hodp_complete_flush_inbound(struct hodp_qp *qp)
 	return true;
 }
 
-/* The QP's own receive queue, a ring's length at a time. */
+/* Flush the QP's own receive queue, at most one ring's length per call. */
 static bool hodp_complete_flush_rq(struct hodp_qp *qp)
 {
 	struct hodp_inbound *in = &qp->rx_in;
 	u32 left = qp->rq.q.ring.mask + 1;
 
-	/* Receives posted from now on are flushed by a doorbell. */
+	/* A doorbell will flush receives that are posted from now on. */
 	hodp_rq_want_doorbell(&qp->rq, true);
 	for (;;) {
 		int ret = hodp_rq_pop(&qp->rq, &in->recv);
 
 		if (!ret || ret == -EPROTO)
 			return true;
-		/* A bad entry (-EINVAL) is flushed like the others. */
+		/* An invalid entry (-EINVAL) is flushed like a valid one. */
 		in->active = true;
 		hodp_complete_flush_one(qp, in);
 		if (!left-- || READ_ONCE(qp->dying))

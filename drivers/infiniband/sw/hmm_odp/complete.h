@@ -7,12 +7,13 @@
 
 /**
  * hodp_complete_send - finish the requester's operation
- * @qp: whose @op is active; the caller owns qp->req
- * @status: an error also fails the QP: RC to ERR, UD to SQE (IBTA 10.3.1)
+ * @qp: its @op is active; the caller owns qp->req
+ * @status: an error also moves the QP to an error state: RC to ERR, UD to SQE
+ *          (IBTA 10.3.1)
  */
 void hodp_complete_send(struct hodp_qp *qp, enum ib_wc_status status);
 
-/* What the completion of a receive says besides its status. */
+/* The contents of a receive completion besides its status. */
 struct hodp_recv_info {
 	u32 opcode; /* enum ib_wc_opcode */
 	u32 byte_len;
@@ -25,8 +26,8 @@ struct hodp_recv_info {
 
 /**
  * hodp_complete_recv - finish a receive request
- * @qp: QP that received
- * @in: inbound message that the caller owns; not active afterwards
+ * @qp: the receiving QP
+ * @in: inbound message, owned by the caller; inactive afterwards
  * @status: an error does not change the QP's state here
  */
 void hodp_complete_recv(struct hodp_qp *qp, struct hodp_inbound *in,
@@ -34,18 +35,18 @@ void hodp_complete_recv(struct hodp_qp *qp, struct hodp_inbound *in,
 			const struct hodp_recv_info *info);
 
 /**
- * hodp_complete_flush_send - flush what the send queue holds
+ * hodp_complete_flush_send - flush the send queue
  * @qp: the caller owns qp->req
- * @left: entries at most, for a process can post without end; counted down: 0
- *        means that there may be more
+ * @left: maximum number of entries, because a process can post without end;
+ *        counted down; if it is 0 on return, there may be more entries
  */
 void hodp_complete_flush_send(struct hodp_qp *qp, u32 *left);
 
 /**
- * hodp_complete_flush_recv - flush the receives, drop the datagrams
+ * hodp_complete_flush_recv - flush receive requests and drop datagrams
  * @qp: the caller owns qp->rx
  *
- * Bounded by the queue's size, likewise.  Return: false: come back.
+ * Bounded by the size of the queue.  Return: false: call again.
  */
 bool hodp_complete_flush_recv(struct hodp_qp *qp);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * The device: what every room needs of it, and nothing else (its limits, the
- * tables from number to object, the counters).  Any room may include this.
+ * The device: its limits, its tables of objects, and its counters.  Any file
+ * may include this.
  */
 #ifndef HODP_DEV_H
 #define HODP_DEV_H
@@ -18,7 +18,7 @@
 #include <rdma/ib_addr.h>
 #include <rdma/ib_verbs.h>
 
-/* The limits are counts, where SZ_ says nothing of bytes. */
+/* Most limits are counts; SZ_* is used for the powers of two. */
 #define HODP_PORT 1
 #define HODP_GID_TABLE_LEN 1024
 #define HODP_MAX_SGE 32
@@ -37,7 +37,7 @@
 #define HODP_MAX_MSG SZ_1G
 #define HODP_MAX_MCAST 1024
 #define HODP_MAX_MCAST_QP 64
-/* A quarter of each for one user: see mcast.c. */
+/* The limits of one user, a quarter of each: see mcast.c. */
 #define HODP_USER_MCAST (HODP_MAX_MCAST / 4)
 #define HODP_USER_MCAST_QP (HODP_MAX_MCAST_QP / 4)
 #define HODP_FIRST_QPN 16
@@ -46,18 +46,18 @@
 /* Port counters, in the order of hodp_stats_port[] in stats.c. */
 enum hodp_counter {
 	HODP_CNT_FAULTS, /* page-fault events handled by the mirror */
-	HODP_CNT_FAULT_PAGES, /* pages that they brought in */
+	HODP_CNT_FAULT_PAGES, /* pages brought in by page faults */
 	HODP_CNT_FAULT_ERRORS, /* faults that ended in a permanent error */
-	HODP_CNT_FAULT_RETRIES, /* transient failures that were tried again */
-	HODP_CNT_INVALIDATIONS, /* notifier events that dropped something */
+	HODP_CNT_FAULT_RETRIES, /* faults retried after a transient failure */
+	HODP_CNT_INVALIDATIONS, /* notifier events that dropped pages */
 	HODP_CNT_INVAL_PAGES, /* pages dropped */
 	HODP_CNT_DOWNGRADES, /* events that made entries read-only */
 	HODP_CNT_PREFETCHES,
 	HODP_CNT_OPS, /* send queue entries executed */
 	HODP_CNT_BYTES, /* payload bytes moved */
 	HODP_CNT_RNR, /* receiver-not-ready replies */
-	HODP_CNT_RETRIES, /* peer not reachable, tried again */
-	HODP_CNT_UD_DROPS, /* datagrams that nobody got, for whatever reason */
+	HODP_CNT_RETRIES, /* retries because the peer did not answer */
+	HODP_CNT_UD_DROPS, /* datagrams not delivered, for any reason */
 	HODP_CNT_CQ_OVERRUNS,
 	HODP_CNT_MAX,
 };
@@ -66,14 +66,14 @@ struct hodp_counters {
 	u64 v[HODP_CNT_MAX];
 };
 
-/* Hash buckets of a device's mirrors: 1 << this. */
+/* log2 of the number of hash buckets for a device's mirrors. */
 #define HODP_MIRRORS_BITS 8
 
 /**
- * struct hodp_mirrors - what the mirrors of a device share
- * @refs: the device, and each mirror
- * @lock: guards @by_mm; everybody's, so nothing sleeps under it
- * @by_mm: struct hodp_mirror of every mm with an on-demand MR here
+ * struct hodp_mirrors - shared state of a device's mirrors
+ * @refs: held by the device and by each mirror
+ * @lock: guards @by_mm; shared by all processes, so nothing sleeps under it
+ * @by_mm: struct hodp_mirror of every mm with an on-demand MR on the device
  * @counters: per CPU
  */
 struct hodp_mirrors {
@@ -86,23 +86,23 @@ struct hodp_mirrors {
 /**
  * struct hodp_device - one soft device on one netdev
  * @ibdev: embedded core device
- * @qps: QPN -> struct hodp_qp; look-ups under RCU, see hodp_qp_get()
+ * @qps: QPN -> struct hodp_qp_handle; look-ups under RCU, see hodp_qp_get()
  * @mrs: key >> 8 -> struct hodp_mr; look-ups under RCU
  * @ahs: AH number -> struct hodp_ah_entry; look-ups under RCU
  * @cqns, @srqns: numbers in use; under their own locks
  * @next_qpn, @next_mr, @next_ah: cyclic allocation; under the xarray's lock
- * @mr_rounds: how often @next_mr began anew; likewise
- * @key_secret: what the low bytes of memory keys are made of (immutable)
- * @key_group, @key_hash: the group of indexes that was numbered last, and the
- *        random bits for it; under the lock of @mrs
- * @mcast_lock: guards @mcasts; sleeps, as whoever needs it may
+ * @mr_rounds: how often @next_mr has wrapped; under the lock of @mrs
+ * @key_secret: secret for the low bytes of memory keys (immutable)
+ * @key_group, @key_hash: the group of indexes that was numbered last and its
+ *        random bits; under the lock of @mrs
+ * @mcast_lock: guards @mcasts
  * @mcasts: multicast groups, see mcast.c
- * @mirrors: what the mirrors share, and may outlive the device with
+ * @mirrors: shared state of the mirrors; may outlive the device
  * @counters: the same as @mirrors->counters, summed by stats.c
  * @link: in the module's device list, under its lock (device.c)
- * @ndev, @ndev_tracker: the netdev and the reference to it; NULL once the
- *        device is gone; under the module's lock, or read by whoever holds a QP:
- *        the device goes after its last QP
+ * @ndev, @ndev_tracker: the netdev and its reference; NULL once the device is
+ *        gone; under the module's lock, or read while holding a QP, because the
+ *        device outlives its QPs
  *
  * The three xarrays are locked with interrupts off (the *_irq variants).
  */
@@ -134,7 +134,7 @@ static inline struct hodp_device *to_hodp_device(struct ib_device *ibdev)
 	return container_of(ibdev, struct hodp_device, ibdev);
 }
 
-/* The active MTU: what fits into a packet of @ndev beside RoCEv2's headers. */
+/* The active MTU: the payload that fits into a RoCEv2 packet on @ndev. */
 static inline enum ib_mtu hodp_active_mtu(const struct net_device *ndev)
 {
 	return iboe_get_mtu(READ_ONCE(ndev->mtu)) ?: IB_MTU_256;

@@ -2,25 +2,25 @@
 /*
  * Devices and their netdevs (layer 6).
  *
- * Model: one device to a netdev.  All devices are in one list, which holds a
- * reference to each device's memory, and each holds a reference to its netdev
- * until it is gone; so a netdev pointer in the list never names another netdev
- * that came to the same address.
+ * Model: one device per netdev.  All devices are in one list, which holds a
+ * reference to each device's memory.  A device holds a reference to its netdev
+ * until it is gone, so a netdev pointer in the list never refers to another
+ * netdev that was allocated at the same address.
  *
- * Life of a device: *claimed* (in the list, @ndev set), registered with the
- * core, unregistered by any of `rdma link delete`, the netdev's end and module
- * exit, *gone* (hodp_device_dealloc() ran: @ndev is NULL), *reaped* (off the
- * list, memory released).
+ * States of a device: *claimed* (in the list, @ndev set), registered with the
+ * core, unregistered (by `rdma link delete`, removal of the netdev, or module
+ * exit), *gone* (hodp_device_dealloc() has run, @ndev is NULL), *reaped* (off
+ * the list, memory released).
  *
- * Why reaping: our driver id is not our own, so ib_unregister_driver() cannot
- * be the fence that module exit needs.  hodp_device_dealloc() is the last code
- * of ours that a removal runs, and it runs inside the core's
- * unregistration_lock.  The reaper takes that lock once (a second
- * ib_unregister_device() does nothing else), hence a device that is off the
- * list has left the module's text.
+ * Why reaping is needed: the driver id is shared with other drivers, so module
+ * exit cannot use ib_unregister_driver() to wait for removals.
+ * hodp_device_dealloc() is the last of our code that a removal runs, and it
+ * runs under the core's unregistration_lock.  The reaper takes and drops that
+ * lock (a second ib_unregister_device() does nothing else).  So once a device
+ * is off the list, its removal no longer runs module code.
  *
- * Lock order: RTNL or the core's unregistration_lock, then hodp_devices_lock;
- * nothing is called under it that takes either.
+ * Lock order: RTNL or the core's unregistration_lock, then hodp_devices_lock.
+ * Nothing that takes the first two is called under hodp_devices_lock.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -59,7 +59,7 @@ static void hodp_device_reap(struct work_struct *work)
 
 static DECLARE_WORK(hodp_reaper, hodp_device_reap);
 
-/* Which netdevs can carry a device?  Say why one cannot. */
+/* Check that a netdev can carry a device; log the reason if it cannot. */
 static int hodp_device_check_netdev(const struct net_device *ndev)
 {
 	const char *why = NULL;
@@ -76,7 +76,7 @@ static int hodp_device_check_netdev(const struct net_device *ndev)
 	return -EINVAL;
 }
 
-/* Join the list as @ndev's device. */
+/* Add the device to the list as @ndev's device. */
 static int hodp_device_claim(struct hodp_device *dev, struct net_device *ndev)
 {
 	struct hodp_device *other;
@@ -101,7 +101,7 @@ static void hodp_device_init_guid(struct ib_device *ibdev,
 {
 	u8 addr[ETH_ALEN];
 
-	/* Loopback has no address, and a GUID must be unique. */
+	/* A GUID must be unique, but loopback has no address. */
 	if (ndev->addr_len == ETH_ALEN && is_valid_ether_addr(ndev->dev_addr))
 		ether_addr_copy(addr, ndev->dev_addr);
 	else
@@ -109,7 +109,7 @@ static void hodp_device_init_guid(struct ib_device *ibdev,
 	addrconf_addr_eui48((u8 *)&ibdev->node_guid, addr);
 }
 
-/* Everything that cannot fail; from here on ib_dealloc_device() cleans up. */
+/* The initialisation that cannot fail; ib_dealloc_device() undoes it. */
 static void hodp_device_init(struct hodp_device *dev,
 			     const struct net_device *ndev)
 {
@@ -166,8 +166,8 @@ int hodp_device_add(const char *name, struct net_device *ndev,
 	ret = ib_device_set_netdev(&dev->ibdev, ndev, HODP_PORT);
 	if (ret)
 		goto err_dealloc;
-	/* No DMA device: kernel consumers hand us kernel addresses.  On success
-	 * the device may be gone already.
+	/* No DMA device, so kernel consumers pass kernel addresses.  On success
+	 * the device may already be gone.
 	 */
 	ret = ib_register_device(&dev->ibdev, name, NULL);
 	if (ret)
@@ -190,7 +190,7 @@ void hodp_device_dealloc(struct ib_device *ibdev)
 	WARN_ON(!ida_is_empty(&dev->srqns));
 	WARN_ON(!list_empty(&dev->mcasts));
 	mutex_destroy(&dev->mcast_lock);
-	/* A page fault that still sleeps keeps its mirror, and this with it. */
+	/* A sleeping page fault holds its mirror, which holds this, too. */
 	if (dev->mirrors)
 		hodp_mirrors_put(dev->mirrors);
 
@@ -203,7 +203,7 @@ void hodp_device_dealloc(struct ib_device *ibdev)
 	mutex_unlock(&hodp_devices_lock);
 }
 
-/* Some device that is not reaped yet, with a reference to its memory. */
+/* The first device in the list, with a reference to its memory, or NULL. */
 static struct hodp_device *hodp_device_first(void)
 {
 	struct hodp_device *dev;
@@ -228,7 +228,7 @@ void hodp_device_remove_all(void)
 	flush_work(&hodp_reaper);
 }
 
-/* The registered device of @ndev: NULL, or to be put with ib_device_put(). */
+/* The registered device of @ndev, or NULL; release with ib_device_put(). */
 static struct hodp_device *hodp_device_find(const struct net_device *ndev)
 {
 	struct hodp_device *dev, *found = NULL;
@@ -252,14 +252,14 @@ void hodp_device_netdev_event(struct net_device *ndev, unsigned long event)
 	case NETDEV_CHANGE:
 		break;
 	default:
-		/* The core sees to GIDs; the MTU is read when asked for. */
+		/* The core handles GIDs; the MTU is read when it is needed. */
 		return;
 	}
 	dev = hodp_device_find(ndev);
 	if (!dev)
 		return;
-	/* The core reports the port's state itself, but only to the first
-	 * device of a netdev; it remembers what it said, so twice is once.
+	/* The core reports the port state itself, but only for the first
+	 * device of a netdev.  It skips a state that it has already reported.
 	 */
 	if (event == NETDEV_UNREGISTER)
 		ib_unregister_device_queued(&dev->ibdev);
@@ -322,7 +322,7 @@ void hodp_device_query(const struct hodp_device *dev,
 		.max_srq_sge = HODP_MAX_SGE,
 		.max_fast_reg_page_list_len = HODP_MAX_FRMR_PAGES,
 		.max_pkeys = 1,
-		/* 4.096 us << 15 = 134 ms: a scheduler's worst, not a fault's. */
+		/* 4.096 us << 15 = 134 ms covers scheduling, not faults. */
 		.local_ca_ack_delay = 15,
 		/* Timestamps are CLOCK_MONOTONIC in ns. */
 		.timestamp_mask = U64_MAX,
@@ -331,7 +331,7 @@ void hodp_device_query(const struct hodp_device *dev,
 	hodp_device_query_odp(&attr->odp_caps);
 }
 
-/* Speed and width of the netdev; the core warns where it does not tell. */
+/* Speed and width; ask only netdevs that know, else the core warns. */
 static void hodp_device_query_speed(struct ib_device *ibdev,
 				    const struct net_device *ndev,
 				    struct ib_port_attr *attr)
@@ -361,7 +361,7 @@ int hodp_device_query_port(struct ib_device *ibdev, u32 port,
 	attr->pkey_tbl_len = 1;
 	attr->max_vl_num = 1;
 
-	/* A port whose netdev is leaving is down, which is no error. */
+	/* A port whose netdev is going away is down; that is no error. */
 	ndev = ib_device_get_netdev(ibdev, port);
 	if (!ndev)
 		return 0;

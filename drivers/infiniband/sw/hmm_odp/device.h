@@ -9,8 +9,8 @@
 #define HODP_VERSION "0.1.0"
 #define HODP_FW_VER (0ULL << 32 | 1 << 16 | 0)
 
-/* An OUI that no vendor can have: the locally administered bit is set.  Zero
- * is what consumers take for a device that does not tell.
+/* An OUI that no vendor can have, because the locally administered bit is set.
+ * Not 0, which consumers take for "unknown".
  */
 #define HODP_VENDOR_ID 0x02484d
 
@@ -18,29 +18,30 @@ struct ib_device_ops;
 struct uapi_definition;
 
 /**
- * hodp_device_add - make a device on a netdev and register it
- * @name: of the new device
+ * hodp_device_add - create a device on a netdev and register it
+ * @name: name of the new device
  * @ndev: an Ethernet or loopback netdev; the caller holds a reference
  * @ops, @uapi: its verbs
  *
  * Context: process, without RTNL.
- * Return: 0, -EINVAL (not such a netdev), -EEXIST (has a device already),
- * -ENOMEM, or what the core says of the name.
+ * Return: 0, -EINVAL (unsuitable netdev), -EEXIST (the netdev has a device
+ * already), -ENOMEM, or the core's error for @name.
  */
 int hodp_device_add(const char *name, struct net_device *ndev,
 		    const struct ib_device_ops *ops,
 		    const struct uapi_definition *uapi);
 
 /**
- * hodp_device_remove_all - unregister every device and wait for the end
+ * hodp_device_remove_all - unregister all devices and wait until they are gone
  *
- * On return no code of a device runs any more, wherever its removal began.
- * Nobody adds devices at the same time.  Context: process.
+ * On return no code of any device runs, including devices whose removal was
+ * started elsewhere.  No device may be added at the same time.
+ * Context: process.
  */
 void hodp_device_remove_all(void);
 
 /**
- * hodp_device_netdev_event - tell the netdev's device of a netdev event
+ * hodp_device_netdev_event - handle a netdev event for the netdev's device
  * @event: NETDEV_*
  *
  * Context: process, under RTNL.

@@ -2,18 +2,20 @@
 /*
  * Doorbells without uverbs.
  *
- * The uverbs command that rings a QP copies, allocates and looks up an object
- * before it reaches the driver: about 1,900 instructions.  A bare ioctl on a
- * file of our own costs a third of that.  The command keeps working (it is the
- * same engine); the file is only a shorter way.
+ * The uverbs command that rings a QP copies arguments, allocates memory and
+ * looks up an object before it calls the driver: about 1,900 instructions.  An
+ * ioctl on a separate file costs a third of that.  The uverbs command still
+ * works and calls the same engine.
  *
- * It keeps the lifetime rules of uverbs by knowing nothing but QPs: the file
- * holds a table of its context's QPs, a QP leaves the table before it is
+ * The file keeps the lifetime rules of uverbs because it only refers to QPs: it
+ * has a table of its context's QPs, a QP leaves the table before it is
  * destroyed, and a ring in progress holds a reference that destroy waits for.
- * A file that outlives its context, or the device, has an empty table: EINVAL.
- * Whoever is given the file may ring, as with the uverbs file itself.
+ * The table of a file that outlives its context or the device is empty, so the
+ * ioctl returns EINVAL.  Any process that is passed the file may ring, as with
+ * the uverbs file itself.
  *
- * Lifetime of the table: one reference of the context, one of each file.
+ * Lifetime of the table: the context holds one reference, and each file
+ * another.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -25,7 +27,7 @@
 
 /**
  * struct hodp_doorbell - the QPs that a file may ring
- * @refs: context and files
+ * @refs: references of the context and the files
  * @qps: QPN -> struct hodp_qp_handle; looked up under RCU
  */
 struct hodp_doorbell {

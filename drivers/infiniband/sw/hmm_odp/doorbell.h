@@ -9,18 +9,21 @@ struct file;
 struct hodp_doorbell;
 
 /**
- * hodp_doorbell_open - make the file of a new context
- * @file: gets the file; the caller installs it, or drops it with fput()
+ * hodp_doorbell_open - create the doorbell file of a new context
+ * @file: set to the file; the caller installs it, or drops it with fput()
  *
- * Return: the context's reference, hodp_doorbell_close(); ERR_PTR(-ENOMEM).
+ * Return: the context's reference, dropped by hodp_doorbell_close(), or
+ * ERR_PTR(-ENOMEM).
  */
 struct hodp_doorbell *hodp_doorbell_open(struct file **file);
 
-/* One more file of the same context, for whoever imports it; or ERR_PTR. */
+/* Another file of the same context, for a process that imports the context; or
+ * ERR_PTR.
+ */
 struct file *hodp_doorbell_share(struct hodp_doorbell *db);
 void hodp_doorbell_close(struct hodp_doorbell *db);
 
-/* A QP can be rung from now on (0, -ENOMEM), or never again. */
+/* Allow a QP to be rung (0, -ENOMEM), and disallow it for good. */
 int hodp_doorbell_add(struct hodp_doorbell *db, struct hodp_qp *qp);
 void hodp_doorbell_remove(struct hodp_doorbell *db, struct hodp_qp *qp);
 

@@ -2,18 +2,18 @@
 /*
  * The engine: takes operations off a send queue and gives them to a transport.
  *
- * Where it runs, always in process context:
- *   doorbell   a process's post_send: what is mapped is done before it returns,
- *              up to a budget; the rest goes on in the work item
- *   work item  kernel consumers (they post from any context), handed-over
- *              work, timers, flushing
- *   fault      the work item of a page fault goes on with the operation that
+ * It runs in process context, in one of
+ *   doorbell   a process's post_send: operations on mapped memory are executed
+ *              before it returns, up to a budget; the work item does the rest
+ *   work item  for kernel consumers (they post from any context), for work
+ *              handed over, for timers and for flushing
+ *   fault      the work item of a page fault continues the operation that
  *              waited for it, without another hand-over
  *
- * A requester stalls for one of a few reasons (enum hodp_stall), with its
- * operation kept and every reference to memory and peer let go.  Each way out
- * of a stall kicks the runner: the fault itself, a deadline, a receive request
- * that is posted, a state change.
+ * A requester that cannot continue stalls (enum hodp_stall): it keeps its
+ * operation and drops every reference to memory and peer.  Each event that can
+ * end a stall kicks the runner: the end of the fault, a deadline, a posted
+ * receive request, a state change.
  */
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -26,14 +26,14 @@
 #include "trace.h"
 #include "transport.h"
 
-/* What a doorbell does before it hands over: operations, pieces of 256 KiB. */
+/* Operations, or pieces of 256 KiB, that a doorbell executes itself. */
 #define HODP_DOORBELL_STEPS 64
-/* A timeout of 0 means for ever, and a fault may last: how often to look for
- * the peer, in ns.
+/* How often to check the peer, in ns, if the timeout is 0 (infinite) and during
+ * a page fault on the peer's side.
  */
 #define HODP_PATIENCE (100 * NSEC_PER_MSEC)
-/* The shortest local ACK timeout, in ns.  IBTA 9.7.6.1.3 lets it be longer than
- * asked for; a peer on this machine may need a while for the CPU.
+/* The shortest local ACK timeout, in ns.  IBTA 9.7.6.1.3 allows a longer one
+ * than requested; a peer on the same machine may have to wait for the CPU.
  */
 #define HODP_LEAST_TIMEOUT (4 * NSEC_PER_MSEC)
 
@@ -101,7 +101,7 @@ static void hodp_engine_timeout(struct hodp_qp *qp)
 	hodp_engine_sleep(qp, HODP_STALL_TIMEOUT, HODP_DUE_TIMEOUT, delay);
 }
 
-/* A fault on the peer's side lasts: give it up if the peer is gone. */
+/* During a fault on the peer's side: give up if the peer is gone. */
 static bool hodp_engine_peer_gone(struct hodp_qp *qp)
 {
 	if (qp->op.fault_local ||
@@ -155,8 +155,8 @@ static bool hodp_engine_stalled(struct hodp_qp *qp)
 
 /* ---- the requester ---- */
 
-/* Does the payload fit into a packet?  There is nothing between two QPs of a
- * device that could not carry more; but what works here works on a wire, too.
+/* Does the payload fit into a packet?  Two QPs of one device could exchange
+ * more, but a program that works here must also work on a wire.
  */
 static bool hodp_engine_fits(struct hodp_qp *qp)
 {
@@ -173,7 +173,7 @@ static enum hodp_verdict hodp_engine_datagram(struct hodp_qp *qp)
 
 	if (!hodp_ah_copy(dev, op->wqe.ud.ahn, qp->ibqp.pd, &av))
 		return hodp_op_end(op, IB_WC_LOC_QP_OP_ERR);
-	/* IBTA C10-93.1.1: no packet and no error, it just does not arrive. */
+	/* IBTA C10-93.1.1: send no packet and report no error. */
 	if (unlikely(!hodp_engine_fits(qp))) {
 		hodp_count(dev, HODP_CNT_UD_DROPS, 1);
 		return hodp_op_end(op, IB_WC_SUCCESS);
@@ -181,7 +181,7 @@ static enum hodp_verdict hodp_engine_datagram(struct hodp_qp *qp)
 	return av.transport->datagram(qp, &av);
 }
 
-/* Go on with the operation: its own memory first, then to the peer. */
+/* Continue the operation: bind its own memory, then call the transport. */
 static enum hodp_verdict hodp_engine_execute(struct hodp_qp *qp)
 {
 	struct hodp_op *op = &qp->op;
@@ -196,13 +196,13 @@ static enum hodp_verdict hodp_engine_execute(struct hodp_qp *qp)
 		verdict = qp->transport->execute(qp);
 	else
 		verdict = hodp_engine_datagram(qp);
-	/* Dereg waits for spans: none is kept while nothing is copied. */
+	/* Dereg waits for spans, so hold none while the operation waits. */
 	if (verdict != HODP_V_DONE)
 		hodp_payload_unbind(&qp->payload);
 	return verdict;
 }
 
-/* REG_MR, LOCAL_INV: done on the spot. */
+/* REG_MR, LOCAL_INV: executed here, without a transport. */
 static void hodp_engine_local_op(struct hodp_qp *qp)
 {
 	struct hodp_device *dev = hodp_qp_dev(qp);
@@ -217,7 +217,7 @@ static void hodp_engine_local_op(struct hodp_qp *qp)
 	hodp_complete_send(qp, ret ? IB_WC_MW_BIND_ERR : IB_WC_SUCCESS);
 }
 
-/* Take the next operation.  Return: false: there is none to execute. */
+/* Fetch the next operation.  Return: false: there is none. */
 static bool hodp_engine_fetch(struct hodp_qp *qp)
 {
 	int ret = hodp_op_fetch(&qp->op, &qp->payload, &qp->sq);
@@ -267,8 +267,8 @@ static void hodp_engine_verdict(struct hodp_qp *qp, enum hodp_verdict verdict)
 	}
 }
 
-/* May the requester go on with an operation in this state?  @more: it may not,
- * but is not through with flushing.
+/* May the requester execute operations in this state?  If not, *@more says
+ * whether there is more to flush.
  */
 static bool hodp_engine_may_send(struct hodp_qp *qp, bool *more)
 {
@@ -303,7 +303,7 @@ static bool hodp_engine_may_send(struct hodp_qp *qp, bool *more)
 	}
 }
 
-/* hodp_runner_ops.step of the requester.  A step: an operation or a piece. */
+/* hodp_runner_ops.step of the requester; a step is an operation or a piece. */
 static bool hodp_engine_requester(struct hodp_runner *r, int *budget)
 {
 	struct hodp_qp *qp = container_of(r, struct hodp_qp, req);
@@ -338,7 +338,7 @@ static void hodp_engine_due(struct hodp_deadlines *d, unsigned long causes)
 
 /* ---- the receiver ---- */
 
-/* hodp_runner_ops.step of the receiver.  A step: a datagram. */
+/* hodp_runner_ops.step of the receiver; a step is a datagram. */
 static bool hodp_engine_receiver(struct hodp_runner *r, int *budget)
 {
 	struct hodp_qp *qp = container_of(r, struct hodp_qp, rx);
@@ -391,7 +391,7 @@ void hodp_engine_attach(struct hodp_qp *qp)
 	hodp_deadline_init(&qp->due, hodp_engine_due);
 }
 
-/* A kernel consumer's list, into its ring. */
+/* Encode a kernel consumer's list of work requests into its ring. */
 static int hodp_engine_enqueue(struct hodp_qp *qp, const struct ib_send_wr *wr,
 			       const struct ib_send_wr **bad)
 {
@@ -445,14 +445,14 @@ int hodp_engine_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
 	return ret;
 }
 
-/* There is a receive request: whoever waits for one need not wait longer. */
+/* A receive request was posted: end the peer's RNR wait, or flush it. */
 void hodp_engine_ring_recv(struct hodp_qp *qp)
 {
 	/* Pairs with the acquire of prod after rnr_waiter was set. */
 	smp_mb();
 	if (READ_ONCE(qp->state) == IB_QPS_ERR)
 		hodp_runner_kick(&qp->rx);
-	/* Set by a peer that was let in, so there is a transport. */
+	/* Only a peer that has entered sets it, so there is a transport. */
 	if (READ_ONCE(qp->rnr_waiter))
 		qp->transport->posted_recv(qp);
 }
@@ -508,6 +508,6 @@ void hodp_engine_stop(void)
 {
 	hodp_jobs_stop();
 	hodp_runner_stop();
-	/* Chunks, regions and address handles are freed after grace periods. */
+	/* Wait for call_rcu() of chunks, regions and address handles. */
 	rcu_barrier();
 }

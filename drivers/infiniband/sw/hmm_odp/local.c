@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * The same-device transport: requester and responder in one call, one copy,
- * no packets.
+ * The same-device transport: one call executes requester and responder, with
+ * one copy and no packets.
  *
  * RC: the requester's runner enters the peer, lets respond.c move one bounded
- * piece from memory to memory, and leaves it again.  Whatever must be faulted
- * in, on either side, stalls this requester only.
+ * piece from memory to memory, and leaves again.  A page fault on either side
+ * stalls only this requester.
  *
  * UD: the payload is gathered into a buffer and queued at the destination,
  * whose own receiver delivers it.  So a receiver's page fault does not stall
- * the sender; price: one more copy of at most 4 KiB.  The buffer is charged to
- * the receiver, who may let it lie.
+ * the sender, at the cost of another copy of at most 4 KiB.  The buffer is
+ * charged to the receiver, which may leave it in the queue for a long time.
  */
 #include <rdma/ib_cache.h>
 #include "ah.h"
@@ -20,11 +20,11 @@
 #include "respond.h"
 #include "transport.h"
 
-/* Datagrams that may wait at one QP, at most as many as it can receive; what
- * comes on top is dropped.
+/* Datagrams that may wait at one QP, which also holds no more than it can
+ * receive.  Excess datagrams are dropped.
  */
 #define HODP_RX_QUEUE_MAX 1024U
-/* What a sender delivers of what waits at a QP, others' datagrams included. */
+/* Datagrams that a sender delivers at a QP, including other senders'. */
 #define HODP_DELIVER_STEPS 16
 
 static enum hodp_verdict hodp_local_miss(struct hodp_qp *qp,
@@ -107,7 +107,7 @@ static enum hodp_verdict hodp_local_piece(struct hodp_qp *qp,
 	return verdict;
 }
 
-/* What @qp's requester says of itself to the peer. */
+/* Describe @qp's requester to the peer. */
 static void hodp_local_self(const struct hodp_qp *qp, struct hodp_peer *self)
 {
 	self->via = &hodp_local_transport;
@@ -172,8 +172,8 @@ static u32 hodp_local_rx_max(const struct hodp_qp *to)
 		   HODP_RX_QUEUE_MAX);
 }
 
-/* Queue @d, unless @to does not take it.  A QP that is reset or destroyed
- * changes its state first and empties the list under the same lock later.
+/* Queue @d if @to accepts it.  Reset and destroy change the state first and
+ * later empty the list under the same lock, so nothing is left behind.
  */
 static bool hodp_local_enqueue(struct hodp_qp *to, u32 qkey,
 			       struct hodp_dgram *d)
@@ -192,8 +192,8 @@ static bool hodp_local_enqueue(struct hodp_qp *to, u32 qkey,
 	return fits;
 }
 
-/* A datagram of @len bytes at @to's charge.  It may fail, and is then lost: who
- * sends it is not to reclaim for the receiver without end.
+/* Allocate a datagram of @len bytes, charged to @to.  If that fails, it is lost:
+ * a sender must not reclaim memory without end on behalf of the receiver.
  */
 static struct hodp_dgram *hodp_local_dgram(struct hodp_qp *to, u32 len)
 {
@@ -207,12 +207,12 @@ static void hodp_local_deliver(struct hodp_qp *qp, struct hodp_qp *to,
 			       struct hodp_dgram *d)
 {
 	const struct hodp_send_wqe *wqe = &qp->op.wqe;
-	/* IBTA 10.2.5: a controlled Q_Key stands for the QP's own. */
+	/* IBTA 10.2.5: the high bit selects the QP's own Q_Key. */
 	u32 qkey = wqe->ud.qkey & BIT(31) ? READ_ONCE(qp->attr.qkey) :
 					    wqe->ud.qkey;
 
 	if (to && hodp_local_enqueue(to, qkey, d)) {
-		/* At once, like the doorbell: what is mapped needs no worker. */
+		/* Deliver to mapped memory now, as a doorbell does. */
 		hodp_runner_run(&to->rx, HODP_DELIVER_STEPS);
 	} else {
 		hodp_count(hodp_qp_dev(qp), HODP_CNT_UD_DROPS, 1);
@@ -220,7 +220,7 @@ static void hodp_local_deliver(struct hodp_qp *qp, struct hodp_qp *to,
 	}
 }
 
-/* A copy for each member but the sender.  What has no memory is dropped. */
+/* Queue a copy at each member but the sender; drop it if out of memory. */
 static void hodp_local_deliver_all(struct hodp_qp *qp, const union ib_gid *mgid,
 				   struct hodp_dgram *d)
 {
@@ -264,7 +264,7 @@ static void hodp_local_describe(struct hodp_qp *qp, const struct hodp_av *av,
 	}
 }
 
-/* Gather and deliver: to @to, or to a group, or (NULL) to nobody. */
+/* Gather and deliver to @to, or, if @to is NULL, to a group or to no QP. */
 static enum hodp_verdict hodp_local_send(struct hodp_qp *qp,
 					 const struct hodp_av *av,
 					 struct hodp_qp *to)
@@ -292,7 +292,7 @@ static enum hodp_verdict hodp_local_send(struct hodp_qp *qp,
 	kfree(d);
 	if (ret != -EAGAIN)
 		return hodp_op_end(op, hodp_op_status(ret));
-	/* Gathering is always from the requester's side. */
+	/* Gathering always reads the requester's memory. */
 	op->fault_local = true;
 	return hodp_fault_begin(&qp->req, qp->memcg, &miss) ? HODP_V_PAUSE :
 							      HODP_V_FAULT;
@@ -339,7 +339,7 @@ static void hodp_local_detach(struct hodp_qp *qp)
 	hodp_qp_forget_peer(qp);
 }
 
-/* Whoever waits for a receive request need not wait longer. */
+/* End the peer's wait for a receive request. */
 static void hodp_local_posted_recv(struct hodp_qp *qp)
 {
 	struct hodp_qp *peer;
@@ -347,7 +347,7 @@ static void hodp_local_posted_recv(struct hodp_qp *qp)
 	peer = hodp_qp_get(hodp_qp_dev(qp), qp->attr.dest_qp_num);
 	if (!peer)
 		return;
-	/* Only one's own peer: numbers are anybody's. */
+	/* Check the incarnation, because QPNs are reused. */
 	if (READ_ONCE(qp->in_peer) == READ_ONCE(peer->incarnation))
 		hodp_qp_recv_posted(peer);
 	hodp_qp_put(peer);

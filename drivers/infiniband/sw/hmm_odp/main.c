@@ -2,9 +2,8 @@
 /*
  * hmm_odp: a soft RoCEv2 device whose memory regions are never pinned.
  *
- * This file is the module's beginning and end: `rdma link add`, netdev events,
- * and their order in time.  Devices come from device.c, verbs from verbs.c;
- * docs/design.md shows the other rooms.
+ * This file has module init and exit, `rdma link add`, and the netdev notifier.
+ * docs/design.md describes the other files.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -26,7 +25,7 @@ static int hodp_newlink(const char *name, struct net_device *ndev)
 	return hodp_device_add(name, ndev, &hodp_ops, hodp_uapi);
 }
 
-/* `rdma link delete` needs nothing of us: the core unregisters the device. */
+/* No callback for `rdma link delete`: the core unregisters the device. */
 static struct rdma_link_ops hodp_link_ops = {
 	.type = "hmm_odp",
 	.newlink = hodp_newlink,

@@ -2,20 +2,20 @@
 /*
  * The responder's half of every operation.
  *
- * The only file where an errno from memory becomes a NAK: hodp_respond_nak().
- * It moves at most HODP_RESPOND_PIECE bytes a call, so that its caller can
- * look at states and give the CPU away; it never waits.
+ * This is the only file that turns an errno from the memory layer into a NAK:
+ * hodp_respond_nak().  A call moves at most HODP_RESPOND_PIECE bytes, so that
+ * the caller can check states and yield the CPU.  It never waits.
  *
- * Who checks what, in this order (IBTA 9.7.4.1.5 ff.):
- *   the QP allows the operation           else invalid request
- *   the atomic is aligned                 else invalid request
- *   a receive request is there            else RNR
- *   it is long enough                     else invalid request, and the
- *                                         receiver's own completion says so
- *   its keys are good, as far as the      else remote operational error
- *   message goes
- *   rkey, bounds, rights, PD              else remote access error
- *   the memory is there when it is faulted  likewise
+ * Checks, in this order (IBTA 9.7.4.1.5 ff.), and the reply if one fails:
+ *   the QP allows the operation           invalid request
+ *   the atomic is aligned                 invalid request
+ *   there is a receive request            RNR
+ *   it is long enough                     invalid request, and the receive
+ *                                         completes with a length error
+ *   its keys are valid for the length     remote operational error
+ *   of the message
+ *   rkey, bounds, rights, PD              remote access error
+ *   a page fault on the memory succeeds   remote access error
  */
 #include <linux/slab.h>
 #include "complete.h"
@@ -24,7 +24,7 @@
 
 #define HODP_RESPOND_PIECE (256 * 1024)
 
-/* A memory error on the responder's side: what the requester is told. */
+/* The reply to a memory error on the responder's side. */
 static enum hodp_reply hodp_respond_nak(struct hodp_qp *qp, int err)
 {
 	if (err == -EHWPOISON) {
@@ -41,7 +41,7 @@ static enum hodp_reply hodp_respond_invalid(struct hodp_qp *qp)
 	return HODP_R_INV_REQ;
 }
 
-/* The receiver's own buffer is at fault: it gets the completion for it. */
+/* The receive request is bad: complete it with an error, and fail the QP. */
 static enum hodp_reply hodp_respond_bad_recv(struct hodp_qp *qp,
 					     enum ib_wc_status status)
 {
@@ -57,7 +57,7 @@ static enum hodp_reply hodp_respond_bad_recv(struct hodp_qp *qp,
 static bool hodp_respond_allowed(const struct hodp_qp *qp,
 				 const struct hodp_opcode *row)
 {
-	/* IBTA 9.7.4.1.4: no responder resources, no READs and no atomics. */
+	/* IBTA 9.7.4.1.4: READs and atomics need responder resources. */
 	if ((row->flags & (HODP_OP_READ | HODP_OP_ATOMIC)) &&
 	    !READ_ONCE(qp->attr.max_dest_rd_atomic))
 		return false;
@@ -65,7 +65,7 @@ static bool hodp_respond_allowed(const struct hodp_qp *qp,
 	       row->remote_access;
 }
 
-/* A copy failed: whose memory was it, and what does it say of that? */
+/* A copy failed: the reply depends on whose memory caused it. */
 static enum hodp_reply hodp_respond_bad_copy(struct hodp_qp *qp,
 					     struct hodp_request *req,
 					     bool source, int err)
@@ -99,7 +99,7 @@ static enum hodp_reply hodp_respond_move(struct hodp_qp *qp,
 		n = hodp_sgl_copy(&qp->in.sgl, req->data, len, rest, miss);
 	if (n == -EAGAIN)
 		return HODP_R_MISS;
-	/* Poison is in the source. */
+	/* Poison is always found in the source. */
 	if (n < 0)
 		return hodp_respond_bad_copy(qp, req,
 					     n != -EACCES || miss->source, n);
@@ -125,7 +125,7 @@ static int hodp_respond_bind_remote(struct hodp_qp *qp,
 	return 0;
 }
 
-/* Take a receive request; where there is none, ask to be told of the next. */
+/* Take a receive request; if there is none, ask for a doorbell for the next. */
 static int hodp_respond_pop(struct hodp_qp *qp)
 {
 	bool ask = !qp->srq && hodp_queue_is_user(&qp->rq.q);
@@ -136,8 +136,8 @@ static int hodp_respond_pop(struct hodp_qp *qp)
 	WRITE_ONCE(qp->rnr_waiter, true);
 	if (ask)
 		hodp_rq_want_doorbell(&qp->rq, true);
-	/* Pairs with the barrier in hodp_engine_ring_recv(): either that sees
-	 * the waiter, or we see the request.
+	/* Pairs with the barrier in hodp_engine_ring_recv(): either it sees the
+	 * waiter, or we see the request.
 	 */
 	smp_mb();
 	ret = hodp_qp_take_recv(qp, &qp->in);
@@ -150,7 +150,9 @@ out:
 	return ret;
 }
 
-/* RNR, or the reply for a broken receive queue, or ACK: there is a request. */
+/* Return: ACK: @qp->in has a receive request; RNR: there is none; else the
+ * reply for a corrupt receive queue.
+ */
 static enum hodp_reply hodp_respond_take_recv(struct hodp_qp *qp)
 {
 	int ret;
@@ -241,7 +243,7 @@ static enum hodp_reply hodp_respond_rdma(struct hodp_qp *qp,
 	}
 	if (req->fault_err)
 		return hodp_respond_nak(qp, req->fault_err);
-	/* C9-88: a request of no bytes names no memory. */
+	/* C9-88: the rkey of a zero-length request is not checked. */
 	if (!qp->in.bound && req->total) {
 		ret = hodp_respond_bind_remote(qp, req);
 		if (ret)
@@ -278,7 +280,7 @@ static enum hodp_reply hodp_respond_atomic(struct hodp_qp *qp,
 						hodp_respond_nak(qp, ret);
 		req->begun = true;
 	}
-	/* Hand the result over from kernel memory. */
+	/* Copy the result from kernel memory to the requester. */
 	hodp_inbound_unbind(&qp->in);
 	hodp_span_kernel(&qp->in.sgl.span[0], &req->atomic_old, 8);
 	qp->in.sgl.num = 1;
@@ -346,7 +348,7 @@ static void hodp_dgram_finish(struct hodp_qp *qp, enum ib_wc_status status)
 	qp->rx_cur = NULL;
 }
 
-/* Nobody gets the current datagram. */
+/* Drop the current datagram. */
 static void hodp_dgram_drop(struct hodp_qp *qp)
 {
 	hodp_count(hodp_qp_dev(qp), HODP_CNT_UD_DROPS, 1);
@@ -354,7 +356,9 @@ static void hodp_dgram_drop(struct hodp_qp *qp)
 	qp->rx_cur = NULL;
 }
 
-/* A receive request for the current datagram; false: it was dropped. */
+/* Take a receive request for the current datagram.  Return: false: there is no
+ * usable request, and the datagram is gone.
+ */
 static bool hodp_dgram_take_recv(struct hodp_qp *qp)
 {
 	int ret;
@@ -375,7 +379,7 @@ static bool hodp_dgram_take_recv(struct hodp_qp *qp)
 	return false;
 }
 
-/* Copy what is left of the datagram.  As hodp_sgl_copy(). */
+/* Copy the rest of the datagram.  Return: 0, or as hodp_sgl_copy(). */
 static long hodp_dgram_copy(struct hodp_qp *qp, struct hodp_miss *miss)
 {
 	struct hodp_dgram *d = qp->rx_cur;
@@ -397,7 +401,9 @@ static long hodp_dgram_copy(struct hodp_qp *qp, struct hodp_miss *miss)
 	return 0;
 }
 
-/* Return: false: a fault was begun. */
+/* Return: true: done with the datagram; false: it waits for a page fault or for
+ * memory.
+ */
 static bool hodp_dgram_deliver(struct hodp_qp *qp)
 {
 	struct hodp_dgram *d = qp->rx_cur;
@@ -405,9 +411,9 @@ static bool hodp_dgram_deliver(struct hodp_qp *qp)
 	struct hodp_miss miss;
 	long ret;
 
-	/* IBTA class D: too long, so dropped, and the request waits for the
-	 * next one.  With an SRQ, too (class E would fail the QP): whoever
-	 * knows a Q_Key could end the QP, and the next datagram may fit.
+	/* IBTA class D: drop a datagram that is too long and keep the request
+	 * for the next one.  The same with an SRQ, although class E would fail
+	 * the QP: any sender that knows the Q_Key could then kill the QP.
 	 */
 	if (total > hodp_inbound_room(&qp->rx_in)) {
 		hodp_dgram_drop(qp);
@@ -419,7 +425,7 @@ static bool hodp_dgram_deliver(struct hodp_qp *qp)
 	}
 	ret = hodp_dgram_copy(qp, &miss);
 	if (ret == -EAGAIN) {
-		/* Out of memory: the timer comes back to it. */
+		/* If out of memory, a timer retries. */
 		if (hodp_fault_begin(&qp->rx, qp->memcg, &miss))
 			hodp_deadline_set(&qp->due, HODP_DUE_RX, HODP_PAUSE);
 		hodp_inbound_unbind(&qp->rx_in);
@@ -435,7 +441,7 @@ bool hodp_respond_dgrams(struct hodp_qp *qp, int *budget)
 
 	if (err == -EINPROGRESS)
 		return false;
-	/* After the first failure the rest is dropped, when the QP is flushed. */
+	/* After a failure the loop ends, and the flush drops the rest. */
 	while (hodp_qp_receives(qp)) {
 		if (!qp->rx_cur)
 			qp->rx_cur = hodp_dgram_next(qp);

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What `rdma statistic` and `rdma resource` show (layer 6).
+ * Counters and attributes in `rdma statistic` and `rdma resource` (layer 6).
  *
- * Model: a port has per-CPU counters, summed when somebody asks; a memory
- * region has its own, kept by the mirror.  Names follow mlx5 where it has the
- * same thing.
+ * Model: a port has per-CPU counters, which are summed when they are read.  A
+ * memory region has its own counters.  Names follow mlx5 where it has the same
+ * counter.
  *
- * page_invalidations are pages, as mlx5's are; page_faults are events.
+ * page_invalidations counts pages, as in mlx5; page_faults counts events.
  *
- * Invalidations are counted once in a mirror, not once in every region over
- * it: for a region they are those of its whole address space since it was
- * registered.
+ * Invalidations are counted per mirror, not per region.  A region reports those
+ * of its whole address space since it was registered.
  */
 #include <net/netlink.h>
 #include <rdma/restrack.h>
@@ -97,7 +96,7 @@ int hodp_stats_fill_mr(struct sk_buff *msg, struct ib_mr *ibmr)
 	return 0;
 }
 
-/* End the nest of driver attributes, or take it back on @err. */
+/* End the nest of driver attributes, or cancel it on @err. */
 static int hodp_stats_end(struct sk_buff *msg, struct nlattr *nest, int err)
 {
 	if (err) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* What `rdma statistic` and `rdma resource` show (layer 6). */
+/* The contents of `rdma statistic` and `rdma resource` (layer 6). */
 #ifndef HODP_STATS_H
 #define HODP_STATS_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Tracepoints: faults, invalidations, stalls and state changes; any room. */
+/* Tracepoints: faults, invalidations, stalls, state changes.  For any file. */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM hmm_odp
 
@@ -9,7 +9,7 @@
 #include <linux/tracepoint.h>
 #include <rdma/ib_verbs.h>
 
-/* For trace-cmd and perf, which resolve the names by themselves. */
+/* trace-cmd and perf need the values of the names. */
 TRACE_DEFINE_ENUM(IB_QPS_RESET);
 TRACE_DEFINE_ENUM(IB_QPS_INIT);
 TRACE_DEFINE_ENUM(IB_QPS_RTR);

@@ -2,12 +2,11 @@
 /*
  * The ib_device_ops table (layer 6), and the only user of ib_udata.
  *
- * Model: an operation here is the border between the core and a room below:
- * it checks what a process sent beside the standard arguments (nothing, as of
- * today), calls the room, and tells the process where its rings are.  A
- * process's object whose response cannot be written is destroyed again.
+ * Model: each operation checks the driver-specific input of a process (none is
+ * defined today), calls a lower layer, and returns the location of the rings to
+ * the process.  If the response cannot be written, the new object is destroyed.
  *
- * A kernel consumer comes with a NULL udata, or with NULL attributes.
+ * For a kernel consumer udata, or attrs, is NULL.
  */
 #include <linux/cred.h>
 #include <rdma/ib_mad.h>
@@ -39,13 +38,13 @@ struct hodp_pd {
 	struct ib_pd ibpd;
 };
 
-/* The context of a process's call, NULL for a kernel consumer's. */
+/* The context of a calling process; NULL for a kernel consumer. */
 static struct ib_ucontext *hodp_verbs_uctx(struct ib_udata *udata)
 {
 	return udata ? rdma_udata_to_uverbs_attr_bundle(udata)->context : NULL;
 }
 
-/* A process sent nothing, and has room for a response of @resp bytes. */
+/* Check that a process passes no input and has space for @resp bytes. */
 static int hodp_verbs_check_udata(struct ib_udata *udata, size_t resp)
 {
 	int ret;
@@ -150,7 +149,7 @@ err_file:
 	return ret;
 }
 
-/* A process imports the context: it needs a doorbell of its own. */
+/* A process imports the context and needs its own doorbell file. */
 static int hodp_verbs_query_ucontext(struct ib_ucontext *uctx,
 				     struct uverbs_attr_bundle *attrs)
 {
@@ -284,7 +283,7 @@ static int hodp_verbs_resize_cq(struct ib_cq *ibcq, unsigned int cqe,
 	if (ret)
 		return ret;
 
-	/* The response first: the swap is what cannot be taken back. */
+	/* Write the response first, because the swap cannot be undone. */
 	hodp_queue_info(&q, &resp.ring);
 	ret = ib_respond_udata(udata, resp);
 	if (!ret)
@@ -436,7 +435,7 @@ static int hodp_verbs_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 	return 0;
 }
 
-/* The core has checked: a UD QP and a multicast GID. */
+/* The core has checked that this is a UD QP and a multicast GID. */
 static int hodp_verbs_attach_mcast(struct ib_qp *ibqp, union ib_gid *gid,
 				   u16 lid)
 {
@@ -501,7 +500,7 @@ static int hodp_verbs_advise_mr(struct ib_pd *pd,
 
 /* ---- sysfs ---- */
 
-/* What the provider recognises the device by, whatever its name is. */
+/* The provider recognises the device by this, whatever its name is. */
 static ssize_t hca_type_show(struct device *dev, struct device_attribute *attr,
 			     char *buf)
 {

@@ -8,7 +8,7 @@
 
 extern const struct ib_device_ops hodp_ops;
 
-/* Attributes of ours in the uverbs methods. */
+/* The driver's attributes of uverbs methods. */
 extern const struct uapi_definition hodp_uapi[];
 
 #endif /* HODP_VERBS_H */
