@@ -2,11 +2,11 @@
 /*
  * hmm_odp: the interface between the kernel module and its rdma-core provider.
  *
- * Every work queue and every completion queue is one *ring*: a header and an
- * array of fixed-size entries in memory that the kernel allocates and the
- * process maps.  A ring has one producer and one consumer.  Indexes run freely
- * through 32 bits; an entry's place is (index & (entries - 1)), entries is a
- * power of two, and a ring is full when prod - cons == entries.
+ * Every work queue and completion queue is a *ring*: a header and an array of
+ * fixed-size entries in memory that the kernel allocates and the process maps.
+ * A ring has one producer and one consumer.  Indexes are free-running 32-bit
+ * counters.  The number of entries is a power of two, the entry of an index is
+ * at (index & (entries - 1)), and a ring is full when prod - cons == entries.
  *
  *   ring                producer     consumer    doorbell
  *   send queue          process      kernel      post_send, for a whole list
@@ -14,19 +14,19 @@
  *   shared receive q.   process      kernel      post_srq_recv, only if asked
  *   completion queue    kernel       process     none
  *
- * A doorbell is an ioctl on the context's doorbell file, with the QP number
- * as its argument; or, for three times the price, the plain uverbs command with
- * no work requests in it (which is the only one for an SRQ).  The kernel asks
- * for receive doorbells with HODP_RING_NEED_DOORBELL in the header: the
- * producer stores prod, executes a full barrier, and then tests the flag.
+ * A doorbell is an ioctl on the context's doorbell file, with the QP number as
+ * its argument.  The uverbs command without work requests does the same at
+ * three times the cost; an SRQ has only this one.  The kernel asks for receive
+ * doorbells by setting HODP_RING_NEED_DOORBELL in the header: the producer
+ * stores prod, executes a full barrier, and then tests the flag.
  *
  * The kernel trusts nothing in a ring that a process can write: it keeps its
  * own index, copies an entry once, and validates the copy.
  *
- * Room for what is to come: whatever of an entry means nothing for its opcode is
- * zero, or the entry fails with IB_WC_LOC_QP_OP_ERR; so a later kernel can give
- * it a meaning.  An answer's comp_mask says which fields behind it are there; a
- * process ignores bits that it does not know.
+ * Extensions: all bits of an entry that its opcode does not use must be 0, or
+ * the entry fails with IB_WC_LOC_QP_OP_ERR, so that a later kernel can define
+ * them.  The comp_mask of a response says which fields follow it; a process
+ * ignores unknown bits.
  */
 #ifndef HMM_ODP_ABI_H
 #define HMM_ODP_ABI_H
@@ -36,8 +36,8 @@
 #include <rdma/ib_user_ioctl_cmds.h>
 
 /*
- * Far from every other provider's: rxe's takes whatever device is named rxe...,
- * and nothing but this number keeps it off ours.
+ * Must differ from all other providers': rxe's provider matches any device
+ * named rxe*, and only this number keeps it from one of ours with such a name.
  */
 #define HODP_UVERBS_ABI_VERSION 4801
 
@@ -56,18 +56,18 @@ struct hodp_ring_hdr {
 	__u32 reserved1[14];
 };
 
-/* Entries begin right behind the header. */
+/* Entries follow the header. */
 #define HODP_RING_ENTRIES_OFFSET 128
 
 struct hodp_sge {
 	__aligned_u64 addr;
-	__u32 length; /* bytes; 0 is zero bytes, not 2 GiB */
+	__u32 length; /* bytes; 0 means 0, not 2 GiB */
 	__u32 lkey;
 };
 
 /*
  * A send queue entry: this header, then num_sge scatter/gather entries, or
- * inline_len bytes of data where IB_UVERBS_SEND_INLINE is among the flags.
+ * inline_len bytes of data if IB_UVERBS_SEND_INLINE is set.
  */
 struct hodp_send_wqe {
 	__aligned_u64 wr_id;
@@ -78,7 +78,7 @@ struct hodp_send_wqe {
 	__u32 inline_len; /* bytes; 0 without inline data */
 	__u32 reserved;
 	union {
-		/* The first, so that an initialiser clears all of it. */
+		/* First, so that an initialiser clears the whole union. */
 		__aligned_u64 raw[4];
 		struct {
 			__aligned_u64 remote_addr;
@@ -100,8 +100,8 @@ struct hodp_send_wqe {
 		} ud;
 		/* Kernel consumers only: IB_WR_REG_MR. */
 		struct {
-			__u32 lkey; /* as alloc_mr gave it: the index counts */
-			__u32 key; /* the key from now on */
+			__u32 lkey; /* from alloc_mr; only its index matters */
+			__u32 key; /* the new key */
 			__u32 access;
 			__u32 reserved;
 		} reg;
@@ -120,7 +120,7 @@ struct hodp_recv_wqe {
 #define HODP_WC_WITH_IMM (1U << 1)
 #define HODP_WC_WITH_INV (1U << 2)
 
-/* Of hodp_cqe.network_hdr_type, with HODP_WC_GRH: enum rdma_network_type. */
+/* hodp_cqe.network_hdr_type, with HODP_WC_GRH: enum rdma_network_type. */
 #define HODP_NET_IPV4 2
 #define HODP_NET_IPV6 3
 
@@ -141,7 +141,7 @@ struct hodp_cqe {
 	__aligned_u64 kernel; /* 0 in a ring that a process maps */
 };
 
-/* Where a ring is: mmap(size, offset) on the command fd, read and write. */
+/* How to map a ring: mmap(size, offset) on the command fd, read and write. */
 struct hodp_ring_info {
 	__aligned_u64 mmap_offset;
 	__aligned_u64 mmap_size; /* bytes */
@@ -150,15 +150,15 @@ struct hodp_ring_info {
 };
 
 struct hodp_alloc_ucontext_resp {
-	__u32 max_inline; /* bytes, the largest that a QP can be given */
+	__u32 max_inline; /* bytes, the maximum for a QP */
 	__s32 doorbell_fd; /* close-on-exec; the process closes it */
 	__u32 comp_mask; /* 0 */
 	__u32 reserved;
 };
 
 /*
- * Of UVERBS_METHOD_QUERY_CONTEXT, by which a process imports a context: struct
- * hodp_alloc_ucontext_resp with a doorbell file descriptor of its own.
+ * Attribute of UVERBS_METHOD_QUERY_CONTEXT, with which a process imports a
+ * context: struct hodp_alloc_ucontext_resp with a new doorbell file descriptor.
  */
 enum hodp_query_context_attrs {
 	HODP_ATTR_QUERY_CONTEXT_RESP = (1U << UVERBS_ID_NS_SHIFT),
