@@ -9,14 +9,14 @@
 #   libhmm_odp-rdmavNN.so   NN is the private ABI of that rdma-core
 #   hmm_odp.driver
 #
-# RDMA_CORE_SRC is only read. Of rdma-core's own build nothing is needed but its
-# headers, so only they are made (once), and one compiler call does the rest.
+# RDMA_CORE_SRC is only read. Only the headers of rdma-core's own build are
+# needed, so only these are generated (once); one compiler call does the rest.
 #
-#   --in-tree     instead drop the provider into a copy of rdma-core, as
-#                 providers/hmm_odp, and let rdma-core build it: the proof that
-#                 CMakeLists.txt fits. Leaves OUTDIR/in-tree/lib*.so.
-#   --unit-test   instead build OUTDIR/provider_ring_test, the provider with a
-#                 fake kernel under it and sanitizers around it.
+#   --in-tree     instead copy the provider into a copy of rdma-core, as
+#                 providers/hmm_odp, and let rdma-core build it. This proves that
+#                 CMakeLists.txt works. Leaves OUTDIR/in-tree/lib*.so.
+#   --unit-test   instead build OUTDIR/provider_ring_test: the provider on a fake
+#                 kernel, with sanitizers.
 #
 # Needs gcc, cmake, ninja, python3, pkg-config, libnl-3-dev, libnl-route-3-dev.
 
@@ -42,26 +42,26 @@ here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 uapi=$top/include/uapi/rdma/hmm_odp-abi.h
 core=$(cd "$1" && pwd) || die "there is no directory $1"
-[ -f "$core/buildlib/provider.map" ] || die "$core is not the source of rdma-core"
+[ -f "$core/buildlib/provider.map" ] || die "$core is not an rdma-core source tree"
 mkdir -p "$2"
 out=$(cd "$2" && pwd)
 work=$out/work
-# Modes share the headers: one at a time.
+# All modes share the generated headers, so only one may run at a time.
 exec 9> "$out/.lock"
 flock 9
 sources=(cq.c hmm_odp.c qp.c send.c srq.c wr.c)
 
-# What a CMakeLists.txt lists and what is compiled here must be the same.
+# CMakeLists.txt and this script must compile the same sources.
 [ "$(sed -n 's/^  \(.*\.c\)$/\1/p' "$here/CMakeLists.txt" | xargs)" = "${sources[*]}" ] ||
 	die "CMakeLists.txt and build.sh list different sources"
 
-# The private ABI that a source tree or a configured build speaks.
+# The version of the source tree's private ABI.
 core_abi()
 {
 	sed -n 's/^set(IBVERBS_PABI_VERSION "\([0-9]*\)")$/\1/p' "$core/CMakeLists.txt"
 }
 abi=$(core_abi)
-[ -n "$abi" ] || die "$core/CMakeLists.txt names no IBVERBS_PABI_VERSION"
+[ -n "$abi" ] || die "$core/CMakeLists.txt has no IBVERBS_PABI_VERSION"
 
 run()
 {
@@ -77,7 +77,7 @@ configure()
 		-DNO_PYVERBS=1 -DNO_MAN_PAGES=1 -DENABLE_WERROR=0
 }
 
-# rdma-core's headers. Made again when the tree is another one.
+# rdma-core's headers, generated again when the source tree changes.
 headers()
 {
 	local id
@@ -98,7 +98,7 @@ headers()
 	fi
 }
 
-# up_to_date FILE: it exists and no input is newer.
+# up_to_date FILE [INPUT...]: FILE exists and no input is newer.
 up_to_date()
 {
 	[ -f "$1" ] && [ -z "$(find "$here" "$uapi" "$work/core.id" "${@:2}" \
@@ -114,7 +114,7 @@ build_provider()
 
 	headers
 	grep -qx "#define IBVERBS_PABI_VERSION $abi" "$inc/config.h" ||
-		die "$inc/config.h does not speak private ABI $abi"
+		die "$inc/config.h is not for private ABI $abi"
 	if up_to_date "$so" && [ -f "$out/hmm_odp.driver" ]; then
 		return
 	fi
@@ -122,7 +122,7 @@ build_provider()
 	[ -f "$lib" ] || lib=$(ldconfig -p | sed -n 's/.*libibverbs\.so\.1 .*=> //p' | head -n 1)
 	[ -f "$lib" ] || die "there is no libibverbs.so.1: install libibverbs1"
 	grep -q "IBVERBS_PRIVATE_$abi" "$lib" ||
-		die "$lib does not speak private ABI $abi of $core: take the source of the installed version"
+		die "$lib does not have private ABI $abi of $core: use the source of the installed version"
 
 	(cd "$here" && gcc "${cflags[@]}" -O2 -fPIC -shared -fvisibility=hidden \
 		-include "$inc/config.h" -isystem "$inc" \
@@ -168,7 +168,7 @@ build_in_tree()
 	cp "$tree/build/lib/libhmm_odp-rdmav$abi.so" "$tree/"
 	cp "$tree/build/providers/hmm_odp/hmm_odp.driver" "$tree/"
 	if grep -A5 'warning:.*hmm_odp\|hmm_odp.*warning:' "$work/log" >&2; then
-		die "rdma-core's flags bring warnings"
+		die "the provider has warnings with rdma-core's flags"
 	fi
 }
 

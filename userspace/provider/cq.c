@@ -2,20 +2,20 @@
 /*
  * Completion queues.
  *
- * The kernel produces entries, we consume them, without a system call.  An
- * entry carries all that a completion says, so no queue pair is looked up to
- * poll one.  Entries go back to the kernel once per call (poll_cq) or per
- * batch (end_poll).
+ * The kernel produces entries, and the provider consumes them without a system
+ * call.  An entry contains the whole completion, so polling needs no look-up of
+ * the queue pair.  Entries are given back to the kernel once per call (poll_cq)
+ * or per batch (end_poll).
  *
- * Entries are read in place: between the acquire of prod and the release of
- * cons nobody else writes them.
+ * Entries are read in place: the kernel does not write them between the acquire
+ * of prod and the release of cons.
  *
  * Timestamps are nanoseconds of the kernel's monotonic clock, taken when the
  * entry was made (hca_core_clock is 1 GHz).
  *
- * Not supported: wall clock timestamps, overrun without an error.  LIDs and
- * path bits do not exist on RoCE and read as 0, and so does the service level
- * where it does not tell the kind of the packet: see hodp_wc_sl().
+ * Not supported: wall clock timestamps, ignoring overruns.  RoCE has no LIDs
+ * and path bits, so they are 0, and so is the service level unless it encodes
+ * the type of the packet: see hodp_wc_sl().
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@
 #include "core.h"
 #include "hmm_odp.h"
 
-/* The numbers in a CQE are the kernel's, and reach the application as such. */
+/* A CQE has the kernel's numbers, which are passed on to the application. */
 static_assert((int)IBV_WC_SEND == IB_UVERBS_WC_SEND, "WC opcode");
 static_assert((int)IBV_WC_RDMA_WRITE == IB_UVERBS_WC_RDMA_WRITE, "WC opcode");
 static_assert((int)IBV_WC_RDMA_READ == IB_UVERBS_WC_RDMA_READ, "WC opcode");
@@ -52,10 +52,10 @@ static unsigned int hodp_wc_flags(const struct hodp_cqe *cqe)
 }
 
 /*
- * RoCE has no service level.  In the completion of a datagram mlx5 puts there
- * what the packet was: bits 0 and 1 are 1 for IPv6 and 2 for IPv4, bit 3 stands
- * for UDP.  UCX up to 1.18 looks for the source address by that, and finds none
- * where it reads 0.
+ * RoCE has no service level.  In the completion of a datagram, mlx5 uses the
+ * field for the type of the packet: bits 0 and 1 are 1 for IPv6 and 2 for IPv4,
+ * bit 3 stands for UDP.  UCX up to 1.18 needs this to find the source address,
+ * and finds none if it is 0.
  */
 static uint8_t hodp_wc_sl(const struct hodp_cqe *cqe)
 {
@@ -108,7 +108,7 @@ int hodp_poll_cq(struct ibv_cq *ibcq, int num, struct ibv_wc *wc)
 
 /* --- ibv_cq_ex: the same ring, one entry at a time ------------------------ */
 
-/* Make the entry behind the batch the current one.  Return: 0 or ENOENT. */
+/* Make the entry after the batch the current one.  Return: 0 or ENOENT. */
 static int hodp_cq_look(struct hodp_cq *cq)
 {
 	if (hodp_ring_ready(&cq->ring, cq->batch + 1) <= cq->batch) {
@@ -138,7 +138,7 @@ static int hodp_start_poll(struct ibv_cq_ex *ibcq,
 	return err;
 }
 
-/* The lock stays, whatever we return: end_poll follows. */
+/* Keeps the lock in any case, because end_poll follows. */
 static int hodp_next_poll(struct ibv_cq_ex *ibcq)
 {
 	struct hodp_cq *cq = to_hodp_cq_ex(ibcq);
@@ -178,7 +178,7 @@ static uint32_t hodp_read_byte_len(struct ibv_cq_ex *ibcq)
 	return to_hodp_cq_ex(ibcq)->cqe->byte_len;
 }
 
-/* Also what ibv_wc_read_invalidated_rkey() calls. */
+/* ibv_wc_read_invalidated_rkey() calls this, too. */
 static __be32 hodp_read_imm_data(struct ibv_cq_ex *ibcq)
 {
 	return (__force __be32)to_hodp_cq_ex(ibcq)->cqe->imm_inv;
@@ -245,7 +245,7 @@ static void hodp_cq_init_ex(struct ibv_cq_ex *cq, uint64_t wc_flags)
 
 /* --- life ----------------------------------------------------------------- */
 
-/* Does the application promise to use this CQ from one thread?  Or an errno. */
+/* Check the attributes; *@single: the CQ needs no lock.  Return: 0 or errno. */
 static int hodp_cq_check_attr(const struct ibv_cq_init_attr_ex *attr,
 			      bool *single)
 {
@@ -301,7 +301,9 @@ struct ibv_cq_ex *hodp_create_cq_ex(struct ibv_context *ctx,
 	return &cq->vcq.cq_ex;
 
 destroy_cq:
-	/* libibverbs makes them when we return; destroying uses them already. */
+	/* ibv_cmd_destroy_cq() uses these, which libibverbs would initialise
+	 * after we return.
+	 */
 	pthread_mutex_init(&cq->vcq.cq.mutex, NULL);
 	pthread_cond_init(&cq->vcq.cq.cond, NULL);
 	ibv_cmd_destroy_cq(&cq->vcq.cq);
@@ -327,12 +329,12 @@ struct ibv_cq *hodp_create_cq(struct ibv_context *ctx, int cqe,
 }
 
 /*
- * The kernel moves what was not polled yet into a new ring and leaves the old
- * one to us.  The CQ lock is held over the command, so that nobody polls the
- * old ring once the kernel has copied it.
+ * The kernel copies the entries that were not polled yet to a new ring, and we
+ * unmap the old one.  The CQ lock is held during the command, so that no thread
+ * polls the old ring after the kernel has copied it.
  *
- * If the new ring cannot be mapped, there is no way back: the CQ then reports
- * EIO to every poller.
+ * If the new ring cannot be mapped, the resize cannot be undone: polling then
+ * returns EIO.
  */
 int hodp_resize_cq(struct ibv_cq *ibcq, int cqe)
 {
@@ -356,7 +358,7 @@ int hodp_resize_cq(struct ibv_cq *ibcq, int cqe)
 	if (!err && !hodp_ring_exists(&cq->ring))
 		err = EPROTO;
 	if (!err) {
-		/* The kernel tells in the header where the entries begin. */
+		/* The kernel has set cons to the first entry. */
 		cq->ring.own =
 			__atomic_load_n(&cq->ring.hdr->cons, __ATOMIC_RELAXED);
 		cq->ring.seen = cq->ring.own;
@@ -368,10 +370,11 @@ int hodp_resize_cq(struct ibv_cq *ibcq, int cqe)
 }
 
 /*
- * An application that destroyed or reset a QP does not expect to hear of it
- * again, and its number may come back.  Entries of other QPs close up towards
- * the producer; we may write here, because the kernel has done with entries
- * that it published.  Price: one walk over what was not polled.
+ * An application does not expect completions of a QP that it has destroyed or
+ * reset, and the QP number may be reused.  The entries of other QPs are moved
+ * up towards the producer; the kernel no longer uses entries that it has
+ * published, so we may write them.  Cost: one walk over the entries not polled
+ * yet.
  */
 void hodp_cq_forget_qp(struct ibv_cq *ibcq, uint32_t qp_num)
 {
@@ -383,7 +386,7 @@ void hodp_cq_forget_qp(struct ibv_cq *ibcq, uint32_t qp_num)
 	hodp_lock(&cq->lock);
 	if (hodp_ring_exists(ring)) {
 		from = hodp_ring_ready(ring, UINT32_MAX);
-		/* More than fit: somebody scribbled; do not walk 2^32 of them. */
+		/* If prod is corrupt, do not walk 2^32 entries. */
 		if (from > ring->mask + 1)
 			from = ring->mask + 1;
 		from += ring->own;

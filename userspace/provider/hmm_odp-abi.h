@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* The kernel's answers behind the core's, in the form libibverbs wants them. */
+/* The driver's responses, in the form that libibverbs needs. */
 #ifndef HODP_PROVIDER_ABI_H
 #define HODP_PROVIDER_ABI_H
 

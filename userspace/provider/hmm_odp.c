@@ -2,9 +2,8 @@
 /*
  * Device, context, protection domains, memory regions and address handles.
  *
- * The device has no driver id of its own in the kernel's list, and any name
- * that `rdma link add` or a rename gave it: what identifies it is the sysfs
- * attribute hca_type.
+ * The kernel's list has no driver id for this device, and its name can be
+ * anything.  The sysfs attribute hca_type identifies it.
  *
  * Not supported: memory windows, XRC, dma-buf, device memory, flow steering,
  * allocators in a parent domain.
@@ -104,9 +103,9 @@ static int hodp_query_device(struct ibv_context *ctx,
 }
 
 /*
- * The clock of completion timestamps, as a count of its ticks, which are
- * nanoseconds.  It costs no system call.  In a time namespace it is off by the
- * namespace's offset: the kernel knows nothing of that when it stamps.
+ * The clock of completion timestamps, in ticks of one nanosecond, read without
+ * a system call.  In a time namespace it differs from the timestamps by the
+ * offset of the namespace, which the kernel does not add to them.
  */
 static int hodp_query_rt_values(struct ibv_context *ctx HODP_UNUSED,
 				struct ibv_values_ex *values)
@@ -182,8 +181,8 @@ static int hodp_dealloc_td(struct ibv_td *ibtd)
 }
 
 /*
- * A parent domain costs nothing in the kernel: it is the protection domain
- * under another pointer, which remembers whether locks are needed.
+ * A parent domain is not a kernel object.  It refers to a protection domain and
+ * records whether locks are needed.
  */
 static struct ibv_pd *
 hodp_alloc_parent_domain(struct ibv_context *ctx HODP_UNUSED,
@@ -193,7 +192,7 @@ hodp_alloc_parent_domain(struct ibv_context *ctx HODP_UNUSED,
 
 	if (ibv_check_alloc_parent_domain(attr))
 		return NULL;
-	/* Rings are the kernel's memory: there is nothing to allocate. */
+	/* The kernel allocates the rings, so allocators are not supported. */
 	if (attr->comp_mask) {
 		errno = EOPNOTSUPP;
 		return NULL;
@@ -240,7 +239,7 @@ static int hodp_dealloc_pd(struct ibv_pd *ibpd)
 	return 0;
 }
 
-/* Another process's protection domain, or ours by another context: a handle. */
+/* Import a protection domain of another process or context by its handle. */
 static struct ibv_pd *hodp_import_pd(struct ibv_context *ctx, uint32_t handle)
 {
 	struct hodp_pd *pd;
@@ -324,7 +323,7 @@ static void hodp_unimport_mr(struct ibv_mr *mr)
 	free(verbs_get_mr(mr));
 }
 
-/* The kernel resolves the destination's MAC address; we keep the number. */
+/* Work requests refer to an AH by its number. */
 static struct ibv_ah *hodp_create_ah(struct ibv_pd *pd,
 				     struct ibv_ah_attr *attr)
 {
@@ -408,7 +407,7 @@ static const struct verbs_context_ops hodp_context_ops = {
 	.unimport_pd = hodp_unimport_pd,
 };
 
-/* The end of opening a context: @err is what the kernel said to it. */
+/* Finish opening a context; @err is the result of the kernel's command. */
 static struct verbs_context *hodp_opened(struct hodp_context *ctx, int err,
 					 uint32_t max_inline, int doorbell_fd)
 {
@@ -444,8 +443,8 @@ static struct verbs_context *hodp_alloc_context(struct ibv_device *ibdev,
 }
 
 /*
- * A context that another process opened, by its command fd: the same objects
- * and rings in the kernel, but a doorbell file of our own.
+ * Import a context of another process by its command fd.  It shares the objects
+ * and rings in the kernel, but gets a new doorbell file.
  */
 static struct verbs_context *hodp_import_context(struct ibv_device *ibdev,
 						 int cmd_fd)
@@ -486,7 +485,7 @@ static void hodp_uninit_device(struct verbs_device *dev)
 	free(dev);
 }
 
-/* libibverbs walks the table before it asks match_device: it must be there. */
+/* Must exist, because libibverbs walks it before it calls match_device. */
 static const struct verbs_match_ent hodp_match_table[] = {
 	{},
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * hmm_odp provider: the objects, and what one room calls of another.
+ * hmm_odp provider: the objects, and the functions shared between files.
  *
  *   hmm_odp.c  device, context, protection and thread domains, regions, AHs
  *   cq.c       completion queues
@@ -8,14 +8,15 @@
  *   qp.c       queue pairs
  *   send.c     ibv_post_send()
  *   wr.c       ibv_wr_*()
- *   ring.h     one ring; hmm_odp-abi.h the answers of the kernel
+ *   ring.h     a ring
+ *   hmm_odp-abi.h  responses of the kernel
  *   core.h     versions of libibverbs
  *
- * Nothing here calls the kernel on the data path but for the send doorbell,
- * the receive doorbell where the kernel asks for it, and arming a CQ.
+ * The only system calls on the data path are the send doorbell, the receive
+ * doorbell if the kernel asks for it, and arming a CQ.
  *
- * Lock order: sq.lock, rq.lock, CQ lock.  No lock is held across a doorbell:
- * the kernel may run the whole operation in it.
+ * Lock order: sq.lock, rq.lock, CQ lock.  No lock is held across a doorbell,
+ * because the kernel may execute the whole operation in it.
  */
 #ifndef HODP_H
 #define HODP_H
@@ -31,13 +32,14 @@
 #include "hmm_odp-abi.h"
 #include "ring.h"
 
-/* A parameter that the verbs interface has and we have no use for. */
+/* For parameters that the verbs interface requires and the provider ignores. */
 #define HODP_UNUSED __attribute__((unused))
 
 /**
- * struct hodp_lock - a spinlock that a thread domain makes unnecessary
+ * struct hodp_lock - a spinlock that is skipped with a thread domain
  * @spin: the lock
- * @needed: false: the application promised to be single-threaded (immutable)
+ * @needed: false: the application has promised to be single-threaded
+ * (immutable)
  */
 struct hodp_lock {
 	pthread_spinlock_t spin;
@@ -47,8 +49,8 @@ struct hodp_lock {
 /**
  * struct hodp_context - an open device
  * @vctx: libibverbs's part
- * @max_inline: bytes, the largest that a QP can be given (immutable)
- * @doorbell_fd: file that rings a QP by its number (immutable)
+ * @max_inline: bytes, the maximum for a QP (immutable)
+ * @doorbell_fd: file for doorbell ioctls (immutable)
  */
 struct hodp_context {
 	struct verbs_context vctx;
@@ -57,10 +59,10 @@ struct hodp_context {
 };
 
 /**
- * struct hodp_td - a thread domain: its objects are used by one thread at a
- * time, says the application, and need no locks
+ * struct hodp_td - a thread domain: the application promises that one thread at
+ * a time uses its objects, so they need no locks
  * @td: libibverbs's part
- * @refs: 1, and one for each parent domain that holds it
+ * @refs: 1, + 1 for each parent domain that holds it
  */
 struct hodp_td {
 	struct ibv_td td;
@@ -72,7 +74,7 @@ struct hodp_td {
  * @pd: libibverbs's part; a parent domain shares the handle of @base
  * @base: the protection domain inside a parent domain, else NULL (immutable)
  * @td: the parent domain's thread domain, or NULL (immutable)
- * @refs: 1, and one for each parent domain around it
+ * @refs: 1, + 1 for each parent domain around it
  */
 struct hodp_pd {
 	struct ibv_pd pd;
@@ -84,7 +86,7 @@ struct hodp_pd {
 /**
  * struct hodp_ah - an address handle
  * @ah: libibverbs's part
- * @ahn: what a send WQE carries (immutable)
+ * @ahn: its number, used in send WQEs (immutable)
  */
 struct hodp_ah {
 	struct ibv_ah ah;
@@ -94,10 +96,10 @@ struct hodp_ah {
 /**
  * struct hodp_cq - a completion queue
  * @vcq: libibverbs's part
- * @lock: guards what follows; held from start_poll to end_poll
+ * @lock: guards the fields below; held from start_poll to end_poll
  * @ring: the process is its consumer
- * @cqe: entry that an ibv_cq_ex poller looks at, not yet given back, or NULL
- * @batch: entries from own up to @cqe: polled, but not given back yet
+ * @cqe: current entry of an ibv_cq_ex poller, or NULL
+ * @batch: number of entries before @cqe that were polled but not given back yet
  */
 struct hodp_cq {
 	struct verbs_cq vcq;
@@ -110,7 +112,7 @@ struct hodp_cq {
 /**
  * struct hodp_rq - a receive queue
  * @lock: guards @ring
- * @ring: the process is its producer; absent beside an SRQ
+ * @ring: the process is its producer; does not exist if the QP has an SRQ
  * @max_sge: per entry (immutable)
  */
 struct hodp_rq {
@@ -131,12 +133,12 @@ struct hodp_srq {
 
 /**
  * struct hodp_sq - a send queue
- * @lock: guards what follows; held from wr_start to wr_complete or wr_abort
+ * @lock: guards the fields below; held from wr_start to wr_complete or wr_abort
  * @ring: the process is its producer
  * @max_sge: per entry (immutable)
  * @max_inline: bytes (immutable)
- * @next: where the batch between wr_start and wr_complete goes on; what lies
- *        between @ring.own and it is written, but nobody knows
+ * @next: end of the batch between wr_start and wr_complete; the entries from
+ *        @ring.own to here are written but not published
  * @err: first error of that batch, an errno
  * @wqe: the entry that setters work on; NULL after an error
  * @lacks_ah: @wqe is a UD entry without an address yet
@@ -164,7 +166,7 @@ struct hodp_qp {
 	struct hodp_rq rq;
 };
 
-/* Where a send opcode's operands go in the WQE. */
+/* The layout of a send opcode's operands in the WQE. */
 enum hodp_form {
 	HODP_FORM_NONE, /* opcode not supported */
 	HODP_FORM_SEND,
@@ -174,12 +176,12 @@ enum hodp_form {
 };
 
 /**
- * struct hodp_op - what the send side has to know of an opcode
+ * struct hodp_op - properties of a send opcode
  * @form: layout of the operands
- * @qp_types: bit per enum ibv_qp_type that may post it
- * @send_op: bit that asks for its ibv_wr_ builder
+ * @qp_types: bit mask of enum ibv_qp_type that may post it
+ * @send_op: IBV_QP_EX_WITH_ bit of its ibv_wr_ builder
  * @imm: carries immediate data or a key to invalidate
- * @inlines: may carry its data in the WQE
+ * @inlines: supports inline data
  */
 struct hodp_op {
 	enum hodp_form form;
@@ -257,26 +259,26 @@ static inline void hodp_unlock(struct hodp_lock *lock)
 		pthread_spin_unlock(&lock->spin);
 }
 
-/* Do objects that are made with @pd need locks? */
+/* Do objects created with @pd need locks? */
 static inline bool hodp_pd_needs_locks(struct ibv_pd *pd)
 {
 	return !to_hodp_pd(pd)->td;
 }
 
 /**
- * hodp_ring_map - map a ring that the kernel made
- * @ctx: whose command fd to map
- * @info: the kernel's answer; all zero: the queue does not exist
- * @min_stride: bytes of an entry that are going to be used
- * @ring: to fill in; hodp_ring_unmap() undoes it
+ * hodp_ring_map - map a ring that the kernel has allocated
+ * @ctx: context whose command fd is mapped
+ * @info: the kernel's response; all zero: the queue does not exist
+ * @min_stride: bytes of an entry that will be used
+ * @ring: result; hodp_ring_unmap() undoes it
  *
- * Return: 0 or an errno: EPROTO where kernel and provider disagree about the
- * layout, what mmap() says otherwise.
+ * Return: 0 or an errno: EPROTO if kernel and provider disagree about the
+ * layout, else the errno of mmap().
  */
 int hodp_ring_map(struct ibv_context *ctx, const struct hodp_ring_info *info,
 		  size_t min_stride, struct hodp_ring *ring);
 
-/* Harmless where there is no mapping. */
+/* Does nothing if there is no mapping. */
 void hodp_ring_unmap(struct hodp_ring *ring);
 
 /**
@@ -284,19 +286,19 @@ void hodp_ring_unmap(struct hodp_ring *ring);
  * @ibqp: queue pair
  * @which: HODP_IOCTL_RING_SEND or HODP_IOCTL_RING_RECV
  *
- * Interruption is repeated: a doorbell can be rung twice.
- * Return: 0 or an errno: EINVAL when the device is gone.
+ * Retries after EINTR, because ringing twice is harmless.
+ * Return: 0 or an errno: EINVAL if the device is gone.
  */
 int hodp_qp_bell(struct ibv_qp *ibqp, unsigned long which);
 
 /**
- * hodp_command - execute a plain uverbs command, an SRQ's doorbell
+ * hodp_command - execute a uverbs write command: the doorbell of an SRQ
  * @ctx: open device
- * @cmd: the command, its header included
+ * @cmd: the command, including its header
  * @size: bytes of @cmd
  *
- * libibverbs offers these commands only together with work requests in its own
- * format.  Interruption is repeated here, too.
+ * libibverbs only offers these commands with work requests in its own format.
+ * Retries after EINTR.
  *
  * Return: 0 or an errno.
  */
@@ -312,7 +314,7 @@ int hodp_poll_cq(struct ibv_cq *ibcq, int num, struct ibv_wc *wc);
 int hodp_resize_cq(struct ibv_cq *ibcq, int cqe);
 int hodp_destroy_cq(struct ibv_cq *ibcq);
 
-/* Drop what @ibcq still holds of a QP that is gone or was reset. */
+/* Drop the entries of a QP that was destroyed or reset. */
 void hodp_cq_forget_qp(struct ibv_cq *ibcq, uint32_t qp_num);
 
 /* srq.c */
@@ -322,8 +324,8 @@ size_t hodp_recv_stride(uint32_t max_sge);
  * hodp_rq_post - add receive requests
  * @rq: receive queue
  * @wr: list
- * @bad_wr: set to the first that was not taken
- * @bell: set if the kernel wants its doorbell rung for those that were
+ * @bad_wr: set to the first request that was not accepted
+ * @bell: set if the kernel wants a doorbell for the accepted requests
  *
  * Return: 0, EINVAL (too many SGEs), ENOMEM (full).
  */
@@ -351,7 +353,7 @@ int hodp_destroy_qp(struct ibv_qp *ibqp);
 
 /* send.c */
 
-/* The row of @opcode, or NULL where a QP of type @type cannot post it. */
+/* The row of @opcode, or NULL if a QP of type @type cannot post it. */
 const struct hodp_op *hodp_op(enum ibv_wr_opcode opcode, enum ibv_qp_type type);
 
 /* All builders that a QP of type @type can have: IBV_QP_EX_WITH_ bits. */
@@ -373,9 +375,10 @@ static inline uint8_t *hodp_wqe_inline(struct hodp_send_wqe *wqe)
 }
 
 /*
- * May the send queue take requests?  Before RTS it may not (IBTA 10.3.1), and
- * the answer must come before anything is in the ring: what is there, runs.
- * libibverbs keeps ibv_qp.state; only modify_qp leads to these states.
+ * May requests be posted to the send queue?  Not before RTS (IBTA 10.3.1). 
+ * This must be checked before writing to the ring, because published entries
+ * will be executed.  libibverbs keeps ibv_qp.state, and only modify_qp leads to
+ * RTS.
  */
 static inline bool hodp_sq_is_open(const struct hodp_qp *qp)
 {
@@ -385,8 +388,7 @@ static inline bool hodp_sq_is_open(const struct hodp_qp *qp)
 
 /*
  * Tell the kernel that the send ring has new entries.  Return: 0 or an errno.
- * On failure the entries stay where they are; they run with the next doorbell,
- * if there is one.
+ * On failure the entries stay in the ring and run with the next doorbell.
  */
 static inline int hodp_sq_bell(struct ibv_qp *ibqp)
 {
@@ -396,7 +398,7 @@ static inline int hodp_sq_bell(struct ibv_qp *ibqp)
 int hodp_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
 		   struct ibv_send_wr **bad_wr);
 
-/* wr.c: fill in the ibv_wr_ functions that @send_ops asks for. */
+/* wr.c: set the ibv_wr_ functions requested in @send_ops. */
 void hodp_wr_init(struct ibv_qp_ex *qp, uint64_t send_ops);
 
 #endif /* HODP_H */

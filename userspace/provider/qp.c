@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Queue pairs: creation, state and end.  Posting is in send.c, wr.c and srq.c.
+ * Queue pairs: create, modify, query, destroy.  Posting is in send.c, wr.c and
+ * srq.c.
  *
- * Types: RC, UC, UD as far as the kernel makes them.  Going to RESET empties
- * the queues: the kernel starts both rings from index 0, and so do we; what
- * the completion queues still hold of the QP is dropped.
+ * Types: RC, UC and UD, if the kernel supports them.  A transition to RESET
+ * empties the queues: the kernel and the provider restart both rings from index
+ * 0, and completions of the QP that were not polled yet are dropped.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ static int hodp_qp_check_attr(const struct hodp_context *ctx,
 {
 	uint64_t ops = hodp_send_ops(attr->qp_type);
 
-	/* A type that can post nothing is one that we do not know. */
+	/* An unknown type can post nothing. */
 	if (!ops)
 		return EOPNOTSUPP;
 	if (!check_comp_mask(attr->comp_mask,
@@ -160,9 +161,9 @@ int hodp_modify_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr, int mask)
 		return ibv_cmd_modify_qp(ibqp, attr, mask, &cmd, sizeof(cmd));
 
 	/*
-	 * A thread that posts meanwhile must not publish an old index in the
-	 * restarted ring: the kernel would run what lies before it.  So the
-	 * locks are held over the command.
+	 * Hold the locks during the command: a thread that posts meanwhile
+	 * could publish an old index in the restarted ring, and the kernel
+	 * would execute all entries before it.
 	 */
 	hodp_lock(&qp->sq.lock);
 	hodp_lock(&qp->rq.lock);

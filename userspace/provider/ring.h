@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * The process's side of a ring.  The layout is that of rdma/hmm_odp-abi.h; the
- * other side is drivers/infiniband/sw/hmm_odp/ring.h.
+ * The process's side of a ring.  rdma/hmm_odp-abi.h has the layout, and
+ * drivers/infiniband/sw/hmm_odp/ring.h the other side.
  *
- * Language: *index* runs freely through 32 bits; *own* is the index that this
- * side alone moves; *seen* is the other side's index as last read.  The other
- * side only ever advances, so an old *seen* understates what is there to
- * use and never overstates it: it is read anew only when it does not suffice,
- * which keeps the other CPU's cache line where it is.
+ * Language: an *index* is a free-running 32-bit counter.  *own* is the index
+ * that only this side advances.  *seen* is the last value read of the other
+ * side's index.  That index only advances, so an old *seen* can only
+ * underestimate what is available.  It is read again only if it is not enough,
+ * which avoids cache line transfers between CPUs.
  *
- * Barriers, each with its half in the kernel:
+ * Barriers and their counterparts in the kernel:
  *
  *   here                                  kernel
  *   hodp_ring_publish()  release of prod  hodp_ring_pending()  acquire of prod
- *   hodp_ring_has_room() acquire of cons  hodp_ring_consume()  release of cons
+ *   hodp_ring_has_room() acquire of cons  hodp_ring_release()  release of cons
  *   hodp_ring_ready()    acquire of prod  hodp_ring_produce()  release of prod
  *   hodp_ring_retire()   release of cons  hodp_ring_room()     acquire of cons
  *   hodp_ring_wants_bell()    full        hodp_rq_want_doorbell()         full
  *
- * The kernel is one more CPU on the same cacheable memory, not a DMA engine:
- * C11 ordering is enough, and on x86 all but the last line cost nothing.
+ * The other side is a CPU on the same cacheable memory and not a DMA engine, so
+ * C11 ordering is enough.  On x86 only the last line costs anything.
  *
- * Duty of the caller: one thread at a time (the lock of the ring's owner).
+ * The caller must let only one thread at a time work on this side (by the lock
+ * of the ring's owner).
  */
 #ifndef HODP_RING_H
 #define HODP_RING_H
@@ -34,12 +35,12 @@
 
 /**
  * struct hodp_ring - this side's view of a ring
- * @hdr: the shared header; NULL where the queue does not exist
+ * @hdr: the shared header; NULL if the queue does not exist
  * @entries: the first entry
  * @mask: number of entries - 1
- * @stride: bytes from entry to entry
- * @own: the index this side moves
- * @seen: the other side's index, possibly old
+ * @stride: size of an entry in bytes
+ * @own: the index that this side advances
+ * @seen: the other side's index when it was last read
  * @size: bytes mapped at @hdr
  */
 struct hodp_ring {
@@ -79,11 +80,11 @@ static inline void hodp_ring_publish(struct hodp_ring *ring, uint32_t next)
 }
 
 /*
- * Producer, after hodp_ring_publish(): does the kernel sleep on this ring?
+ * Producer, after hodp_ring_publish(): does the kernel want a doorbell?
  *
- * The kernel sets the flag, executes a full barrier and looks at prod once
- * more; we store prod, execute a full barrier and look at the flag.  So at
- * least one of the two sees the other.  Price: one locked instruction a list.
+ * The kernel sets the flag, executes a full barrier and reads prod again; we
+ * store prod, execute a full barrier and read the flag.  So at least one side
+ * sees the other's store.  Cost: one locked instruction per list.
  */
 static inline bool hodp_ring_wants_bell(const struct hodp_ring *ring)
 {
@@ -92,7 +93,7 @@ static inline bool hodp_ring_wants_bell(const struct hodp_ring *ring)
 	       HODP_RING_NEED_DOORBELL;
 }
 
-/* Consumer: the number of entries at @own and behind; looks for up to @want. */
+/* Consumer: number of entries from @own on; reads prod if @seen has < @want. */
 static inline uint32_t hodp_ring_ready(struct hodp_ring *ring, uint32_t want)
 {
 	if (ring->seen - ring->own < want)
@@ -101,14 +102,14 @@ static inline uint32_t hodp_ring_ready(struct hodp_ring *ring, uint32_t want)
 	return ring->seen - ring->own;
 }
 
-/* Consumer: give @n entries back; they must have been read. */
+/* Consumer: give back @n entries that have been read. */
 static inline void hodp_ring_retire(struct hodp_ring *ring, uint32_t n)
 {
 	ring->own += n;
 	__atomic_store_n(&ring->hdr->cons, ring->own, __ATOMIC_RELEASE);
 }
 
-/* Both indexes start at 0 again; the kernel did the same to the header. */
+/* Reset both indexes to 0, as the kernel has done in the header. */
 static inline void hodp_ring_restart(struct hodp_ring *ring)
 {
 	ring->own = 0;
@@ -116,18 +117,18 @@ static inline void hodp_ring_restart(struct hodp_ring *ring)
 }
 
 /**
- * hodp_ring_init - take a mapping into use
- * @ring: to fill in, @hdr and @size first
- * @info: what the kernel said of the ring
- * @min_stride: bytes that the caller writes into or reads from an entry
+ * hodp_ring_init - initialise a ring on its mapping
+ * @ring: result; @hdr and @size are already set
+ * @info: the kernel's description of the ring
+ * @min_stride: bytes that the caller reads or writes in an entry
  *
- * Return: whether @info describes a ring that fits its mapping.
+ * Return: true if @info describes a ring that fits its mapping.
  */
 static inline bool hodp_ring_init(struct hodp_ring *ring,
 				  const struct hodp_ring_info *info,
 				  size_t min_stride)
 {
-	/* No overflow: both factors have 32 bits, and 2^64 is far away. */
+	/* Cannot overflow: both factors have 32 bits. */
 	uint64_t bytes = (uint64_t)info->entries * info->stride;
 
 	if (!info->entries || (info->entries & (info->entries - 1)))

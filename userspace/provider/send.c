@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * The send side: what an opcode means, ibv_post_send() and the doorbell.
+ * The send side: the table of opcodes, ibv_post_send() and the doorbell.
  *
- * A list is checked and written entry by entry, then published by one store,
- * then announced by one doorbell.  Entries before a bad one are posted, as the
- * verbs ask; so a list is never taken back once the kernel may have seen it.
+ * A list is checked and written entry by entry, published with one store, and
+ * announced with one doorbell.  Entries before a bad one are posted, as the
+ * verbs require.  Entries that the kernel may have seen are never taken back.
  *
- * Lengths, keys and alignment are left to the kernel: it has to check its copy
- * of the entry anyway, and the verbs let those errors be completions.
+ * The kernel checks lengths, keys and alignment: it must check its copy of the
+ * entry anyway, and the verbs allow completions for these errors.
  *
  * Not supported: memory window binding, TSO, FLUSH, ATOMIC_WRITE.
  */
@@ -32,7 +32,7 @@ static_assert((int)IBV_WR_ATOMIC_FETCH_AND_ADD ==
 static_assert((int)IBV_WR_LOCAL_INV == IB_UVERBS_WR_LOCAL_INV, "opcode");
 static_assert((int)IBV_WR_SEND_WITH_INV == IB_UVERBS_WR_SEND_WITH_INV,
 	      "opcode");
-/* The uapi headers give send flags no name; the kernel's enum ib_send_flags does. */
+/* The values of the kernel's enum ib_send_flags, which is not in uapi. */
 static_assert(IBV_SEND_FENCE == 1 && IBV_SEND_SIGNALED == 2 &&
 		      IBV_SEND_SOLICITED == 4 && IBV_SEND_INLINE == 8,
 	      "send flags");
@@ -60,7 +60,7 @@ static const struct hodp_op hodp_ops[] = {
 
 #define HODP_OPS (sizeof(hodp_ops) / sizeof(hodp_ops[0]))
 
-/* IBV_QPT_DRIVER does not fit a bit: no row has it. */
+/* IBV_QPT_DRIVER is too large for a bit, but no row has it. */
 static uint32_t hodp_type_bit(enum ibv_qp_type type)
 {
 	return (uint32_t)type < 32 ? 1U << type : 0;
@@ -86,7 +86,7 @@ uint64_t hodp_send_ops(enum ibv_qp_type type)
 	return ops;
 }
 
-/* Copy the data into the entry.  Return: 0, or EINVAL: more than fits. */
+/* Copy the data into the entry.  Return: 0, or EINVAL: too long. */
 static int hodp_send_inline(const struct hodp_sq *sq,
 			    const struct ibv_send_wr *wr,
 			    struct hodp_send_wqe *wqe)
@@ -162,7 +162,7 @@ static int hodp_send_fill(struct hodp_qp *qp, const struct ibv_send_wr *wr,
 		wqe->atomic.rkey = wr->wr.atomic.rkey;
 		break;
 	default:
-		/* No data either: what a sloppy caller left there is not sent. */
+		/* These opcodes have no data, so ignore the scatter list. */
 		return wr->send_flags & IBV_SEND_INLINE ? EINVAL : 0;
 	}
 

@@ -3,12 +3,12 @@
  * Receive queues: a QP's own and the shared ones, which differ only in their
  * doorbell.
  *
- * Posting is a store into the ring.  The kernel asks for a doorbell only while
- * it has something to do at once: a message that waits for a buffer, or a
- * queue in the error state, whose requests have to be flushed.
+ * Posting writes to the ring.  The kernel asks for a doorbell only if it must
+ * act at once: a message waits for a buffer, or the queue is in the error state
+ * and new requests must be flushed.
  *
- * Not supported: changing the size of an SRQ (there is no answer in which the
- * kernel could hand out a new ring), XRC and tag matching SRQs.
+ * Not supported: resizing an SRQ (the command has no response in which the
+ * kernel could return a new ring), XRC and tag matching SRQs.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -93,7 +93,7 @@ int hodp_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr,
 	int err, bell_err;
 	bool bell;
 
-	/* In RESET the kernel restarts the ring (IBTA 10.3.1). */
+	/* No posting in RESET (IBTA 10.3.1), where the ring is restarted. */
 	if (ibqp->state == IBV_QPS_RESET || !hodp_ring_exists(&qp->rq.ring)) {
 		*bad_wr = wr;
 		return EINVAL;

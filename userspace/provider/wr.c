@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * The ibv_wr_*() interface: a batch is built in place.
+ * The ibv_wr_*() interface: a batch is built in the ring.
  *
- * wr_start takes the send queue's lock.  Builders write entries from own up to
- * *next*, which nobody but us knows.  wr_complete publishes them all by one
- * store and rings one doorbell; wr_abort just forgets *next*, so nothing of
- * the batch is left behind.
+ * wr_start takes the send queue's lock.  Builders write entries from own to
+ * *next*, which are not published yet.  wr_complete publishes all of them with
+ * one store and rings one doorbell.  wr_abort drops *next* and thereby the
+ * batch.
  *
- * Nothing returns an error but wr_complete: the first one is kept, takes the
- * current entry away from the setters, and stops later builders.  Then nothing
- * of the batch is posted.
+ * Only wr_complete returns errors.  The first error is recorded, makes setters
+ * and later builders do nothing, and then none of the batch is posted.
  */
 #include <errno.h>
 #include <string.h>
@@ -23,7 +22,7 @@ static void hodp_wr_fail(struct hodp_sq *sq, int err)
 	sq->wqe = NULL;
 }
 
-/* The next entry of the batch, operands and data still missing; or NULL. */
+/* Begin the next entry of the batch, without operands and data; or NULL. */
 static struct hodp_send_wqe *hodp_wr_build(struct ibv_qp_ex *ibqp,
 					   enum ibv_wr_opcode opcode,
 					   uint32_t imm_inv)
@@ -47,7 +46,7 @@ static struct hodp_send_wqe *hodp_wr_build(struct ibv_qp_ex *ibqp,
 	*wqe = (struct hodp_send_wqe){
 		.wr_id = ibqp->wr_id,
 		.opcode = opcode,
-		/* Here the setter, not a flag, says that data are inline. */
+		/* The setter, not the caller's flag, decides about inline. */
 		.send_flags = ibqp->wr_flags & ~IBV_SEND_INLINE,
 		.imm_inv = imm_inv,
 	};
@@ -135,7 +134,7 @@ static void hodp_wr_local_inv(struct ibv_qp_ex *qp, uint32_t invalidate_rkey)
 	hodp_wr_build(qp, IBV_WR_LOCAL_INV, invalidate_rkey);
 }
 
-/* --- setters: they complete the entry that the last builder began --------- */
+/* --- setters: complete the entry that the last builder began -------------- */
 
 static void hodp_wr_set_ud_addr(struct ibv_qp_ex *ibqp, struct ibv_ah *ah,
 				uint32_t remote_qpn, uint32_t remote_qkey)
