@@ -5,7 +5,8 @@
  * Terms
  *   mirror  one per (device, mm), shared by all on-demand MRs of that mm; it
  *           holds an mmgrab reference, so the mm may exit while it exists
- *   window  1 GiB of addresses with one interval notifier (window.c)
+ *   window  1 GiB of addresses with one interval notifier.  A fault that first
+ *           touches it makes it; it lives as long as the mirror
  *   chunk   2 MiB of a window: either one huge entry or a table of small ones.
  *           The first fault makes it; it is freed once all of it was dropped, or
  *           once it is empty and its addresses were unmapped
@@ -34,6 +35,27 @@
  *     downgrading an entry clears the bit, so the next write marks the folio
  *     again.
  *
+ * Commit against invalidation.  The notifier's sequence belongs to the window
+ * and is set and compared under the window's @seq_lock.  Entries belong to the
+ * chunks and are guarded by the chunk's lock:
+ *
+ *   invalidate                          commit
+ *   ----------                          ------
+ *   lock window                         find or publish the chunk
+ *     set_seq                           lock chunk
+ *   unlock window                         lock window
+ *   for each published chunk:               read_retry
+ *     lock chunk, drop, unlock            unlock window
+ *                                         changed: give up, else store
+ *                                       unlock chunk
+ *
+ * There are two possible orders.  If commit takes the window's lock first, its
+ * unlock and the lock in invalidate order the publication of the chunk (by any
+ * thread) before the search: invalidate finds the chunk, waits for its lock,
+ * and drops what was stored.  If invalidate takes the lock first, commit sees
+ * the new sequence and gives up.  The locks are the only barriers needed.
+ * tests/litmus has both halves.
+ *
  * Lock order: chunk lock -> window's seq_lock, and
  *             chunk lock -> (mm's own: i_pages, LRU; inside folio_mark_*).
  * The chunk lock is taken inside mmu_notifier_invalidate_range_start(), that is
@@ -46,6 +68,7 @@
  */
 #include <linux/hmm.h>
 #include <linux/memcontrol.h>
+#include <linux/mmu_notifier.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -55,7 +78,10 @@
 #include "mirror_priv.h"
 #include "trace.h"
 #include "vma.h"
-#include "window.h"
+
+#define HODP_WINDOW_SHIFT 30
+#define HODP_WINDOW_SIZE ((unsigned long)SZ_1G)
+#define HODP_CHUNKS (1U << (HODP_WINDOW_SHIFT - HODP_CHUNK_SHIFT))
 
 /*
  * How long a fault may lose against invalidations, and how often it may start
@@ -66,6 +92,222 @@
 #define HODP_FAULT_TRIES 32
 /* Page arrays up to this size are on the stack. */
 #define HODP_FAULT_ONSTACK 16
+
+/**
+ * struct hodp_window - 1 GiB of mirrored addresses
+ * @ni: the notifier
+ * @mirror: the mirror it belongs to (immutable)
+ * @base: first address (immutable)
+ * @seq_lock: held while the notifier's sequence is set or compared
+ * @chunk: table of chunks; published with cmpxchg, found under RCU
+ */
+struct hodp_window {
+	struct mmu_interval_notifier ni;
+	struct hodp_mirror *mirror;
+	unsigned long base;
+	spinlock_t seq_lock; /* @ni's sequence */
+	struct hodp_chunk __rcu *chunk[HODP_CHUNKS];
+};
+
+/* ---- windows and their chunks ---- */
+
+static struct hodp_window *hodp_mirror_find_window(struct hodp_mirror *m,
+						   u64 va)
+{
+	unsigned long idx = va >> HODP_WINDOW_SHIFT;
+	struct hodp_window *w = READ_ONCE(m->near[idx % HODP_WINDOWS_NEAR]);
+
+	if (likely(w && w->base == idx << HODP_WINDOW_SHIFT))
+		return w;
+	return xa_load(&m->windows, idx);
+}
+
+/* The chunk of @va, or NULL.  Inside rcu_read_lock(). */
+static struct hodp_chunk *hodp_window_chunk(struct hodp_window *w,
+					    unsigned long va)
+{
+	return rcu_dereference(w->chunk[(va - w->base) >> HODP_CHUNK_SHIFT]);
+}
+
+/* Create the chunk of @va if it does not exist; it may be gone again.  Sleeps. */
+static int hodp_window_make_chunk(struct hodp_window *w, unsigned long va)
+{
+	struct hodp_chunk __rcu **slot =
+		&w->chunk[(va - w->base) >> HODP_CHUNK_SHIFT];
+	struct hodp_chunk *c;
+
+	if (rcu_access_pointer(*slot))
+		return 0;
+	c = hodp_chunk_alloc();
+	if (!c)
+		return -ENOMEM;
+	/* Publish the initialised chunk, unless another thread was faster. */
+	if (cmpxchg_release((struct hodp_chunk __force **)slot, NULL, c))
+		kfree(c);
+	return 0;
+}
+
+/* Was anything in the window invalidated since @seq?  Under a chunk's lock. */
+static bool hodp_window_changed(struct hodp_window *w, unsigned long seq)
+{
+	bool changed;
+
+	spin_lock(&w->seq_lock);
+	changed = mmu_interval_read_retry(&w->ni, seq);
+	spin_unlock(&w->seq_lock);
+	return changed;
+}
+
+/* ---- invalidation ---- */
+
+static enum hodp_inval hodp_event_inval(enum mmu_notifier_event event)
+{
+	switch (event) {
+	case MMU_NOTIFY_PROTECTION_PAGE:
+	case MMU_NOTIFY_SOFT_DIRTY:
+		return HODP_INVAL_DOWNGRADE;
+	case MMU_NOTIFY_UNMAP:
+	case MMU_NOTIFY_RELEASE:
+		return HODP_INVAL_UNMAP;
+	default:
+		return HODP_INVAL_DROP;
+	}
+}
+
+/* For the tracepoint. */
+static const char *hodp_event_name(enum mmu_notifier_event event)
+{
+	static const char *const names[] = {
+		[MMU_NOTIFY_UNMAP] = "unmap",
+		[MMU_NOTIFY_CLEAR] = "clear",
+		[MMU_NOTIFY_PROTECTION_VMA] = "protection-vma",
+		[MMU_NOTIFY_PROTECTION_PAGE] = "protection-page",
+		[MMU_NOTIFY_SOFT_DIRTY] = "soft-dirty",
+		[MMU_NOTIFY_RELEASE] = "release",
+		[MMU_NOTIFY_MIGRATE] = "migrate",
+		[MMU_NOTIFY_EXCLUSIVE] = "exclusive",
+	};
+
+	return event < ARRAY_SIZE(names) ? names[event] : "other";
+}
+
+static bool hodp_window_invalidate(struct mmu_interval_notifier *ni,
+				   const struct mmu_notifier_range *range,
+				   unsigned long cur_seq)
+{
+	struct hodp_window *w = container_of(ni, struct hodp_window, ni);
+	struct hodp_mirror *m = w->mirror;
+	enum hodp_inval what = hodp_event_inval(range->event);
+	unsigned long va, end, n = 0;
+
+	spin_lock(&w->seq_lock);
+	mmu_interval_set_seq(ni, cur_seq);
+	spin_unlock(&w->seq_lock);
+
+	va = max(range->start, w->base);
+	end = min(range->end - 1, w->base + HODP_WINDOW_SIZE - 1);
+	rcu_read_lock();
+	while (va <= end) {
+		unsigned long stop = min(va | (HODP_CHUNK_SIZE - 1), end);
+
+		n += hodp_chunk_invalidate(
+			&w->chunk[(va - w->base) >> HODP_CHUNK_SHIFT],
+			(va & (HODP_CHUNK_SIZE - 1)) >> PAGE_SHIFT,
+			(stop & (HODP_CHUNK_SIZE - 1)) >> PAGE_SHIFT, what);
+		if (stop == end)
+			break;
+		va = stop + 1;
+	}
+	rcu_read_unlock();
+
+	if (!n)
+		return true;
+	trace_hodp_invalidate(range->start, range->end,
+			      hodp_event_name(range->event), n);
+	if (what == HODP_INVAL_DOWNGRADE) {
+		hodp_mirror_count(m, HODP_CNT_DOWNGRADES, 1);
+		return true;
+	}
+	hodp_mirror_count(m, HODP_CNT_INVALIDATIONS, 1);
+	hodp_mirror_count(m, HODP_CNT_INVAL_PAGES, n);
+	atomic64_add(n, &m->dropped);
+	return true;
+}
+
+static const struct mmu_interval_notifier_ops hodp_window_ops = {
+	.invalidate = hodp_window_invalidate,
+};
+
+/* ---- making and dropping ---- */
+
+static void hodp_window_destroy(struct hodp_window *w)
+{
+	unsigned int i;
+
+	mmu_interval_notifier_remove(&w->ni);
+	for (i = 0; i < HODP_CHUNKS; i++) {
+		struct hodp_chunk *c =
+			rcu_dereference_protected(w->chunk[i], 1);
+
+		if (c)
+			hodp_chunk_free(c);
+	}
+	kfree(w);
+}
+
+void hodp_mirror_drop_windows(struct hodp_mirror *m)
+{
+	struct hodp_window *w;
+	unsigned long i;
+
+	xa_for_each(&m->windows, i, w)
+		hodp_window_destroy(w);
+}
+
+/* Find or create the window of @va.  Sleeps; the mm is alive (mmget). */
+static struct hodp_window *hodp_mirror_make_window(struct hodp_mirror *m,
+						   unsigned long va)
+{
+	unsigned long idx = va >> HODP_WINDOW_SHIFT;
+	struct hodp_window *w = xa_load(&m->windows, idx);
+	int ret;
+
+	if (w)
+		goto near;
+	mutex_lock(&m->window_lock);
+	w = xa_load(&m->windows, idx);
+	if (w)
+		goto out;
+	w = kzalloc(sizeof(*w), GFP_KERNEL_ACCOUNT);
+	if (!w) {
+		w = ERR_PTR(-ENOMEM);
+		goto out;
+	}
+	w->mirror = m;
+	w->base = idx << HODP_WINDOW_SHIFT;
+	spin_lock_init(&w->seq_lock);
+	ret = mmu_interval_notifier_insert(&w->ni, m->mm, w->base,
+					   HODP_WINDOW_SIZE, &hodp_window_ops);
+	if (ret)
+		goto err_free;
+	ret = xa_err(xa_store(&m->windows, idx, w, GFP_KERNEL_ACCOUNT));
+	if (ret)
+		goto err_remove;
+out:
+	mutex_unlock(&m->window_lock);
+near:
+	if (!IS_ERR(w) && READ_ONCE(m->near[idx % HODP_WINDOWS_NEAR]) != w)
+		/* Pairs with the dependency in hodp_mirror_find_window(). */
+		smp_store_release(&m->near[idx % HODP_WINDOWS_NEAR], w);
+	return w;
+
+err_remove:
+	mmu_interval_notifier_remove(&w->ni);
+err_free:
+	kfree(w);
+	w = ERR_PTR(ret);
+	goto out;
+}
 
 /*
  * When the last task leaves an address space, mm->owner becomes NULL.  mm_users

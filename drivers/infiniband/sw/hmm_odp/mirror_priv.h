@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* A mirror as an object (layer 1): for mirror.c, registry.c and window.[ch] only. */
+/* A mirror as an object (layer 1): for mirror.c and registry.c only. */
 #ifndef HODP_MIRROR_PRIV_H
 #define HODP_MIRROR_PRIV_H
 
@@ -44,5 +44,8 @@ static inline void hodp_mirror_count(struct hodp_mirror *m,
 {
 	this_cpu_add(m->shared->counters->v[which], n);
 }
+
+/* Free all windows and chunks of a mirror that is no longer in use.  Sleeps. */
+void hodp_mirror_drop_windows(struct hodp_mirror *m);
 
 #endif /* HODP_MIRROR_PRIV_H */

@@ -18,7 +18,8 @@
  * the QP dying, removes it from the table, owns both runners for good, and
  * waits for the references.  A page fault holds no reference while it sleeps.
  *
- * Lock order: modify_lock -> qp->lock; in_lock -> rq.lock; rx_lock; sq.lock.
+ * Lock order: modify_lock -> qp->lock; modify_lock -> in_lock -> rq.lock;
+ * rx_lock; sq.lock; due.lock (deadline.c), which softirqs take, too.
  * No spinlock of a QP is held when cq->lock or a chunk lock (mirror.c) is taken.
  */
 #include <linux/sched.h>

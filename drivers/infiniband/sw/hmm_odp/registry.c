@@ -10,7 +10,6 @@
 #include <linux/slab.h>
 #include "mirror.h"
 #include "mirror_priv.h"
-#include "window.h"
 
 struct hodp_mirrors *hodp_mirrors_alloc(void)
 {
