@@ -92,7 +92,7 @@ static struct ib_pd *kt_setup_pd(struct ib_device *dev, int flags)
 
 static struct kt *kt_setup(struct ib_device *dev)
 {
-	struct kt *t = kzalloc(sizeof(*t), GFP_KERNEL);
+	struct kt *t = kzalloc_obj(*t, GFP_KERNEL);
 	int i, ret = 0;
 
 	if (!t)

@@ -252,7 +252,7 @@ static void kt_race_requests(struct kt_race *race)
 static void kt_race_run(struct kt *t, const struct kt_race_way *way,
 			bool destroys)
 {
-	struct kt_race *race = kzalloc(sizeof(*race), GFP_KERNEL);
+	struct kt_race *race = kzalloc_obj(*race, GFP_KERNEL);
 	int i, ret;
 
 	if (!KT_CHECK(t, race, "no memory"))

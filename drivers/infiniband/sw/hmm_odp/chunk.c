@@ -31,7 +31,7 @@ void hodp_chunk_free(struct hodp_chunk *c)
 
 struct hodp_chunk *hodp_chunk_alloc(void)
 {
-	struct hodp_chunk *c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
+	struct hodp_chunk *c = kzalloc_obj(*c, GFP_KERNEL_ACCOUNT);
 
 	if (c)
 		rwlock_init(&c->lock);

@@ -96,7 +96,7 @@ struct file *hodp_doorbell_share(struct hodp_doorbell *db)
 
 struct hodp_doorbell *hodp_doorbell_open(struct file **file)
 {
-	struct hodp_doorbell *db = kzalloc(sizeof(*db), GFP_KERNEL_ACCOUNT);
+	struct hodp_doorbell *db = kzalloc_obj(*db, GFP_KERNEL_ACCOUNT);
 
 	if (!db)
 		return ERR_PTR(-ENOMEM);

@@ -360,7 +360,7 @@ static void hodp_user_reap(struct work_struct *work)
 
 static struct hodp_user *hodp_user_new(kuid_t uid)
 {
-	struct hodp_user *user = kzalloc(sizeof(*user), GFP_KERNEL);
+	struct hodp_user *user = kzalloc_obj(*user, GFP_KERNEL);
 	int i;
 
 	if (!user)

@@ -60,7 +60,7 @@ static struct hodp_mcast *hodp_mcast_new(struct hodp_device *dev,
 	lockdep_assert_held(&dev->mcast_lock);
 	if (list_count_nodes(&dev->mcasts) >= HODP_MAX_MCAST)
 		return NULL;
-	mc = kzalloc(sizeof(*mc), GFP_KERNEL_ACCOUNT);
+	mc = kzalloc_obj(*mc, GFP_KERNEL_ACCOUNT);
 	if (!mc)
 		return NULL;
 	mc->mgid = *mgid;

@@ -278,7 +278,7 @@ static struct hodp_window *hodp_mirror_make_window(struct hodp_mirror *m,
 	w = xa_load(&m->windows, idx);
 	if (w)
 		goto out;
-	w = kzalloc(sizeof(*w), GFP_KERNEL_ACCOUNT);
+	w = kzalloc_obj(*w, GFP_KERNEL_ACCOUNT);
 	if (!w) {
 		w = ERR_PTR(-ENOMEM);
 		goto out;
@@ -434,8 +434,8 @@ static int hodp_chunk_commit(struct hodp_window *w,
 	c = hodp_window_chunk(w, va);
 	if (c && !huge && !READ_ONCE(c->table)) {
 		rcu_read_unlock();
-		table = kcalloc(HODP_CHUNK_PAGES, sizeof(*table),
-				GFP_KERNEL_ACCOUNT);
+		table = kzalloc_objs(*table, HODP_CHUNK_PAGES,
+				     GFP_KERNEL_ACCOUNT);
 		if (!table)
 			return -ENOMEM;
 		rcu_read_lock();
@@ -619,8 +619,8 @@ static long hodp_mirror_bring_charged(struct hodp_mirror *m, u64 va, u64 len,
 	npages = min((PAGE_ALIGN(va + len) - (va & PAGE_MASK)) >> PAGE_SHIFT,
 		     HODP_CHUNK_PAGES);
 	if (npages > HODP_FAULT_ONSTACK) {
-		range.hmm_pfns = kmalloc_array(npages, sizeof(*range.hmm_pfns),
-					       GFP_KERNEL_ACCOUNT);
+		range.hmm_pfns = kmalloc_objs(*range.hmm_pfns, npages,
+					      GFP_KERNEL_ACCOUNT);
 		if (!range.hmm_pfns)
 			return -ENOMEM;
 	}

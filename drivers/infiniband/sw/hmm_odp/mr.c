@@ -178,15 +178,15 @@ static int hodp_mr_init_pinned(struct hodp_mr *mr, u64 start, u64 length,
 	struct ib_umem *umem;
 
 	mr->kind = HODP_MR_TABLE;
-	/* kvcalloc() warns about larger tables; fail before pinning pages. */
+	/* Larger tables make kvmalloc() warn; fail before pinning pages. */
 	if (length / PAGE_SIZE >= INT_MAX / sizeof(*mr->table))
 		return -ENOMEM;
 	umem = ib_umem_get_va(mr->ibmr.pd->device, start, length, access);
 	if (IS_ERR(umem))
 		return PTR_ERR(umem);
 	mr->table_max = ib_umem_num_pages(umem);
-	mr->table = kvcalloc(mr->table_max, sizeof(*mr->table),
-			     GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	mr->table = kvzalloc_objs(*mr->table, mr->table_max,
+				  GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!mr->table) {
 		ib_umem_release(umem);
 		return -ENOMEM;
@@ -217,7 +217,7 @@ static struct hodp_mr *hodp_mr_build(struct ib_pd *pd, u64 start, u64 length,
 	ret = hodp_mr_check_user(start, length, iova, access);
 	if (ret)
 		return ERR_PTR(ret);
-	mr = kzalloc(sizeof(*mr), GFP_KERNEL_ACCOUNT);
+	mr = kzalloc_obj(*mr, GFP_KERNEL_ACCOUNT);
 	if (!mr)
 		return ERR_PTR(-ENOMEM);
 	mr->ibmr.pd = pd;
@@ -324,7 +324,7 @@ struct ib_mr *hodp_mr_get_dma(struct ib_pd *pd, int access)
 	struct hodp_mr *mr;
 	int ret;
 
-	mr = kzalloc(sizeof(*mr), GFP_KERNEL);
+	mr = kzalloc_obj(*mr, GFP_KERNEL);
 	if (!mr)
 		return ERR_PTR(-ENOMEM);
 	mr->kind = HODP_MR_DMA;
@@ -347,13 +347,13 @@ struct ib_mr *hodp_mr_alloc(struct ib_pd *pd, enum ib_mr_type type, u32 max_sg)
 	if (type != IB_MR_TYPE_MEM_REG || !max_sg ||
 	    max_sg > HODP_MAX_FRMR_PAGES)
 		return ERR_PTR(-EINVAL);
-	mr = kzalloc(sizeof(*mr), GFP_KERNEL);
+	mr = kzalloc_obj(*mr, GFP_KERNEL);
 	if (!mr)
 		return ERR_PTR(-ENOMEM);
 	mr->kind = HODP_MR_TABLE;
 	mr->table_max = max_sg;
-	mr->table = kvcalloc(max_sg, sizeof(*mr->table), GFP_KERNEL);
-	mr->next = kvcalloc(max_sg, sizeof(*mr->next), GFP_KERNEL);
+	mr->table = kvzalloc_objs(*mr->table, max_sg, GFP_KERNEL);
+	mr->next = kvzalloc_objs(*mr->next, max_sg, GFP_KERNEL);
 	if (mr->table && mr->next)
 		ret = hodp_mr_publish(mr, pd);
 	if (ret) {

@@ -126,7 +126,7 @@ static struct hodp_prefetch *
 hodp_prefetch_new(struct ib_pd *pd, enum ib_uverbs_advise_mr_advice advice,
 		  const struct ib_sge *sge)
 {
-	struct hodp_prefetch *p = kzalloc(sizeof(*p), GFP_KERNEL_ACCOUNT);
+	struct hodp_prefetch *p = kzalloc_obj(*p, GFP_KERNEL_ACCOUNT);
 	int ret;
 
 	if (!p)
@@ -186,7 +186,7 @@ int hodp_prefetch_advise(struct ib_pd *pd,
 
 	if (advice > IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT)
 		return -EOPNOTSUPP;
-	list = kcalloc(num_sge, sizeof(*list), GFP_KERNEL_ACCOUNT);
+	list = kzalloc_objs(*list, num_sge, GFP_KERNEL_ACCOUNT);
 	if (!list)
 		return -ENOMEM;
 	/* Check all ranges before starting any. */

@@ -209,7 +209,7 @@ static int hodp_qp_publish(struct hodp_qp *qp)
 {
 	int ret;
 
-	qp->handle = kzalloc(sizeof(*qp->handle), GFP_KERNEL_ACCOUNT);
+	qp->handle = kzalloc_obj(*qp->handle, GFP_KERNEL_ACCOUNT);
 	if (!qp->handle)
 		return -ENOMEM;
 	qp->handle->qp = qp;

@@ -50,7 +50,7 @@ static int hodp_queue_mem_fill(struct hodp_queue_mem *mem)
 {
 	size_t n = mem->size >> PAGE_SHIFT;
 
-	mem->pages = kvcalloc(n, sizeof(*mem->pages), GFP_KERNEL_ACCOUNT);
+	mem->pages = kvzalloc_objs(*mem->pages, n, GFP_KERNEL_ACCOUNT);
 	if (!mem->pages)
 		return -ENOMEM;
 	while (mem->npages < n) {

@@ -13,7 +13,7 @@
 
 struct hodp_mirrors *hodp_mirrors_alloc(void)
 {
-	struct hodp_mirrors *ms = kzalloc(sizeof(*ms), GFP_KERNEL);
+	struct hodp_mirrors *ms = kzalloc_obj(*ms, GFP_KERNEL);
 
 	if (!ms)
 		return NULL;
@@ -39,7 +39,7 @@ void hodp_mirrors_put(struct hodp_mirrors *ms)
 /* A mirror of the calling process, not published yet. */
 static struct hodp_mirror *hodp_mirror_new(struct hodp_mirrors *ms)
 {
-	struct hodp_mirror *m = kzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
+	struct hodp_mirror *m = kzalloc_obj(*m, GFP_KERNEL_ACCOUNT);
 
 	if (!m)
 		return NULL;
