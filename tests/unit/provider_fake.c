@@ -12,19 +12,22 @@
 
 #include "provider_fake.h"
 
+/* A fake ignores most of what it is given. */
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+
 /* What later versions of libibverbs also need; see core.h. */
 #if IBVERBS_PABI_VERSION >= 57
-#define FD_ARR struct ibv_fd_arr *fds HODP_UNUSED,
+#define FD_ARR struct ibv_fd_arr *fds,
 #else
 #define FD_ARR
 #endif
 #if IBVERBS_PABI_VERSION >= 59
-#define CQ_PROV struct verbs_create_cq_prov_attr *prov HODP_UNUSED,
+#define CQ_PROV struct verbs_create_cq_prov_attr *prov,
 #else
 #define CQ_PROV
 #endif
 #if IBVERBS_PABI_VERSION >= 64
-#define QP_LINK , struct ibv_command_buffer *link HODP_UNUSED
+#define QP_LINK , struct ibv_command_buffer *link
 #else
 #define QP_LINK
 #endif
@@ -75,6 +78,16 @@ static int injected(void)
 	int err = fake.fail;
 
 	fake.fail = 0;
+	return err;
+}
+
+/* The same for a command that makes an object. */
+static int created(void)
+{
+	int err = injected();
+
+	if (!err)
+		fake.objects++;
 	return err;
 }
 
@@ -205,7 +218,7 @@ void verbs_register_driver(const struct verbs_device_ops *ops)
 void *_verbs_init_and_alloc_context(struct ibv_device *device, int fd,
 				    size_t alloc_size,
 				    struct verbs_context *context_offset,
-				    uint32_t driver_id HODP_UNUSED)
+				    uint32_t driver_id)
 {
 	struct verbs_context *vctx;
 	void *ctx = calloc(1, alloc_size);
@@ -217,19 +230,19 @@ void *_verbs_init_and_alloc_context(struct ibv_device *device, int fd,
 	return ctx;
 }
 
-void verbs_uninit_context(struct verbs_context *context HODP_UNUSED)
+void verbs_uninit_context(struct verbs_context *context)
 {
 }
 
-void verbs_set_ops(struct verbs_context *vctx HODP_UNUSED,
+void verbs_set_ops(struct verbs_context *vctx,
 		   const struct verbs_context_ops *ops)
 {
 	fake.ops = ops;
 }
 
 int ibv_read_ibdev_sysfs_file(char *buf, size_t size,
-			      struct verbs_sysfs_dev *dev HODP_UNUSED,
-			      const char *name, ...)
+			      struct verbs_sysfs_dev *dev, const char *name,
+			      ...)
 {
 	if (strcmp(name, "hca_type") || !fake.hca_type ||
 	    strlen(fake.hca_type) >= size)
@@ -263,73 +276,67 @@ void fake_close(struct ibv_context *ctx)
 	fake.ops->free_context(ctx);
 }
 
-int ibv_cmd_get_context(struct verbs_context *ctx HODP_UNUSED,
-			struct ibv_get_context *cmd HODP_UNUSED,
-			size_t cmd_size HODP_UNUSED,
-			FD_ARR struct ib_uverbs_get_context_resp *resp,
-			size_t resp_size HODP_UNUSED)
+/* Also the answer to an import. */
+static int context_opened(struct hodp_alloc_ucontext_resp *resp)
 {
-	struct hodp_cmd_get_context_resp *r =
-		container_of(resp, typeof(*r), ibv_resp);
 	int err = injected();
 
 	if (err)
 		return err;
-	r->max_inline = FAKE_MAX_INLINE;
 	fake.doorbell_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	r->drv_payload.doorbell_fd = fake.doorbell_fd;
+	resp->doorbell_fd = fake.doorbell_fd;
+	resp->max_inline = FAKE_MAX_INLINE;
 	return 0;
 }
 
-int ibv_cmd_query_context(struct ibv_context *ctx HODP_UNUSED,
+int ibv_cmd_get_context(struct verbs_context *ctx, struct ibv_get_context *cmd,
+			size_t cmd_size,
+			FD_ARR struct ib_uverbs_get_context_resp *resp,
+			size_t resp_size)
+{
+	struct hodp_cmd_get_context_resp *r =
+		container_of(resp, typeof(*r), ibv_resp);
+
+	return context_opened(&r->drv_payload);
+}
+
+int ibv_cmd_query_context(struct ibv_context *ctx,
 			  struct ibv_command_buffer *driver)
 {
 	struct ib_uverbs_attr *attr = driver->hdr.attrs;
 	struct hodp_alloc_ucontext_resp *r = (void *)(uintptr_t)attr->data;
-	int err = injected();
 
-	if (err)
-		return err;
 	need(attr->attr_id == HODP_ATTR_QUERY_CONTEXT_RESP &&
 		     attr->len == sizeof(*r),
 	     "the attribute of an import");
-	r->max_inline = FAKE_MAX_INLINE;
-	fake.doorbell_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	r->doorbell_fd = fake.doorbell_fd;
-	return 0;
+	return context_opened(r);
 }
 
 int ibv_cmd_alloc_pd(struct ibv_context *ctx, struct ibv_pd *pd,
-		     struct ibv_alloc_pd *cmd HODP_UNUSED,
-		     size_t cmd_size HODP_UNUSED,
-		     struct ib_uverbs_alloc_pd_resp *resp HODP_UNUSED,
-		     size_t size HODP_UNUSED)
+		     struct ibv_alloc_pd *cmd, size_t cmd_size,
+		     struct ib_uverbs_alloc_pd_resp *resp, size_t size)
 {
-	int err = injected();
-
-	if (err)
-		return err;
 	pd->context = ctx;
 	pd->handle = next_handle++;
-	fake.objects++;
-	return 0;
+	return created();
 }
 
-int ibv_cmd_dealloc_pd(struct ibv_pd *pd HODP_UNUSED)
+int ibv_cmd_dealloc_pd(struct ibv_pd *pd)
 {
 	fake.objects--;
 	return 0;
 }
 
-int ibv_cmd_create_cq_ex(
-	struct ibv_context *ctx, const struct ibv_cq_init_attr_ex *attr,
-	CQ_PROV struct verbs_cq *cq, struct ibv_create_cq_ex *cmd HODP_UNUSED,
-	size_t cmd_size HODP_UNUSED, struct ib_uverbs_ex_create_cq_resp *resp,
-	size_t resp_size HODP_UNUSED, uint32_t flags HODP_UNUSED)
+int ibv_cmd_create_cq_ex(struct ibv_context *ctx,
+			 const struct ibv_cq_init_attr_ex *attr,
+			 CQ_PROV struct verbs_cq *cq,
+			 struct ibv_create_cq_ex *cmd, size_t cmd_size,
+			 struct ib_uverbs_ex_create_cq_resp *resp,
+			 size_t resp_size, uint32_t flags)
 {
 	struct hodp_cmd_create_cq_resp *r =
 		container_of(resp, typeof(*r), ibv_resp);
-	int err = injected();
+	int err = created();
 
 	if (err)
 		return err;
@@ -337,16 +344,13 @@ int ibv_cmd_create_cq_ex(
 	cq->cq.handle = next_handle++;
 	cq->cq.cqe = attr->cqe;
 	r->ring = make_ring(&fake.cq, sizeof(struct hodp_cqe));
-	fake.objects++;
 	return 0;
 }
 
 /* Outstanding entries move to a new ring, which begins at an index of its own. */
-int ibv_cmd_resize_cq(struct ibv_cq *cq, int cqe,
-		      struct ibv_resize_cq *cmd HODP_UNUSED,
-		      size_t cmd_size HODP_UNUSED,
-		      struct ib_uverbs_resize_cq_resp *resp,
-		      size_t resp_size HODP_UNUSED)
+int ibv_cmd_resize_cq(struct ibv_cq *cq, int cqe, struct ibv_resize_cq *cmd,
+		      size_t cmd_size, struct ib_uverbs_resize_cq_resp *resp,
+		      size_t resp_size)
 {
 	struct hodp_cmd_resize_cq_resp *r =
 		container_of(resp, typeof(*r), ibv_resp);
@@ -365,7 +369,7 @@ int ibv_cmd_resize_cq(struct ibv_cq *cq, int cqe,
 	return 0;
 }
 
-int ibv_cmd_destroy_cq(struct ibv_cq *cq HODP_UNUSED)
+int ibv_cmd_destroy_cq(struct ibv_cq *cq)
 {
 	fake.objects--;
 	return 0;
@@ -373,14 +377,12 @@ int ibv_cmd_destroy_cq(struct ibv_cq *cq HODP_UNUSED)
 
 int ibv_cmd_create_srq(struct ibv_pd *pd, struct ibv_srq *srq,
 		       struct ibv_srq_init_attr *attr,
-		       struct ibv_create_srq *cmd HODP_UNUSED,
-		       size_t cmd_size HODP_UNUSED,
-		       struct ib_uverbs_create_srq_resp *resp,
-		       size_t resp_size HODP_UNUSED)
+		       struct ibv_create_srq *cmd, size_t cmd_size,
+		       struct ib_uverbs_create_srq_resp *resp, size_t resp_size)
 {
 	struct hodp_cmd_create_srq_resp *r =
 		container_of(resp, typeof(*r), ibv_resp);
-	int err = injected();
+	int err = created();
 
 	if (err)
 		return err;
@@ -389,28 +391,22 @@ int ibv_cmd_create_srq(struct ibv_pd *pd, struct ibv_srq *srq,
 	attr->attr.max_sge = FAKE_MAX_SGE;
 	r->ring = make_ring(&fake.srq, hodp_recv_stride(FAKE_MAX_SGE));
 	r->drv_payload.srqn = 4711;
-	fake.objects++;
 	return 0;
 }
 
-int ibv_cmd_modify_srq(struct ibv_srq *srq HODP_UNUSED,
-		       struct ibv_srq_attr *attr HODP_UNUSED,
-		       int mask HODP_UNUSED,
-		       struct ibv_modify_srq *cmd HODP_UNUSED,
-		       size_t cmd_size HODP_UNUSED)
+int ibv_cmd_modify_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr, int mask,
+		       struct ibv_modify_srq *cmd, size_t cmd_size)
 {
 	return injected();
 }
 
-int ibv_cmd_query_srq(struct ibv_srq *srq HODP_UNUSED,
-		      struct ibv_srq_attr *attr HODP_UNUSED,
-		      struct ibv_query_srq *cmd HODP_UNUSED,
-		      size_t cmd_size HODP_UNUSED)
+int ibv_cmd_query_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr,
+		      struct ibv_query_srq *cmd, size_t cmd_size)
 {
 	return injected();
 }
 
-int ibv_cmd_destroy_srq(struct ibv_srq *srq HODP_UNUSED)
+int ibv_cmd_destroy_srq(struct ibv_srq *srq)
 {
 	fake.objects--;
 	return 0;
@@ -418,14 +414,13 @@ int ibv_cmd_destroy_srq(struct ibv_srq *srq HODP_UNUSED)
 
 int ibv_cmd_create_qp_ex2(struct ibv_context *ctx, struct verbs_qp *vqp,
 			  struct ibv_qp_init_attr_ex *attr,
-			  struct ibv_create_qp_ex *cmd HODP_UNUSED,
-			  size_t cmd_size HODP_UNUSED,
+			  struct ibv_create_qp_ex *cmd, size_t cmd_size,
 			  struct ib_uverbs_ex_create_qp_resp *resp,
-			  size_t resp_size HODP_UNUSED QP_LINK)
+			  size_t resp_size QP_LINK)
 {
 	struct hodp_cmd_create_qp_resp *r =
 		container_of(resp, typeof(*r), ibv_resp);
-	int err = injected();
+	int err = created();
 
 	if (err)
 		return err;
@@ -447,13 +442,11 @@ int ibv_cmd_create_qp_ex2(struct ibv_context *ctx, struct verbs_qp *vqp,
 	vqp->qp.handle = next_handle++;
 	vqp->qp.qp_num = FAKE_QPN;
 	vqp->qp.state = IBV_QPS_RESET;
-	fake.objects++;
 	return 0;
 }
 
-int ibv_cmd_modify_qp(struct ibv_qp *qp HODP_UNUSED, struct ibv_qp_attr *attr,
-		      int mask, struct ibv_modify_qp *cmd HODP_UNUSED,
-		      size_t cmd_size HODP_UNUSED)
+int ibv_cmd_modify_qp(struct ibv_qp *qp, struct ibv_qp_attr *attr, int mask,
+		      struct ibv_modify_qp *cmd, size_t cmd_size)
 {
 	int err = injected();
 
@@ -466,75 +459,56 @@ int ibv_cmd_modify_qp(struct ibv_qp *qp HODP_UNUSED, struct ibv_qp_attr *attr,
 	return err;
 }
 
-int ibv_cmd_query_qp(struct ibv_qp *qp HODP_UNUSED,
-		     struct ibv_qp_attr *attr HODP_UNUSED, int mask HODP_UNUSED,
-		     struct ibv_qp_init_attr *init HODP_UNUSED,
-		     struct ibv_query_qp *cmd HODP_UNUSED,
-		     size_t cmd_size HODP_UNUSED)
+int ibv_cmd_query_qp(struct ibv_qp *qp, struct ibv_qp_attr *attr, int mask,
+		     struct ibv_qp_init_attr *init, struct ibv_query_qp *cmd,
+		     size_t cmd_size)
 {
 	return injected();
 }
 
-int ibv_cmd_destroy_qp(struct ibv_qp *qp HODP_UNUSED)
+int ibv_cmd_destroy_qp(struct ibv_qp *qp)
 {
 	fake.objects--;
 	return 0;
 }
 
 int ibv_cmd_create_ah(struct ibv_pd *pd, struct ibv_ah *ah,
-		      struct ibv_ah_attr *attr HODP_UNUSED,
-		      struct ib_uverbs_create_ah_resp *resp,
-		      size_t resp_size HODP_UNUSED)
+		      struct ibv_ah_attr *attr,
+		      struct ib_uverbs_create_ah_resp *resp, size_t resp_size)
 {
 	struct hodp_cmd_create_ah_resp *r =
 		container_of(resp, typeof(*r), ibv_resp);
-	int err = injected();
 
-	if (err)
-		return err;
 	ah->context = pd->context;
 	r->ahn = 5;
-	fake.objects++;
-	return 0;
+	return created();
 }
 
-int ibv_cmd_destroy_ah(struct ibv_ah *ah HODP_UNUSED)
+int ibv_cmd_destroy_ah(struct ibv_ah *ah)
 {
 	fake.objects--;
 	return 0;
 }
 
-int ibv_cmd_reg_mr(struct ibv_pd *pd, void *addr HODP_UNUSED,
-		   size_t length HODP_UNUSED, uint64_t hca_va HODP_UNUSED,
-		   int access HODP_UNUSED, struct verbs_mr *vmr,
-		   struct ibv_reg_mr *cmd HODP_UNUSED,
-		   size_t cmd_size HODP_UNUSED,
-		   struct ib_uverbs_reg_mr_resp *resp HODP_UNUSED,
-		   size_t resp_size HODP_UNUSED)
+int ibv_cmd_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
+		   uint64_t hca_va, int access, struct verbs_mr *vmr,
+		   struct ibv_reg_mr *cmd, size_t cmd_size,
+		   struct ib_uverbs_reg_mr_resp *resp, size_t resp_size)
 {
-	int err = injected();
-
-	if (err)
-		return err;
 	vmr->ibv_mr.context = pd->context;
-	fake.objects++;
-	return 0;
+	return created();
 }
 
 int ibv_cmd_query_mr(struct ibv_pd *pd, struct verbs_mr *vmr,
 		     uint32_t mr_handle)
 {
-	int err = injected();
-
-	if (err)
-		return err;
 	vmr->ibv_mr.context = pd->context;
 	vmr->ibv_mr.pd = pd;
 	vmr->ibv_mr.handle = mr_handle;
-	return 0;
+	return injected();
 }
 
-int ibv_cmd_dereg_mr(struct verbs_mr *vmr HODP_UNUSED)
+int ibv_cmd_dereg_mr(struct verbs_mr *vmr)
 {
 	fake.objects--;
 	return 0;
@@ -542,64 +516,50 @@ int ibv_cmd_dereg_mr(struct verbs_mr *vmr HODP_UNUSED)
 
 /* --- commands that the provider only passes on ----------------------------- */
 
-int ibv_cmd_rereg_mr(struct verbs_mr *vmr HODP_UNUSED,
-		     uint32_t flags HODP_UNUSED, void *addr HODP_UNUSED,
-		     size_t length HODP_UNUSED, uint64_t hca_va HODP_UNUSED,
-		     int access HODP_UNUSED, struct ibv_pd *pd HODP_UNUSED,
-		     struct ibv_rereg_mr *cmd HODP_UNUSED,
-		     size_t cmd_sz HODP_UNUSED,
-		     struct ib_uverbs_rereg_mr_resp *resp HODP_UNUSED,
-		     size_t resp_sz HODP_UNUSED)
+int ibv_cmd_rereg_mr(struct verbs_mr *vmr, uint32_t flags, void *addr,
+		     size_t length, uint64_t hca_va, int access,
+		     struct ibv_pd *pd, struct ibv_rereg_mr *cmd, size_t cmd_sz,
+		     struct ib_uverbs_rereg_mr_resp *resp, size_t resp_sz)
 {
 	return injected();
 }
 
-int ibv_cmd_advise_mr(struct ibv_pd *pd HODP_UNUSED,
-		      enum ibv_advise_mr_advice advice HODP_UNUSED,
-		      uint32_t flags HODP_UNUSED,
-		      struct ibv_sge *sg HODP_UNUSED,
-		      uint32_t num_sge HODP_UNUSED)
+int ibv_cmd_advise_mr(struct ibv_pd *pd, enum ibv_advise_mr_advice advice,
+		      uint32_t flags, struct ibv_sge *sg, uint32_t num_sge)
 {
 	return injected();
 }
 
-int ibv_cmd_attach_mcast(struct ibv_qp *qp HODP_UNUSED,
-			 const union ibv_gid *gid HODP_UNUSED,
-			 uint16_t lid HODP_UNUSED)
+int ibv_cmd_attach_mcast(struct ibv_qp *qp, const union ibv_gid *gid,
+			 uint16_t lid)
 {
 	return injected();
 }
 
-int ibv_cmd_detach_mcast(struct ibv_qp *qp HODP_UNUSED,
-			 const union ibv_gid *gid HODP_UNUSED,
-			 uint16_t lid HODP_UNUSED)
+int ibv_cmd_detach_mcast(struct ibv_qp *qp, const union ibv_gid *gid,
+			 uint16_t lid)
 {
 	return injected();
 }
 
-int ibv_cmd_req_notify_cq(struct ibv_cq *cq HODP_UNUSED,
-			  int solicited HODP_UNUSED)
+int ibv_cmd_req_notify_cq(struct ibv_cq *cq, int solicited)
 {
 	return injected();
 }
 
-int ibv_cmd_query_device_any(struct ibv_context *ctx HODP_UNUSED,
-			     const struct ibv_query_device_ex_input *input
-				     HODP_UNUSED,
-			     struct ibv_device_attr_ex *attr HODP_UNUSED,
-			     size_t attr_size HODP_UNUSED,
+int ibv_cmd_query_device_any(struct ibv_context *ctx,
+			     const struct ibv_query_device_ex_input *input,
+			     struct ibv_device_attr_ex *attr, size_t attr_size,
 			     struct ib_uverbs_ex_query_device_resp *resp,
-			     size_t *resp_size HODP_UNUSED)
+			     size_t *resp_size)
 {
 	resp->base.fw_ver = 1ULL << 32 | 2 << 16 | 3;
 	return injected();
 }
 
-int ibv_cmd_query_port(struct ibv_context *ctx HODP_UNUSED,
-		       uint8_t port HODP_UNUSED,
-		       struct ibv_port_attr *attr HODP_UNUSED,
-		       struct ibv_query_port *cmd HODP_UNUSED,
-		       size_t cmd_size HODP_UNUSED)
+int ibv_cmd_query_port(struct ibv_context *ctx, uint8_t port,
+		       struct ibv_port_attr *attr, struct ibv_query_port *cmd,
+		       size_t cmd_size)
 {
 	return injected();
 }
