@@ -39,45 +39,19 @@ static void no_context(void)
 }
 
 /* Contradictory answers. */
-static void spoil_zero(struct hodp_ring_info *info)
-{
-	info->entries = 0;
-}
-
-static void spoil_odd(struct hodp_ring_info *info)
-{
-	info->entries = RIG_ENTRIES - 1;
-}
-
-static void spoil_many(struct hodp_ring_info *info)
-{
-	info->entries = 1U << 31;
-}
-
-static void spoil_stride(struct hodp_ring_info *info)
-{
-	info->stride = 8;
-}
-
-static void spoil_alignment(struct hodp_ring_info *info)
-{
-	info->stride += 4;
-}
-
-static void spoil_wide(struct hodp_ring_info *info)
-{
-	info->stride = UINT32_MAX - 7;
-}
-
-static void spoil_offset(struct hodp_ring_info *info)
-{
-	info->mmap_offset = 1ULL << 63;
-}
-
-static void spoil_place(struct hodp_ring_info *info)
-{
-	info->mmap_offset += 16;
-}
+#define SPOIL(name, change)                                   \
+	static void spoil_##name(struct hodp_ring_info *info) \
+	{                                                     \
+		info->change;                                 \
+	}
+SPOIL(zero, entries = 0)
+SPOIL(odd, entries = RIG_ENTRIES - 1)
+SPOIL(many, entries = 1U << 31)
+SPOIL(stride, stride = 8)
+SPOIL(alignment, stride += 4)
+SPOIL(wide, stride = UINT32_MAX - 7)
+SPOIL(offset, mmap_offset = 1ULL << 63)
+SPOIL(place, mmap_offset += 16)
 
 static void bad_rings(void)
 {
@@ -86,13 +60,10 @@ static void bad_rings(void)
 		spoil_wide, spoil_alignment, spoil_place, spoil_offset,
 	};
 	struct ibv_srq_init_attr srq_attr = { .attr = { .max_wr = 4 } };
-	struct ibv_qp_init_attr qp_attr = { .qp_type = IBV_QPT_RC };
 	struct rig r = rig_up(IBV_QPT_RC);
 	int objects = fake.objects;
 	size_t i;
 
-	qp_attr.send_cq = r.cq;
-	qp_attr.recv_cq = r.cq;
 	for (i = 0; i < ARRAY_LEN(spoils); i++) {
 		fake.spoil = spoils[i];
 		CHECK(!fake.ops->create_cq(r.ctx, 4, NULL, 0));
@@ -101,7 +72,7 @@ static void bad_rings(void)
 		fake.spoil = spoils[i];
 		CHECK(!fake.ops->create_srq(r.pd, &srq_attr));
 		fake.spoil = spoils[i];
-		CHECK(!fake.ops->create_qp(r.pd, &qp_attr));
+		CHECK(!fake.ops->create_qp(r.pd, &r.qp_attr));
 		CHECK(fake.objects == objects);
 	}
 	rig_down(&r);
@@ -110,12 +81,9 @@ static void bad_rings(void)
 static void refused(void)
 {
 	struct ibv_srq_init_attr srq_attr = { .attr = { .max_wr = 4 } };
-	struct ibv_qp_init_attr qp_attr = { .qp_type = IBV_QPT_RC };
 	struct ibv_ah_attr ah_attr = {};
 	struct rig r = rig_up(IBV_QPT_RC);
 
-	qp_attr.send_cq = r.cq;
-	qp_attr.recv_cq = r.cq;
 #define REFUSED(call)                              \
 	do {                                       \
 		fake.fail = ENFILE;                \
@@ -126,7 +94,7 @@ static void refused(void)
 	REFUSED(fake.ops->reg_mr(r.pd, NULL, 1, 0, 0));
 	REFUSED(fake.ops->create_cq(r.ctx, 4, NULL, 0));
 	REFUSED(fake.ops->create_srq(r.pd, &srq_attr));
-	REFUSED(fake.ops->create_qp(r.pd, &qp_attr));
+	REFUSED(fake.ops->create_qp(r.pd, &r.qp_attr));
 	REFUSED(fake.ops->create_ah(r.pd, &ah_attr));
 	rig_down(&r);
 }
@@ -214,7 +182,6 @@ static void with_srq(void)
 	struct ibv_srq_init_attr srq_attr = { .attr = { .max_wr =
 								RIG_ENTRIES } };
 	struct ibv_srq_attr change = { .max_wr = 2 * RIG_ENTRIES };
-	struct ibv_qp_init_attr qp_attr = { .qp_type = IBV_QPT_RC };
 	struct ibv_recv_wr wr = { .wr_id = 3 }, *bad = NULL;
 	struct rig r = rig_up(IBV_QPT_RC);
 	struct ibv_srq *srq;
@@ -224,10 +191,8 @@ static void with_srq(void)
 	srq = fake.ops->create_srq(r.pd, &srq_attr);
 	CHECK(!fake.ops->get_srq_num(srq, &num) && num == 4711);
 	CHECK(fake.ops->modify_srq(srq, &change, IBV_SRQ_MAX_WR) == EOPNOTSUPP);
-	qp_attr.send_cq = r.cq;
-	qp_attr.recv_cq = r.cq;
-	qp_attr.srq = srq;
-	qp = fake.ops->create_qp(r.pd, &qp_attr);
+	r.qp_attr.srq = srq;
+	qp = fake.ops->create_qp(r.pd, &r.qp_attr);
 	qp->state = IBV_QPS_RTS;
 	CHECK(fake.ops->post_recv(qp, &wr, &bad) == EINVAL && bad == &wr);
 
@@ -279,7 +244,6 @@ static void imports(void)
 static void domains(void)
 {
 	struct ibv_parent_domain_init_attr attr = {};
-	struct ibv_qp_init_attr qp_attr = { .qp_type = IBV_QPT_RC };
 	struct ibv_td_init_attr td_attr = {};
 	struct rig r = rig_up(IBV_QPT_RC);
 	struct ibv_pd *parent, *plain;
@@ -300,13 +264,11 @@ static void domains(void)
 	attr.pd = parent;
 	CHECK(!fake.ops->alloc_parent_domain(r.ctx, &attr) && errno == EINVAL);
 
-	qp_attr.send_cq = r.cq;
-	qp_attr.recv_cq = r.cq;
-	qp = fake.ops->create_qp(parent, &qp_attr);
+	qp = fake.ops->create_qp(parent, &r.qp_attr);
 	CHECK(!to_hodp_qp(qp)->sq.lock.needed &&
 	      !to_hodp_qp(qp)->rq.lock.needed);
 	CHECK(!fake.ops->destroy_qp(qp));
-	qp = fake.ops->create_qp(plain, &qp_attr);
+	qp = fake.ops->create_qp(plain, &r.qp_attr);
 	CHECK(to_hodp_qp(qp)->sq.lock.needed);
 	CHECK(!fake.ops->destroy_qp(qp));
 

@@ -44,6 +44,9 @@ struct rig rig_up_sized(enum ibv_qp_type type, uint32_t entries)
 	r.qp = fake.ops->create_qp_ex(r.ctx, &attr);
 	r.qpx = &to_hodp_qp(r.qp)->vqp.qp_ex;
 	r.ah = fake.ops->create_ah(r.pd, &ah_attr);
+	r.qp_attr = (struct ibv_qp_init_attr){ .send_cq = r.cq,
+					       .recv_cq = r.cq,
+					       .qp_type = type };
 	r.qp->state = IBV_QPS_RTS;
 	r.qpx->wr_flags = 0;
 	return r;

@@ -12,7 +12,7 @@ extern const size_t num_cq_cases, num_life_cases, num_race_cases;
 /* Ring entries in a rig. */
 #define RIG_ENTRIES 8
 
-/* An open device with one QP, ready to send. */
+/* An open device with one QP, ready to send; qp_attr makes others like it. */
 struct rig {
 	struct ibv_context *ctx;
 	struct ibv_pd *pd;
@@ -21,6 +21,7 @@ struct rig {
 	struct ibv_qp *qp;
 	struct ibv_qp_ex *qpx;
 	struct ibv_ah *ah;
+	struct ibv_qp_init_attr qp_attr;
 };
 
 struct rig rig_up(enum ibv_qp_type type);
