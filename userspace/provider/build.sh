@@ -56,11 +56,7 @@ sources=(cq.c hmm_odp.c qp.c send.c srq.c wr.c)
 	die "CMakeLists.txt and build.sh list different sources"
 
 # The version of the source tree's private ABI.
-core_abi()
-{
-	sed -n 's/^set(IBVERBS_PABI_VERSION "\([0-9]*\)")$/\1/p' "$core/CMakeLists.txt"
-}
-abi=$(core_abi)
+abi=$(sed -n 's/^set(IBVERBS_PABI_VERSION "\([0-9]*\)")$/\1/p' "$core/CMakeLists.txt")
 [ -n "$abi" ] || die "$core/CMakeLists.txt has no IBVERBS_PABI_VERSION"
 
 run()

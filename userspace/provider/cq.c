@@ -291,8 +291,6 @@ struct ibv_cq_ex *hodp_create_cq_ex(struct ibv_context *ctx,
 		goto free_cq;
 	err = hodp_ring_map(ctx, &resp.ring, sizeof(struct hodp_cqe),
 			    &cq->ring);
-	if (!err && !hodp_ring_exists(&cq->ring))
-		err = EPROTO;
 	if (err)
 		goto destroy_cq;
 
@@ -355,8 +353,6 @@ int hodp_resize_cq(struct ibv_cq *ibcq, int cqe)
 	old = cq->ring;
 	err = hodp_ring_map(ibcq->context, &resp.ring, sizeof(struct hodp_cqe),
 			    &cq->ring);
-	if (!err && !hodp_ring_exists(&cq->ring))
-		err = EPROTO;
 	if (!err) {
 		/* The kernel has set cons to the first entry. */
 		cq->ring.own =

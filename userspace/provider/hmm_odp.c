@@ -28,8 +28,6 @@ int hodp_ring_map(struct ibv_context *ctx, const struct hodp_ring_info *info,
 	void *map;
 
 	memset(ring, 0, sizeof(*ring));
-	if (!info->entries && !info->mmap_size)
-		return 0;
 	if (offset < 0 || (uint64_t)offset != info->mmap_offset ||
 	    info->mmap_size > SIZE_MAX)
 		return EPROTO;
@@ -53,19 +51,6 @@ void hodp_ring_unmap(struct hodp_ring *ring)
 	if (ring->hdr)
 		munmap(ring->hdr, ring->size);
 	memset(ring, 0, sizeof(*ring));
-}
-
-int hodp_command(struct ibv_context *ctx, const void *cmd, size_t size)
-{
-	ssize_t n;
-
-	do
-		n = write(ctx->cmd_fd, cmd, size);
-	while (n < 0 && errno == EINTR);
-
-	if (n < 0)
-		return errno;
-	return (size_t)n == size ? 0 : EIO;
 }
 
 int hodp_qp_bell(struct ibv_qp *ibqp, unsigned long which)
@@ -131,6 +116,14 @@ static int hodp_query_port(struct ibv_context *ctx, uint8_t port,
 	return ibv_cmd_query_port(ctx, port, attr, &cmd, sizeof(cmd));
 }
 
+/* The kernel has refused @object. */
+static void *hodp_failed(void *object, int err)
+{
+	free(object);
+	errno = err;
+	return NULL;
+}
+
 static struct ibv_pd *hodp_alloc_pd(struct ibv_context *ctx)
 {
 	struct ib_uverbs_alloc_pd_resp resp;
@@ -145,11 +138,8 @@ static struct ibv_pd *hodp_alloc_pd(struct ibv_context *ctx)
 
 	err = ibv_cmd_alloc_pd(ctx, &pd->pd, &cmd, sizeof(cmd), &resp,
 			       sizeof(resp));
-	if (err) {
-		free(pd);
-		errno = err;
-		return NULL;
-	}
+	if (err)
+		return hodp_failed(pd, err);
 	return &pd->pd;
 }
 
@@ -272,11 +262,8 @@ static struct ibv_mr *hodp_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
 
 	err = ibv_cmd_reg_mr(pd, addr, length, hca_va, access, vmr, &cmd,
 			     sizeof(cmd), &resp, sizeof(resp));
-	if (err) {
-		free(vmr);
-		errno = err;
-		return NULL;
-	}
+	if (err)
+		return hodp_failed(vmr, err);
 	return &vmr->ibv_mr;
 }
 
@@ -310,11 +297,8 @@ static struct ibv_mr *hodp_import_mr(struct ibv_pd *pd, uint32_t handle)
 		return NULL;
 
 	err = ibv_cmd_query_mr(pd, vmr, handle);
-	if (err) {
-		free(vmr);
-		errno = err;
-		return NULL;
-	}
+	if (err)
+		return hodp_failed(vmr, err);
 	return &vmr->ibv_mr;
 }
 
@@ -337,11 +321,8 @@ static struct ibv_ah *hodp_create_ah(struct ibv_pd *pd,
 
 	err = ibv_cmd_create_ah(pd, &ah->ah, attr, &resp.ibv_resp,
 				sizeof(resp));
-	if (err) {
-		free(ah);
-		errno = err;
-		return NULL;
-	}
+	if (err)
+		return hodp_failed(ah, err);
 	ah->ahn = resp.ahn;
 	return &ah->ah;
 }

@@ -268,7 +268,7 @@ static inline bool hodp_pd_needs_locks(struct ibv_pd *pd)
 /**
  * hodp_ring_map - map a ring that the kernel has allocated
  * @ctx: context whose command fd is mapped
- * @info: the kernel's response; all zero: the queue does not exist
+ * @info: the kernel's response
  * @min_stride: bytes of an entry that will be used
  * @ring: result; hodp_ring_unmap() undoes it
  *
@@ -286,23 +286,11 @@ void hodp_ring_unmap(struct hodp_ring *ring);
  * @ibqp: queue pair
  * @which: HODP_IOCTL_RING_SEND or HODP_IOCTL_RING_RECV
  *
- * Retries after EINTR, because ringing twice is harmless.
+ * Retries after EINTR, because ringing twice is harmless.  On failure the entries
+ * stay in the ring and run with the next doorbell.
  * Return: 0 or an errno: EINVAL if the device is gone.
  */
 int hodp_qp_bell(struct ibv_qp *ibqp, unsigned long which);
-
-/**
- * hodp_command - execute a uverbs write command: the doorbell of an SRQ
- * @ctx: open device
- * @cmd: the command, including its header
- * @size: bytes of @cmd
- *
- * libibverbs only offers these commands with work requests in its own format.
- * Retries after EINTR.
- *
- * Return: 0 or an errno.
- */
-int hodp_command(struct ibv_context *ctx, const void *cmd, size_t size);
 
 /* cq.c */
 struct ibv_cq *hodp_create_cq(struct ibv_context *ctx, int cqe,
@@ -319,18 +307,6 @@ void hodp_cq_forget_qp(struct ibv_cq *ibcq, uint32_t qp_num);
 
 /* srq.c */
 size_t hodp_recv_stride(uint32_t max_sge);
-
-/**
- * hodp_rq_post - add receive requests
- * @rq: receive queue
- * @wr: list
- * @bad_wr: set to the first request that was not accepted
- * @bell: set if the kernel wants a doorbell for the accepted requests
- *
- * Return: 0, EINVAL (too many SGEs), ENOMEM (full).
- */
-int hodp_rq_post(struct hodp_rq *rq, struct ibv_recv_wr *wr,
-		 struct ibv_recv_wr **bad_wr, bool *bell);
 int hodp_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr,
 		   struct ibv_recv_wr **bad_wr);
 struct ibv_srq *hodp_create_srq(struct ibv_pd *pd,
@@ -364,14 +340,17 @@ uint64_t hodp_send_ops(enum ibv_qp_type type);
 	(IBV_SEND_FENCE | IBV_SEND_SIGNALED | IBV_SEND_SOLICITED | \
 	 IBV_SEND_INLINE)
 
-static inline struct hodp_sge *hodp_wqe_sge(struct hodp_send_wqe *wqe)
+/* Inline in each caller: the constant length of one SGE needs no loop. */
+static ALWAYS_INLINE inline void
+hodp_copy_sges(struct hodp_sge *to, const struct ibv_sge *from, size_t num)
 {
-	return (struct hodp_sge *)(wqe + 1);
-}
+	size_t i;
 
-static inline uint8_t *hodp_wqe_inline(struct hodp_send_wqe *wqe)
-{
-	return (uint8_t *)(wqe + 1);
+	for (i = 0; i < num; i++) {
+		to[i].addr = from[i].addr;
+		to[i].length = from[i].length;
+		to[i].lkey = from[i].lkey;
+	}
 }
 
 /*
@@ -384,15 +363,6 @@ static inline bool hodp_sq_is_open(const struct hodp_qp *qp)
 {
 	return qp->vqp.qp.state >= IBV_QPS_RTS &&
 	       hodp_ring_exists(&qp->sq.ring);
-}
-
-/*
- * Tell the kernel that the send ring has new entries.  Return: 0 or an errno.
- * On failure the entries stay in the ring and run with the next doorbell.
- */
-static inline int hodp_sq_bell(struct ibv_qp *ibqp)
-{
-	return hodp_qp_bell(ibqp, HODP_IOCTL_RING_SEND);
 }
 
 int hodp_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,

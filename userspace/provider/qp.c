@@ -64,8 +64,10 @@ static int hodp_qp_map(struct hodp_qp *qp,
 		return err;
 
 	qp->rq.max_sge = attr->cap.max_recv_sge;
-	err = hodp_ring_map(ctx, &resp->rq, hodp_recv_stride(qp->rq.max_sge),
-			    &qp->rq.ring);
+	if (!attr->srq)
+		err = hodp_ring_map(ctx, &resp->rq,
+				    hodp_recv_stride(qp->rq.max_sge),
+				    &qp->rq.ring);
 	if (err) {
 		hodp_ring_unmap(&qp->sq.ring);
 		return err;

@@ -91,7 +91,7 @@ static int hodp_send_inline(const struct hodp_sq *sq,
 			    const struct ibv_send_wr *wr,
 			    struct hodp_send_wqe *wqe)
 {
-	uint8_t *to = hodp_wqe_inline(wqe);
+	uint8_t *to = (uint8_t *)(wqe + 1);
 	uint32_t room = sq->max_inline;
 	int i;
 
@@ -108,20 +108,6 @@ static int hodp_send_inline(const struct hodp_sq *sq,
 	}
 	wqe->inline_len = sq->max_inline - room;
 	return 0;
-}
-
-static void hodp_send_gather(const struct ibv_send_wr *wr,
-			     struct hodp_send_wqe *wqe)
-{
-	struct hodp_sge *sge = hodp_wqe_sge(wqe);
-	int i;
-
-	for (i = 0; i < wr->num_sge; i++) {
-		sge[i].addr = wr->sg_list[i].addr;
-		sge[i].length = wr->sg_list[i].length;
-		sge[i].lkey = wr->sg_list[i].lkey;
-	}
-	wqe->num_sge = wr->num_sge;
 }
 
 /* Write one entry, which is not published yet.  Return: 0 or EINVAL. */
@@ -169,7 +155,8 @@ static int hodp_send_fill(struct hodp_qp *qp, const struct ibv_send_wr *wr,
 	if (wr->send_flags & IBV_SEND_INLINE)
 		return op->inlines ? hodp_send_inline(&qp->sq, wr, wqe) :
 				     EINVAL;
-	hodp_send_gather(wr, wqe);
+	hodp_copy_sges((void *)(wqe + 1), wr->sg_list, wr->num_sge);
+	wqe->num_sge = wr->num_sge;
 	return 0;
 }
 
@@ -207,7 +194,7 @@ int hodp_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
 	hodp_unlock(&qp->sq.lock);
 
 	if (bell)
-		bell_err = hodp_sq_bell(ibqp);
+		bell_err = hodp_qp_bell(ibqp, HODP_IOCTL_RING_SEND);
 	if (bell_err) {
 		*bad_wr = first;
 		return bell_err;

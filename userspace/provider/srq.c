@@ -12,7 +12,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
 #include "hmm_odp.h"
 
@@ -25,22 +25,19 @@ size_t hodp_recv_stride(uint32_t max_sge)
 static void hodp_rq_fill(struct hodp_recv_wqe *wqe,
 			 const struct ibv_recv_wr *wr)
 {
-	struct hodp_sge *sge = (struct hodp_sge *)(wqe + 1);
-	int i;
-
 	*wqe = (struct hodp_recv_wqe){
 		.wr_id = wr->wr_id,
 		.num_sge = wr->num_sge,
 	};
-	for (i = 0; i < wr->num_sge; i++) {
-		sge[i].addr = wr->sg_list[i].addr;
-		sge[i].length = wr->sg_list[i].length;
-		sge[i].lkey = wr->sg_list[i].lkey;
-	}
+	hodp_copy_sges((void *)(wqe + 1), wr->sg_list, wr->num_sge);
 }
 
-int hodp_rq_post(struct hodp_rq *rq, struct ibv_recv_wr *wr,
-		 struct ibv_recv_wr **bad_wr, bool *bell)
+/*
+ * Add receive requests.  *@bell: the kernel wants a doorbell for those that
+ * were accepted.  Return: 0, EINVAL (too many SGEs), ENOMEM (full).
+ */
+static int hodp_rq_post(struct hodp_rq *rq, struct ibv_recv_wr *wr,
+			struct ibv_recv_wr **bad_wr, bool *bell)
 {
 	struct hodp_ring *ring = &rq->ring;
 	uint32_t next;
@@ -68,7 +65,11 @@ int hodp_rq_post(struct hodp_rq *rq, struct ibv_recv_wr *wr,
 	return err;
 }
 
-static int hodp_srq_bell(struct ibv_srq *ibsrq)
+/*
+ * The uverbs command without work requests; libibverbs only offers it with some,
+ * in its own format.  Not inline, because posting seldom needs it.
+ */
+static __attribute__((noinline)) int hodp_srq_bell(struct ibv_srq *ibsrq)
 {
 	struct ib_uverbs_post_srq_recv_resp resp;
 	struct ibv_post_srq_recv cmd = {
@@ -81,8 +82,15 @@ static int hodp_srq_bell(struct ibv_srq *ibsrq)
 		.srq_handle = ibsrq->handle,
 		.wqe_size = sizeof(struct ib_uverbs_recv_wr),
 	};
+	ssize_t n;
 
-	return hodp_command(ibsrq->context, &cmd, sizeof(cmd));
+	do
+		n = write(ibsrq->context->cmd_fd, &cmd, sizeof(cmd));
+	while (n < 0 && errno == EINTR);
+
+	if (n < 0)
+		return errno;
+	return (size_t)n == sizeof(cmd) ? 0 : EIO;
 }
 
 int hodp_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr,
@@ -99,12 +107,10 @@ int hodp_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr,
 		return EINVAL;
 	}
 	err = hodp_rq_post(&qp->rq, wr, bad_wr, &bell);
-	if (bell) {
-		bell_err = hodp_qp_bell(ibqp, HODP_IOCTL_RING_RECV);
-		if (bell_err) {
-			*bad_wr = first;
-			return bell_err;
-		}
+	bell_err = bell ? hodp_qp_bell(ibqp, HODP_IOCTL_RING_RECV) : 0;
+	if (bell_err) {
+		*bad_wr = first;
+		return bell_err;
 	}
 	return err;
 }
@@ -118,12 +124,10 @@ int hodp_post_srq_recv(struct ibv_srq *ibsrq, struct ibv_recv_wr *wr,
 	bool bell;
 
 	err = hodp_rq_post(&srq->rq, wr, bad_wr, &bell);
-	if (bell) {
-		bell_err = hodp_srq_bell(ibsrq);
-		if (bell_err) {
-			*bad_wr = first;
-			return bell_err;
-		}
+	bell_err = bell ? hodp_srq_bell(ibsrq) : 0;
+	if (bell_err) {
+		*bad_wr = first;
+		return bell_err;
 	}
 	return err;
 }
@@ -148,8 +152,6 @@ struct ibv_srq *hodp_create_srq(struct ibv_pd *pd,
 	srq->rq.max_sge = attr->attr.max_sge;
 	err = hodp_ring_map(pd->context, &resp.ring,
 			    hodp_recv_stride(srq->rq.max_sge), &srq->rq.ring);
-	if (!err && !hodp_ring_exists(&srq->rq.ring))
-		err = EPROTO;
 	if (err)
 		goto destroy_srq;
 

@@ -157,8 +157,6 @@ static void hodp_wr_set_sge_list(struct ibv_qp_ex *ibqp, size_t num_sge,
 				 const struct ibv_sge *sg_list)
 {
 	struct hodp_sq *sq = &to_hodp_qp_ex(ibqp)->sq;
-	struct hodp_sge *sge;
-	size_t i;
 
 	if (!sq->wqe)
 		return;
@@ -166,12 +164,7 @@ static void hodp_wr_set_sge_list(struct ibv_qp_ex *ibqp, size_t num_sge,
 		hodp_wr_fail(sq, EINVAL);
 		return;
 	}
-	sge = hodp_wqe_sge(sq->wqe);
-	for (i = 0; i < num_sge; i++) {
-		sge[i].addr = sg_list[i].addr;
-		sge[i].length = sg_list[i].length;
-		sge[i].lkey = sg_list[i].lkey;
-	}
+	hodp_copy_sges((void *)(sq->wqe + 1), sg_list, num_sge);
 	sq->wqe->num_sge = num_sge;
 	sq->wqe->inline_len = 0;
 	sq->wqe->send_flags &= ~IBV_SEND_INLINE;
@@ -200,7 +193,7 @@ static void hodp_wr_set_inline_data_list(struct ibv_qp_ex *ibqp, size_t num_buf,
 		hodp_wr_fail(sq, EINVAL);
 		return;
 	}
-	to = hodp_wqe_inline(sq->wqe);
+	to = (uint8_t *)(sq->wqe + 1);
 	for (i = 0; i < num_buf; i++) {
 		if (buf_list[i].length > room) {
 			hodp_wr_fail(sq, EINVAL);
@@ -254,7 +247,7 @@ static int hodp_wr_complete(struct ibv_qp_ex *ibqp)
 	sq->wqe = NULL;
 	hodp_unlock(&sq->lock);
 
-	return bell ? hodp_sq_bell(&qp->vqp.qp) : err;
+	return bell ? hodp_qp_bell(&qp->vqp.qp, HODP_IOCTL_RING_SEND) : err;
 }
 
 static void hodp_wr_abort(struct ibv_qp_ex *ibqp)
