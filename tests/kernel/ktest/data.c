@@ -174,29 +174,26 @@ static void kt_atomics(struct kt *t)
 {
 	/* A word in the region's third piece, whose IOVA is aligned. */
 	u32 off = 4096 - 123 + 4096 + 16;
-	struct kt_region r;
+	struct kt_region *r = &t->region;
 	struct kt_wr *w;
 	u64 addr, old, *word;
 
-	if (!kt_region_alloc(t, &r, t->pd))
-		return;
-	kt_region_reg(t, &t->main.a, &r, &t->mem[1],
+	kt_region_reg(t, &t->main.a, r, &t->mem[1],
 		      KT_RW | IB_ACCESS_REMOTE_ATOMIC);
-	addr = r.mr->iova + off;
-	word = (u64 *)(t->mem[1].want + kt_region_at(&r, off));
+	addr = r->mr->iova + off;
+	word = (u64 *)(t->mem[1].want + kt_region_at(r, off));
 	old = *word;
-	w = kt_atomic(t, IB_WR_ATOMIC_FETCH_AND_ADD, addr, r.mr->rkey, 5, 0);
+	w = kt_atomic(t, IB_WR_ATOMIC_FETCH_AND_ADD, addr, r->mr->rkey, 5, 0);
 	kt_atomic_check(t, w, word, old + 5);
-	w = kt_atomic(t, IB_WR_ATOMIC_CMP_AND_SWP, addr, r.mr->rkey, old, 1);
+	w = kt_atomic(t, IB_WR_ATOMIC_CMP_AND_SWP, addr, r->mr->rkey, old, 1);
 	kt_atomic_check(t, w, word, old + 5);
-	w = kt_atomic(t, IB_WR_ATOMIC_CMP_AND_SWP, addr, r.mr->rkey, old + 5,
+	w = kt_atomic(t, IB_WR_ATOMIC_CMP_AND_SWP, addr, r->mr->rkey, old + 5,
 		      99);
 	kt_atomic_check(t, w, word, 99);
-	w = kt_atomic(t, IB_WR_ATOMIC_FETCH_AND_ADD, addr + 4, r.mr->rkey, 1,
+	w = kt_atomic(t, IB_WR_ATOMIC_FETCH_AND_ADD, addr + 4, r->mr->rkey, 1,
 		      0);
 	kt_do(t, &t->main.b, w, IB_WC_REM_INV_REQ_ERR);
 	kt_pair_died(t, &t->main);
-	kt_region_free(t, &r);
 }
 
 /* An invalid local key, or one of another PD, is the requester's error. */

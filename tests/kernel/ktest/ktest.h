@@ -98,11 +98,26 @@ struct kt_pair {
 	atomic_t srq_low;
 };
 
+struct kt_piece {
+	u32 off;
+	u32 len;
+};
+
+struct kt_region {
+	struct ib_mr *mr;
+	struct kt_mem *mem;
+	struct scatterlist sg[KT_PIECES];
+	struct kt_piece piece[KT_PIECES];
+	u32 num;
+};
+
 /**
  * struct kt - the case that runs
  * @pd: with a key for all memory; @pd2: another one
  * @main: a pair of @pd, there when a case begins
  * @other: a second pair, for the cases that open one
+ * @region: a region of @pd, there when a case begins, never mapped
+ * @foreign: a region of @pd2, for the cases that open one
  * @seed: of the bytes in @mem
  * @mems: how many there were, of whatever case
  */
@@ -113,6 +128,8 @@ struct kt {
 	struct kt_mem mem[KT_MEMS];
 	struct kt_pair main;
 	struct kt_pair other;
+	struct kt_region region;
+	struct kt_region foreign;
 	struct kt_wr wr[KT_WRS];
 	int wrs;
 	atomic_t clock;
@@ -193,27 +210,12 @@ void kt_do(struct kt *t, struct kt_end *e, struct kt_wr *w,
 void kt_settle(struct kt *t);
 
 /* region.c */
-struct kt_piece {
-	u32 off;
-	u32 len;
-};
-
-struct kt_region {
-	struct ib_mr *mr;
-	struct kt_mem *mem;
-	struct scatterlist sg[KT_PIECES];
-	struct kt_piece piece[KT_PIECES];
-	u32 num;
-};
-
-/* Four pages out of order; begins at an odd byte, ends short of a page. */
-#define KT_REGION_PIECES 4
 #define KT_REGION_BYTES (4096 - 123 + 4096 + 4096 + 777)
-extern const struct kt_piece kt_region_pieces[KT_REGION_PIECES];
 
-bool kt_region_alloc(struct kt *t, struct kt_region *r, struct ib_pd *pd);
-bool kt_region_alloc_pages(struct kt *t, struct kt_region *r, struct ib_pd *pd,
-			   u32 pages);
+bool kt_region_alloc(struct kt *t, struct kt_region *r, struct ib_pd *pd,
+		     u32 pages);
+/* Make the region and the pair of the second PD. Return: are they there? */
+bool kt_foreign_open(struct kt *t);
 void kt_region_free(struct kt *t, struct kt_region *r);
 /* Return: as ib_map_mr_sg(), which needs exclusive use of the region. */
 int kt_region_map(struct kt_region *r, struct kt_mem *mem,

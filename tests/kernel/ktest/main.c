@@ -123,8 +123,11 @@ static void kt_run_case(struct kt *t, const struct kt_case *c)
 	for (i = 0; i < KT_MEMS; i++)
 		kt_mem_fill(t, &t->mem[i]);
 	kt_pair_open(t, &t->main, t->pd, c->opts);
+	kt_region_alloc(t, &t->region, t->pd, KT_PIECES);
 	if (!t->failed)
 		c->run(t);
+	kt_region_free(t, &t->region);
+	kt_region_free(t, &t->foreign);
 	kt_pair_close(t, &t->main);
 	kt_pair_close(t, &t->other);
 	for (i = 0; i < KT_MEMS; i++)

@@ -143,7 +143,7 @@ static void kt_race_register(struct kt_race *race, struct kt_mem *mem, int i)
 	struct kt_region *r = &race->r;
 	int ret;
 
-	if (!r->mr && !kt_region_alloc_pages(t, r, t->pd, KT_RACE_PAGES))
+	if (!r->mr && !kt_region_alloc(t, r, t->pd, KT_RACE_PAGES))
 		return;
 	ret = kt_region_map(r, mem, kt_race_pieces, ARRAY_SIZE(kt_race_pieces),
 			    NULL, SZ_4K);

@@ -4,15 +4,16 @@
  */
 #include "ktest.h"
 
-const struct kt_piece kt_region_pieces[KT_REGION_PIECES] = {
+/* Four pages out of order; begins at an odd byte, ends short of a page. */
+static const struct kt_piece kt_region_pieces[] = {
 	{ 5 * 4096 + 123, 4096 - 123 },
 	{ 2 * 4096, 4096 },
 	{ 9 * 4096, 4096 },
 	{ 3 * 4096, 777 },
 };
 
-bool kt_region_alloc_pages(struct kt *t, struct kt_region *r, struct ib_pd *pd,
-			   u32 pages)
+bool kt_region_alloc(struct kt *t, struct kt_region *r, struct ib_pd *pd,
+		     u32 pages)
 {
 	memset(r, 0, sizeof(*r));
 	r->mr = ib_alloc_mr(pd, IB_MR_TYPE_MEM_REG, pages);
@@ -22,9 +23,12 @@ bool kt_region_alloc_pages(struct kt *t, struct kt_region *r, struct ib_pd *pd,
 	return false;
 }
 
-bool kt_region_alloc(struct kt *t, struct kt_region *r, struct ib_pd *pd)
+bool kt_foreign_open(struct kt *t)
 {
-	return kt_region_alloc_pages(t, r, pd, KT_PIECES);
+	if (!kt_region_alloc(t, &t->foreign, t->pd2, KT_PIECES))
+		return false;
+	kt_pair_open(t, &t->other, t->pd2, (struct kt_opts){ IB_POLL_SOFTIRQ });
+	return !t->failed;
 }
 
 void kt_region_free(struct kt *t, struct kt_region *r)
@@ -59,10 +63,12 @@ int kt_region_map(struct kt_region *r, struct kt_mem *mem,
 
 void kt_region_map_usual(struct kt *t, struct kt_region *r, struct kt_mem *mem)
 {
-	int ret = kt_region_map(r, mem, kt_region_pieces, KT_REGION_PIECES,
-				NULL, SZ_4K);
+	int ret = kt_region_map(r, mem, kt_region_pieces,
+				ARRAY_SIZE(kt_region_pieces), NULL, SZ_4K);
 
-	KT_CHECK(t, ret == KT_REGION_PIECES && r->mr->length == KT_REGION_BYTES,
+	KT_CHECK(t,
+		 ret == ARRAY_SIZE(kt_region_pieces) &&
+			 r->mr->length == KT_REGION_BYTES,
 		 "mapped %d pieces, %llu bytes", ret, (u64)r->mr->length);
 	KT_CHECK(t, r->mr->iova % SZ_4K == 123, "IOVA %#llx", r->mr->iova);
 }
