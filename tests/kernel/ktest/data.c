@@ -18,7 +18,7 @@ static void kt_send_recv(struct kt *t)
 		kt_sge(s, src, 30001 + i, len / 3);
 		kt_sge(r, dst, 50001, len / 2);
 		kt_sge(r, dst, 7, 30000);
-		kt_post_recv(t, &t->main, &t->main.b, r);
+		kt_post_recv(t, &t->main.b, r);
 		kt_do(t, &t->main.a, s, IB_WC_SUCCESS);
 		kt_expect(t, r, IB_WC_SUCCESS);
 		KT_CHECK(t,
@@ -47,7 +47,7 @@ static void kt_send_nothing(struct kt *t)
 
 		if (i)
 			kt_sge(r, &t->mem[1], 1, 100);
-		kt_post_recv(t, &t->main, &t->main.b, r);
+		kt_post_recv(t, &t->main.b, r);
 		kt_do(t, &t->main.a, s, IB_WC_SUCCESS);
 		kt_expect(t, r, IB_WC_SUCCESS);
 		KT_CHECK(t, !r->wc.byte_len, "%u bytes", r->wc.byte_len);
@@ -57,7 +57,7 @@ static void kt_send_nothing(struct kt *t)
 /* Inline data is taken when it is posted, not when it is sent. */
 static void kt_send_inline(struct kt *t)
 {
-	struct kt_wr *s = kt_wr(t, IB_WR_SEND), *r = kt_recv(t);
+	struct kt_wr *s = kt_wr(t, IB_WR_SEND), *r;
 	struct kt_mem *src = &t->mem[0], *dst = &t->mem[1];
 
 	/* The key is not checked. */
@@ -69,8 +69,7 @@ static void kt_send_inline(struct kt *t)
 	kt_moved(dst, 9 + 13, src, 100, 20);
 	memset(src->p, 0xee, 200);
 	memset(src->want, 0xee, 200);
-	kt_sge(r, dst, 9, 33);
-	kt_post_recv(t, &t->main, &t->main.b, r);
+	r = kt_recv_mem(t, &t->main.b, dst, 9, 33);
 	kt_expect(t, s, IB_WC_SUCCESS);
 	kt_expect(t, r, IB_WC_SUCCESS);
 }
@@ -86,15 +85,12 @@ static void kt_immediate(struct kt *t)
 
 	for (i = 0; i < ARRAY_SIZE(op); i++) {
 		u32 len = i == 2 ? 0 : 5000;
-		struct kt_wr *s = kt_rdma(t, op[i], dst->dma + 9,
-					  t->pd->unsafe_global_rkey);
-		struct kt_wr *r = kt_recv(t);
+		struct kt_wr *s = kt_rdma_mem(t, op[i], dst, 9);
+		struct kt_wr *r = kt_recv_mem(t, &t->main.b, dst, 9, 5000);
 
 		s->send.ex.imm_data = cpu_to_be32(0x12345678 + i);
 		if (len)
 			kt_sge(s, src, 77 + i, len);
-		kt_sge(r, dst, 9, 5000);
-		kt_post_recv(t, &t->main, &t->main.b, r);
 		kt_do(t, &t->main.a, s, IB_WC_SUCCESS);
 		kt_expect(t, r, IB_WC_SUCCESS);
 		KT_CHECK(t,
@@ -114,14 +110,13 @@ static void kt_immediate(struct kt *t)
 static void kt_write_read(struct kt *t)
 {
 	struct kt_mem *src = &t->mem[0], *dst = &t->mem[1], *back = &t->mem[2];
-	u32 rkey = t->pd->unsafe_global_rkey;
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(kt_sizes); i++) {
 		u32 len = kt_sizes[i];
 		struct kt_wr *w;
 
-		w = kt_rdma(t, IB_WR_RDMA_WRITE, dst->dma + 4093, rkey);
+		w = kt_rdma_mem(t, IB_WR_RDMA_WRITE, dst, 4093);
 		kt_sge(w, src, 3 * i + 1, len);
 		kt_sge(w, src, 40001, 0);
 		kt_sge(w, src, 40001, len / 2);
@@ -131,7 +126,7 @@ static void kt_write_read(struct kt *t)
 		kt_moved(dst, 4093, src, 3 * i + 1, len);
 		kt_moved(dst, 4093 + len, src, 40001, len / 2);
 
-		w = kt_rdma(t, IB_WR_RDMA_READ, dst->dma + 4093, rkey);
+		w = kt_rdma_mem(t, IB_WR_RDMA_READ, dst, 4093);
 		kt_sge(w, back, 11, len / 2);
 		kt_sge(w, back, 30003, len);
 		kt_do(t, &t->main.a, w, IB_WC_SUCCESS);
@@ -206,8 +201,7 @@ static void kt_local_key(struct kt *t)
 
 	for (i = 0; i < ARRAY_SIZE(key); i++) {
 		for (j = 0; j < ARRAY_SIZE(op); j++) {
-			struct kt_wr *w = kt_rdma(t, op[j], t->mem[1].dma,
-						  t->pd->unsafe_global_rkey);
+			struct kt_wr *w = kt_rdma_mem(t, op[j], &t->mem[1], 0);
 
 			kt_sge_key(w, t->mem[0].dma, 100, key[i]);
 			kt_do(t, &t->main.a, w, IB_WC_LOC_PROT_ERR);
@@ -224,11 +218,10 @@ static void kt_local_key(struct kt *t)
 /* A SEND that is too long: an invalid request there, a length error here. */
 static void kt_send_too_long(struct kt *t)
 {
-	struct kt_wr *s = kt_wr(t, IB_WR_SEND), *r = kt_recv(t);
+	struct kt_wr *r = kt_recv_mem(t, &t->main.b, &t->mem[1], 0, 100);
+	struct kt_wr *s = kt_wr(t, IB_WR_SEND);
 
 	kt_sge(s, &t->mem[0], 0, 101);
-	kt_sge(r, &t->mem[1], 0, 100);
-	kt_post_recv(t, &t->main, &t->main.b, r);
 	kt_do(t, &t->main.a, s, IB_WC_REM_INV_REQ_ERR);
 	kt_expect(t, r, IB_WC_LOC_LEN_ERR);
 	kt_pair_died(t, &t->main);

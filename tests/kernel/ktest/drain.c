@@ -20,10 +20,9 @@ static void kt_fill(struct kt *t, struct kt_queue *q)
 		kt_sge(q->send[i], &t->mem[0], i, 1000);
 		/* Flushed requests complete, signalled or not. */
 		q->send[i]->send.send_flags = i & 1 ? IB_SEND_SIGNALED : 0;
-		q->recv[i] = kt_recv(t);
-		kt_sge(q->recv[i], &t->mem[1], i * 1000, 1000);
 		kt_post(t, &t->main.a, q->send[i]);
-		kt_post_recv(t, &t->main, &t->main.a, q->recv[i]);
+		q->recv[i] =
+			kt_recv_mem(t, &t->main.a, &t->mem[1], i * 1000, 1000);
 	}
 }
 
@@ -72,18 +71,16 @@ static void kt_drain_queues(struct kt *t)
 /* The same with transfers under way: each one is done or flushed, in order. */
 static void kt_drain_busy(struct kt *t)
 {
-	struct kt_wr *w[KT_DEPTH - 1], *first;
+	struct kt_wr *w[KT_DEPTH - 1];
 	int i, n = 0;
 
 	for (i = 0; i < ARRAY_SIZE(w); i++) {
-		w[i] = kt_rdma(t, IB_WR_RDMA_WRITE, t->mem[1].dma + i * 1000,
-			       t->pd->unsafe_global_rkey);
+		w[i] = kt_rdma_mem(t, IB_WR_RDMA_WRITE, &t->mem[1], i * 1000);
 		kt_sge(w[i], &t->mem[0], i * 900, 1000);
 		if (i)
 			kt_link(w[i - 1], w[i]);
 	}
-	first = w[0];
-	kt_post(t, &t->main.a, first);
+	kt_post(t, &t->main.a, w[0]);
 	kt_expect(t, w[0], IB_WC_SUCCESS);
 	ib_drain_qp(t->main.a.qp);
 	for (i = 0; i < ARRAY_SIZE(w); i++) {
@@ -130,22 +127,17 @@ static void kt_destroy_busy(struct kt *t)
 
 	for (round = 0; round < 10; round++, target = !target) {
 		struct kt_end *gone = target ? &t->main.b : &t->main.a;
-		struct kt_wr *first = NULL, *w = NULL;
+		struct kt_wr *first, *w;
 		int wrs = t->wrs;
 
 		for (i = 0; i < KT_DEPTH; i++) {
-			struct kt_wr *next = kt_rdma(t, IB_WR_RDMA_WRITE,
-						     t->mem[1].dma + 1,
-						     t->pd->unsafe_global_rkey);
-
-			kt_sge(next, &t->mem[0], 1 + i, 65000);
-			next->send.send_flags = i ? 0 : IB_SEND_SIGNALED;
-			if (w)
-				kt_link(w, next);
-			else
-				first = next;
-			w = next;
+			w = kt_rdma_mem(t, IB_WR_RDMA_WRITE, &t->mem[1], 1);
+			kt_sge(w, &t->mem[0], 1 + i, 65000);
+			w->send.send_flags = i ? 0 : IB_SEND_SIGNALED;
+			if (i)
+				kt_link(w - 1, w);
 		}
+		first = w - (KT_DEPTH - 1);
 		kt_post(t, &t->main.a, first);
 		kt_wait(t, first);
 		ib_destroy_qp(gone->qp);
@@ -171,12 +163,9 @@ static void kt_error_flush(struct kt *t)
 	struct kt_wr *w, *s[3], *in[4], *out[2];
 	int i;
 
-	for (i = 0; i < 4; i++) {
-		in[i] = kt_recv(t);
-		kt_sge(in[i], &t->mem[1], i * 100, 100);
-		kt_post_recv(t, &t->main, i & 1 ? &t->main.a : &t->main.b,
-			     in[i]);
-	}
+	for (i = 0; i < 4; i++)
+		in[i] = kt_recv_mem(t, i & 1 ? &t->main.a : &t->main.b,
+				    &t->mem[1], i * 100, 100);
 	w = kt_rdma(t, IB_WR_RDMA_WRITE, t->mem[1].dma, 0x7fffff00);
 	kt_sge(w, &t->mem[0], 0, 1);
 	for (i = 0; i < 3; i++) {
@@ -200,7 +189,7 @@ static void kt_error_flush(struct kt *t)
 		out[i] = kt_wr(t, IB_WR_SEND);
 		in[i] = kt_recv(t);
 		kt_do(t, e, out[i], IB_WC_WR_FLUSH_ERR);
-		kt_post_recv(t, &t->main, e, in[i]);
+		kt_post_recv(t, e, in[i]);
 		kt_expect(t, in[i], IB_WC_WR_FLUSH_ERR);
 	}
 	kt_pair_died(t, &t->main);
@@ -217,7 +206,7 @@ static void kt_srq(struct kt *t)
 		in[i] = kt_recv(t);
 		kt_sge(in[i], &t->mem[1], i * 2000 + 1, 700);
 		kt_sge(in[i], &t->mem[2], i * 2000 + 1, 700);
-		kt_post_recv(t, &t->main, &t->main.b, in[i]);
+		kt_post_recv(t, &t->main.b, in[i]);
 	}
 	ret = ib_modify_srq(t->main.srq, &attr, IB_SRQ_LIMIT);
 	KT_CHECK(t, !ret, "modify_srq: %d", ret);
@@ -241,10 +230,9 @@ static void kt_srq(struct kt *t)
 /* A QP of an SRQ drains; what is in the SRQ stays there for the next QP. */
 static void kt_srq_drain(struct kt *t)
 {
-	struct kt_wr *in = kt_recv(t), *s = kt_wr(t, IB_WR_SEND);
+	struct kt_wr *in = kt_recv_mem(t, &t->main.b, &t->mem[1], 1, 700);
+	struct kt_wr *s = kt_wr(t, IB_WR_SEND);
 
-	kt_sge(in, &t->mem[1], 1, 700);
-	kt_post_recv(t, &t->main, &t->main.b, in);
 	ib_drain_qp(t->main.b.qp);
 	KT_CHECK(t, !atomic_read(&in->calls), "the SRQ was flushed");
 	kt_pair_reconnect(t, &t->main);

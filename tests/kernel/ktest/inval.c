@@ -15,8 +15,7 @@ static void kt_reg_valid(struct kt *t)
 	kt_region_reg(t, &t->main.a, r, &t->mem[1], KT_RW);
 	key = r->mr->rkey;
 	w = kt_region_wr(t, r, IB_ACCESS_LOCAL_WRITE);
-	behind = kt_rdma(t, IB_WR_RDMA_WRITE, t->mem[2].dma,
-			 t->pd->unsafe_global_rkey);
+	behind = kt_rdma_mem(t, IB_WR_RDMA_WRITE, &t->mem[2], 0);
 	kt_sge(behind, &t->mem[0], 0, 100);
 	kt_link(w, behind);
 	kt_do(t, &t->main.a, w, IB_WC_MW_BIND_ERR);
@@ -158,9 +157,7 @@ static void kt_send_inv(struct kt *t)
 		u32 len = i * 4000;
 
 		kt_region_reg(t, &t->main.b, r, &t->mem[1], KT_RW);
-		in = kt_recv(t);
-		kt_sge(in, &t->mem[2], 9, 9000);
-		kt_post_recv(t, &t->main, &t->main.b, in);
+		in = kt_recv_mem(t, &t->main.b, &t->mem[2], 9, 9000);
 		s = kt_inv(t, IB_WR_SEND_WITH_INV, r->mr->rkey);
 		kt_sge(s, &t->mem[0], 30000 + i, len);
 		kt_do(t, &t->main.a, s, IB_WC_SUCCESS);
@@ -191,8 +188,8 @@ static void kt_send_inv_bad(struct kt *t)
 	for (i = 0; i < KT_BAD_KEYS; i++) {
 		in[0] = kt_recv(t);
 		in[1] = kt_recv(t);
-		kt_post_recv(t, &t->main, &t->main.b, in[0]);
-		kt_post_recv(t, &t->main, &t->main.b, in[1]);
+		kt_post_recv(t, &t->main.b, in[0]);
+		kt_post_recv(t, &t->main.b, in[1]);
 		s = kt_inv(t, IB_WR_SEND_WITH_INV, key[i]);
 		behind = kt_wr(t, IB_WR_SEND);
 		kt_link(s, behind);
@@ -213,14 +210,13 @@ static void kt_send_inv_local(struct kt *t)
 
 	kt_region_reg(t, &t->main.b, r, &t->mem[1], IB_ACCESS_LOCAL_WRITE);
 	in = kt_recv(t);
-	kt_post_recv(t, &t->main, &t->main.b, in);
+	kt_post_recv(t, &t->main.b, in);
 	kt_do(t, &t->main.a, kt_inv(t, IB_WR_SEND_WITH_INV, r->mr->rkey),
 	      IB_WC_REM_ACCESS_ERR);
 	kt_expect(t, in, IB_WC_WR_FLUSH_ERR);
 	kt_pair_died(t, &t->main);
 	/* It is valid still. */
-	w = kt_rdma(t, IB_WR_RDMA_READ, t->mem[2].dma + 30000,
-		    t->pd->unsafe_global_rkey);
+	w = kt_rdma_mem(t, IB_WR_RDMA_READ, &t->mem[2], 30000);
 	kt_sge_key(w, r->mr->iova + 5, 9000, r->mr->lkey);
 	kt_do(t, &t->main.b, w, IB_WC_SUCCESS);
 	kt_region_moved_in(r, 5, &t->mem[2], 30000, 9000);
@@ -240,8 +236,7 @@ static void kt_chained(struct kt *t)
 
 		kt_region_map_usual(t, r, &t->mem[1]);
 		reg = kt_region_wr(t, r, KT_RW);
-		w = kt_rdma(t, op[i & 1], t->mem[2].dma + 30000,
-			    t->pd->unsafe_global_rkey);
+		w = kt_rdma_mem(t, op[i & 1], &t->mem[2], 30000);
 		kt_sge_key(w, r->mr->iova + off, len, r->mr->lkey);
 		inv = kt_inv(t, IB_WR_LOCAL_INV, r->mr->rkey);
 		reg->send.send_flags = 0;

@@ -189,16 +189,25 @@ enum ib_qp_state kt_end_state(struct kt_end *e);
 void kt_pair_died(struct kt *t, struct kt_pair *p);
 
 /* rig.c: work requests */
+/* Requests made one after the other are neighbours in the pool. */
 struct kt_wr *kt_wr(struct kt *t, enum ib_wr_opcode op);
 struct kt_wr *kt_rdma(struct kt *t, enum ib_wr_opcode op, u64 addr, u32 rkey);
+/* To or from this place, by the PD's key for all memory. */
+struct kt_wr *kt_rdma_mem(struct kt *t, enum ib_wr_opcode op,
+			  const struct kt_mem *mem, u32 off);
 struct kt_wr *kt_inv(struct kt *t, enum ib_wr_opcode op, u32 key);
 struct kt_wr *kt_recv(struct kt *t);
 void kt_sge(struct kt_wr *w, const struct kt_mem *mem, u32 off, u32 len);
 void kt_sge_key(struct kt_wr *w, u64 addr, u32 len, u32 lkey);
 void kt_link(struct kt_wr *first, struct kt_wr *second);
 void kt_post(struct kt *t, struct kt_end *e, struct kt_wr *w);
-void kt_post_recv(struct kt *t, struct kt_pair *p, struct kt_end *e,
-		  struct kt_wr *w);
+/* Post to the SRQ of the QP, if it has one.  Return: as ib_post_recv(). */
+int kt_try_recv(struct kt_end *e, struct kt_wr *w,
+		const struct ib_recv_wr **bad);
+void kt_post_recv(struct kt *t, struct kt_end *e, struct kt_wr *w);
+/* Post a receive into this place. */
+struct kt_wr *kt_recv_mem(struct kt *t, struct kt_end *e,
+			  const struct kt_mem *mem, u32 off, u32 len);
 /* Poll the CQs that nobody else polls. Return: were there any? */
 bool kt_poll(struct kt *t);
 bool kt_wait(struct kt *t, struct kt_wr *w);

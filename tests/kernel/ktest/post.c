@@ -10,25 +10,19 @@
 /* A chain of WRITEs to separate places; only the last one is signalled. */
 static struct kt_wr *kt_chain(struct kt *t, struct kt_wr **last)
 {
-	struct kt_wr *first = NULL, *w = NULL;
+	struct kt_wr *w;
 	int i;
 
 	for (i = 0; i < KT_CHAIN; i++) {
-		struct kt_wr *next = kt_rdma(t, IB_WR_RDMA_WRITE,
-					     t->mem[1].dma + 1 + i * 1000,
-					     t->pd->unsafe_global_rkey);
-
-		kt_sge(next, &t->mem[0], 3 + i * 999, 900);
-		next->send.send_flags = 0;
-		if (w)
-			kt_link(w, next);
-		else
-			first = next;
-		w = next;
+		w = kt_rdma_mem(t, IB_WR_RDMA_WRITE, &t->mem[1], 1 + i * 1000);
+		kt_sge(w, &t->mem[0], 3 + i * 999, 900);
+		w->send.send_flags = 0;
+		if (i)
+			kt_link(w - 1, w);
 	}
 	w->send.send_flags = IB_SEND_SIGNALED;
 	*last = w;
-	return first;
+	return w - (KT_CHAIN - 1);
 }
 
 static void kt_chain_expect(struct kt *t, struct kt_wr *first,
@@ -75,7 +69,7 @@ static void kt_timer_fires(struct timer_list *timer)
 
 	tm->in_softirq = in_serving_softirq();
 	kt_post(t, &t->main.a, tm->first);
-	kt_post_recv(t, &t->main, &t->main.b, tm->recv);
+	kt_post_recv(t, &t->main.b, tm->recv);
 	kt_post(t, &t->main.a, tm->send);
 }
 
@@ -117,7 +111,7 @@ static void kt_pong(struct kt_wr *r)
 		complete(&last->done);
 		return;
 	}
-	kt_post_recv(t, &t->main, at_b ? &t->main.b : &t->main.a, r);
+	kt_post_recv(t, at_b ? &t->main.b : &t->main.a, r);
 	kt_post(t, at_b ? &t->main.b : &t->main.a, s);
 }
 
@@ -137,8 +131,8 @@ static void kt_ping_pong(struct kt *t)
 	kt_sge(w[1], &t->mem[2], 1, 99);
 	kt_sge(w[2], &t->mem[1], 1, 99);
 	kt_sge(w[3], &t->mem[0], 1, 99);
-	kt_post_recv(t, &t->main, &t->main.b, w[0]);
-	kt_post_recv(t, &t->main, &t->main.a, w[1]);
+	kt_post_recv(t, &t->main.b, w[0]);
+	kt_post_recv(t, &t->main.a, w[1]);
 	kt_post(t, &t->main.a, w[3]);
 	KT_CHECK(t, kt_wait(t, w[4]), "stopped after %d of %d", w[4]->order,
 		 KT_ROUNDS);
@@ -151,21 +145,16 @@ static void kt_ping_pong(struct kt *t)
 /* The requests of a chain are executed in order: the last WRITE wins. */
 static void kt_order(struct kt *t)
 {
-	struct kt_wr *first = NULL, *w = NULL;
+	struct kt_wr *first, *w;
 	int i;
 
 	for (i = 0; i < KT_DEPTH; i++) {
-		struct kt_wr *next = kt_rdma(t, IB_WR_RDMA_WRITE,
-					     t->mem[1].dma + 4095,
-					     t->pd->unsafe_global_rkey);
-
-		kt_sge(next, &t->mem[0], i * 100, 5000);
-		if (w)
-			kt_link(w, next);
-		else
-			first = next;
-		w = next;
+		w = kt_rdma_mem(t, IB_WR_RDMA_WRITE, &t->mem[1], 4095);
+		kt_sge(w, &t->mem[0], i * 100, 5000);
+		if (i)
+			kt_link(w - 1, w);
 	}
+	first = w - (KT_DEPTH - 1);
 	kt_post(t, &t->main.a, first);
 	kt_expect(t, w, IB_WC_SUCCESS);
 	for (i = 0; i < KT_DEPTH; i++)
@@ -210,8 +199,7 @@ static void kt_signal_all(struct kt *t)
 static void kt_refuses(struct kt *t, struct kt_end *e, int send, int recv,
 		       const char *state)
 {
-	struct kt_wr *w = kt_rdma(t, IB_WR_RDMA_WRITE, t->mem[1].dma,
-				  t->pd->unsafe_global_rkey);
+	struct kt_wr *w = kt_rdma_mem(t, IB_WR_RDMA_WRITE, &t->mem[1], 0);
 	const struct ib_send_wr *bad_send = NULL;
 	const struct ib_recv_wr *bad_recv = NULL;
 	struct kt_wr *r = kt_recv(t);
@@ -221,7 +209,7 @@ static void kt_refuses(struct kt *t, struct kt_end *e, int send, int recv,
 	ret = ib_post_send(e->qp, &w->send, &bad_send);
 	KT_CHECK(t, ret == send && (!ret || bad_send == &w->send),
 		 "post_send in %s: %d", state, ret);
-	ret = ib_post_recv(e->qp, &r->recv, &bad_recv);
+	ret = kt_try_recv(e, r, &bad_recv);
 	KT_CHECK(t, ret == recv && (!ret || bad_recv == &r->recv),
 		 "post_recv in %s: %d", state, ret);
 }
@@ -258,11 +246,8 @@ static void kt_overflow_send(struct kt *t)
 	ret = ib_post_send(t->main.a.qp, &s[KT_DEPTH]->send, &bad);
 	KT_CHECK(t, ret == -ENOMEM && bad == &s[KT_DEPTH]->send,
 		 "the request too many: %d", ret);
-	for (i = 0; i < KT_DEPTH; i++) {
-		r[i] = kt_recv(t);
-		kt_sge(r[i], &t->mem[1], i * 200 + 1, 100);
-		kt_post_recv(t, &t->main, &t->main.b, r[i]);
-	}
+	for (i = 0; i < KT_DEPTH; i++)
+		r[i] = kt_recv_mem(t, &t->main.b, &t->mem[1], i * 200 + 1, 100);
 	for (i = 0; i < KT_DEPTH; i++) {
 		kt_expect(t, s[i], IB_WC_SUCCESS);
 		kt_expect(t, r[i], IB_WC_SUCCESS);
@@ -277,17 +262,13 @@ static void kt_overflow_recv(struct kt *t)
 {
 	const struct ib_recv_wr *bad = NULL;
 	struct kt_pair *p = &t->main;
-	struct kt_wr *r = NULL;
+	struct kt_wr *r;
 	int i, ret;
 
-	for (i = 0; i < KT_DEPTH; i++) {
-		r = kt_recv(t);
-		kt_sge(r, &t->mem[1], i * 10, 10);
-		kt_post_recv(t, p, &p->b, r);
-	}
+	for (i = 0; i < KT_DEPTH; i++)
+		kt_recv_mem(t, &p->b, &t->mem[1], i * 10, 10);
 	r = kt_recv(t);
-	ret = p->srq ? ib_post_srq_recv(p->srq, &r->recv, &bad) :
-		       ib_post_recv(p->b.qp, &r->recv, &bad);
+	ret = kt_try_recv(&p->b, r, &bad);
 	KT_CHECK(t, ret == -ENOMEM && bad == &r->recv,
 		 "the request too many: %d", ret);
 	for (i = 0; i < KT_DEPTH; i++) {

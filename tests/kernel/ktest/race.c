@@ -87,7 +87,7 @@ static void kt_race_post(struct kt_race *race)
 		reinit_completion(&in->done);
 		atomic_set(&in->calls, 0);
 		in->sge[0].lkey = key;
-		kt_post_recv(t, &t->main, &t->main.a, in);
+		kt_post_recv(t, &t->main.a, in);
 	} else if (race->way->lkey) {
 		w->sge[0].lkey = key;
 	} else {
@@ -239,8 +239,7 @@ static void kt_race_requests(struct kt_race *race)
 		race->w = kt_wr(t, IB_WR_SEND);
 		break;
 	case IB_WR_RDMA_READ:
-		race->w = kt_rdma(t, IB_WR_RDMA_READ, race->src.dma,
-				  t->pd->unsafe_global_rkey);
+		race->w = kt_rdma_mem(t, IB_WR_RDMA_READ, &race->src, 0);
 		kt_sge_key(race->w, KT_RACE_IOVA, KT_RACE_BYTES, 0);
 		return;
 	default:

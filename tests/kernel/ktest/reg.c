@@ -46,21 +46,19 @@ static void kt_reg_local(struct kt *t)
 	kt_region_reg(t, &t->main.a, r, &t->mem[1], IB_ACCESS_LOCAL_WRITE);
 	in = kt_recv(t);
 	kt_sge_key(in, r->mr->iova + 3900, 5000, r->mr->lkey);
-	kt_post_recv(t, &t->main, &t->main.a, in);
+	kt_post_recv(t, &t->main.a, in);
 	w = kt_wr(t, IB_WR_SEND);
 	kt_sge(w, &t->mem[0], 9, 4999);
 	kt_do(t, &t->main.b, w, IB_WC_SUCCESS);
 	kt_expect(t, in, IB_WC_SUCCESS);
 	kt_region_moved_in(r, 3900, &t->mem[0], 9, 4999);
 
-	w = kt_rdma(t, IB_WR_RDMA_READ, t->mem[0].dma + 77,
-		    t->pd->unsafe_global_rkey);
+	w = kt_rdma_mem(t, IB_WR_RDMA_READ, &t->mem[0], 77);
 	kt_sge_key(w, r->mr->iova + 1, 8100, r->mr->lkey);
 	kt_do(t, &t->main.a, w, IB_WC_SUCCESS);
 	kt_region_moved_in(r, 1, &t->mem[0], 77, 8100);
 
-	w = kt_rdma(t, IB_WR_RDMA_WRITE, t->mem[2].dma + 5,
-		    t->pd->unsafe_global_rkey);
+	w = kt_rdma_mem(t, IB_WR_RDMA_WRITE, &t->mem[2], 5);
 	kt_sge_key(w, r->mr->iova, KT_END, r->mr->lkey);
 	kt_do(t, &t->main.a, w, IB_WC_SUCCESS);
 	kt_region_moved_out(&t->mem[2], 5, r, 0, KT_END);
@@ -211,13 +209,11 @@ static void kt_reg_local_rights(struct kt *t)
 	struct kt_wr *w;
 
 	kt_region_reg(t, &t->main.a, r, &t->mem[1], 0);
-	w = kt_rdma(t, IB_WR_RDMA_WRITE, t->mem[2].dma + 5,
-		    t->pd->unsafe_global_rkey);
+	w = kt_rdma_mem(t, IB_WR_RDMA_WRITE, &t->mem[2], 5);
 	kt_sge_key(w, r->mr->iova + 7, 4096, r->mr->lkey);
 	kt_do(t, &t->main.a, w, IB_WC_SUCCESS);
 	kt_region_moved_out(&t->mem[2], 5, r, 7, 4096);
-	w = kt_rdma(t, IB_WR_RDMA_READ, t->mem[2].dma + 5,
-		    t->pd->unsafe_global_rkey);
+	w = kt_rdma_mem(t, IB_WR_RDMA_READ, &t->mem[2], 5);
 	kt_sge_key(w, r->mr->iova + 7, 4096, r->mr->lkey);
 	kt_do(t, &t->main.a, w, IB_WC_LOC_PROT_ERR);
 }
@@ -262,8 +258,7 @@ static void kt_reg_other_pd(struct kt *t)
 		return;
 	kt_region_reg(t, &t->other.a, r, &t->mem[1], KT_RW);
 	kt_key_refused(t, &t->main, r->mr->iova, r->mr->rkey);
-	w = kt_rdma(t, IB_WR_RDMA_WRITE, t->mem[2].dma,
-		    t->pd->unsafe_global_rkey);
+	w = kt_rdma_mem(t, IB_WR_RDMA_WRITE, &t->mem[2], 0);
 	kt_sge_key(w, r->mr->iova, 1, r->mr->lkey);
 	kt_do(t, &t->main.a, w, IB_WC_LOC_PROT_ERR);
 	kt_pair_reconnect(t, &t->main);

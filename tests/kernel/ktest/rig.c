@@ -330,6 +330,12 @@ struct kt_wr *kt_rdma(struct kt *t, enum ib_wr_opcode op, u64 addr, u32 rkey)
 	return w;
 }
 
+struct kt_wr *kt_rdma_mem(struct kt *t, enum ib_wr_opcode op,
+			  const struct kt_mem *mem, u32 off)
+{
+	return kt_rdma(t, op, mem->dma + off, t->pd->unsafe_global_rkey);
+}
+
 struct kt_wr *kt_inv(struct kt *t, enum ib_wr_opcode op, u32 key)
 {
 	struct kt_wr *w = kt_wr(t, op);
@@ -373,17 +379,30 @@ void kt_post(struct kt *t, struct kt_end *e, struct kt_wr *w)
 	KT_CHECK(t, !ret, "post_send of opcode %d: %d", w->send.opcode, ret);
 }
 
-void kt_post_recv(struct kt *t, struct kt_pair *p, struct kt_end *e,
-		  struct kt_wr *w)
+int kt_try_recv(struct kt_end *e, struct kt_wr *w,
+		const struct ib_recv_wr **bad)
+{
+	if (e->qp->srq)
+		return ib_post_srq_recv(e->qp->srq, &w->recv, bad);
+	return ib_post_recv(e->qp, &w->recv, bad);
+}
+
+void kt_post_recv(struct kt *t, struct kt_end *e, struct kt_wr *w)
 {
 	const struct ib_recv_wr *bad = NULL;
-	int ret;
+	int ret = kt_try_recv(e, w, &bad);
 
-	if (e == &p->b && p->srq)
-		ret = ib_post_srq_recv(p->srq, &w->recv, &bad);
-	else
-		ret = ib_post_recv(e->qp, &w->recv, &bad);
 	KT_CHECK(t, !ret, "post_recv: %d", ret);
+}
+
+struct kt_wr *kt_recv_mem(struct kt *t, struct kt_end *e,
+			  const struct kt_mem *mem, u32 off, u32 len)
+{
+	struct kt_wr *w = kt_recv(t);
+
+	kt_sge(w, mem, off, len);
+	kt_post_recv(t, e, w);
+	return w;
 }
 
 /* Return: are there CQs that nobody else polls? */
