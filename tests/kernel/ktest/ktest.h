@@ -123,6 +123,7 @@ struct kt_region {
  */
 struct kt {
 	struct ib_device *dev;
+	const void *arg;
 	struct ib_pd *pd;
 	struct ib_pd *pd2;
 	struct kt_mem mem[KT_MEMS];
@@ -139,10 +140,15 @@ struct kt {
 	bool failed;
 };
 
+/**
+ * struct kt_case - a case
+ * @arg: what its function finds in kt.arg
+ */
 struct kt_case {
 	const char *name;
 	void (*run)(struct kt *t);
 	struct kt_opts opts;
+	const void *arg;
 };
 
 /* Report @cond if it does not hold. Value: whether it does. */

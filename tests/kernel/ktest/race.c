@@ -36,17 +36,22 @@ static const struct kt_piece kt_race_pieces[] = {
 #define KT_RACE_BYTES (115 * 4096 - 123 + 777)
 
 /*
- * How the data gets there; how the request, and the receive if there is one,
- * end when the key is no longer valid.
+ * How the data gets there; how the request ends when the key is no longer
+ * valid; whether the region is destroyed each time.
  */
 struct kt_race_way {
 	enum ib_wr_opcode op;
 	bool lkey;
 	enum ib_wc_status refused;
+	bool destroys;
 };
 
+/* A peer writes by the rkey; the region's own side reads or receives. */
 static const struct kt_race_way kt_race_by_write = { IB_WR_RDMA_WRITE, false,
 						     IB_WC_REM_ACCESS_ERR };
+static const struct kt_race_way kt_race_destroying = { IB_WR_RDMA_WRITE, false,
+						       IB_WC_REM_ACCESS_ERR,
+						       true };
 static const struct kt_race_way kt_race_by_read = { IB_WR_RDMA_READ, true,
 						    IB_WC_LOC_PROT_ERR };
 static const struct kt_race_way kt_race_by_recv = { IB_WR_SEND, true,
@@ -71,7 +76,6 @@ struct kt_race {
 	u32 key;
 	int written;
 	int refused;
-	bool destroys;
 };
 
 /* Post the request that puts data into the region. */
@@ -155,7 +159,7 @@ static void kt_race_register(struct kt_race *race, struct kt_mem *mem, int i)
 	kt_do(t, &t->other.a, kt_region_wr(t, r, KT_RW), IB_WC_SUCCESS);
 	WRITE_ONCE(race->key, r->mr->rkey);
 	usleep_range(500 + i % 7 * 300, 600 + i % 7 * 300);
-	if (race->destroys)
+	if (race->way->destroys)
 		kt_region_free(t, r);
 	else
 		kt_region_inv(t, &t->other.a, r);
@@ -248,8 +252,8 @@ static void kt_race_requests(struct kt_race *race)
 	kt_sge(race->w, &race->src, 0, KT_RACE_BYTES);
 }
 
-static void kt_race_run(struct kt *t, const struct kt_race_way *way,
-			bool destroys)
+/* LOCAL_INV and REG_MR of other memory, while data is put into the region. */
+static void kt_race(struct kt *t)
 {
 	struct kt_race *race = kzalloc_obj(*race, GFP_KERNEL);
 	int i, ret;
@@ -257,8 +261,7 @@ static void kt_race_run(struct kt *t, const struct kt_race_way *way,
 	if (!KT_CHECK(t, race, "no memory"))
 		return;
 	race->t = t;
-	race->way = way;
-	race->destroys = destroys;
+	race->way = t->arg;
 	ret = kt_mem_alloc(t, &race->src, KT_RACE_MEM);
 	for (i = 0; i < 2 && !ret; i++) {
 		ret = kt_mem_alloc(t, &race->mem[i], KT_RACE_MEM);
@@ -282,34 +285,10 @@ static void kt_race_run(struct kt *t, const struct kt_race_way *way,
 	kfree(race);
 }
 
-/* LOCAL_INV and REG_MR of other memory, while a peer writes by the rkey. */
-static void kt_race_inval(struct kt *t)
-{
-	kt_race_run(t, &kt_race_by_write, false);
-}
-
-/* The same, but the region is destroyed each time. */
-static void kt_race_destroy(struct kt *t)
-{
-	kt_race_run(t, &kt_race_by_write, true);
-}
-
-/* While the region's own side READs into it by the lkey. */
-static void kt_race_inval_read(struct kt *t)
-{
-	kt_race_run(t, &kt_race_by_read, false);
-}
-
-/* While the region's own side receives into it. */
-static void kt_race_inval_recv(struct kt *t)
-{
-	kt_race_run(t, &kt_race_by_recv, false);
-}
-
 const struct kt_case kt_race_cases[] = {
-	{ "race-inval", kt_race_inval },
-	{ "race-destroy", kt_race_destroy },
-	{ "race-inval-read", kt_race_inval_read },
-	{ "race-inval-recv", kt_race_inval_recv },
+	{ "race-inval", kt_race, .arg = &kt_race_by_write },
+	{ "race-destroy", kt_race, .arg = &kt_race_destroying },
+	{ "race-inval-read", kt_race, .arg = &kt_race_by_read },
+	{ "race-inval-recv", kt_race, .arg = &kt_race_by_recv },
 	{}
 };
