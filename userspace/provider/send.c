@@ -16,22 +16,20 @@
 
 #include "hmm_odp.h"
 
-static_assert((int)IBV_WR_RDMA_WRITE == IB_UVERBS_WR_RDMA_WRITE, "opcode");
-static_assert((int)IBV_WR_RDMA_WRITE_WITH_IMM ==
-		      IB_UVERBS_WR_RDMA_WRITE_WITH_IMM,
-	      "opcode");
-static_assert((int)IBV_WR_SEND == IB_UVERBS_WR_SEND, "opcode");
-static_assert((int)IBV_WR_SEND_WITH_IMM == IB_UVERBS_WR_SEND_WITH_IMM,
-	      "opcode");
-static_assert((int)IBV_WR_RDMA_READ == IB_UVERBS_WR_RDMA_READ, "opcode");
-static_assert((int)IBV_WR_ATOMIC_CMP_AND_SWP == IB_UVERBS_WR_ATOMIC_CMP_AND_SWP,
-	      "opcode");
-static_assert((int)IBV_WR_ATOMIC_FETCH_AND_ADD ==
-		      IB_UVERBS_WR_ATOMIC_FETCH_AND_ADD,
-	      "opcode");
-static_assert((int)IBV_WR_LOCAL_INV == IB_UVERBS_WR_LOCAL_INV, "opcode");
-static_assert((int)IBV_WR_SEND_WITH_INV == IB_UVERBS_WR_SEND_WITH_INV,
-	      "opcode");
+/* An entry has the kernel's numbers. */
+#define SAME_OPCODE(name)                                        \
+	static_assert((int)IBV_WR_##name == IB_UVERBS_WR_##name, \
+		      "opcode " #name)
+SAME_OPCODE(RDMA_WRITE);
+SAME_OPCODE(RDMA_WRITE_WITH_IMM);
+SAME_OPCODE(SEND);
+SAME_OPCODE(SEND_WITH_IMM);
+SAME_OPCODE(RDMA_READ);
+SAME_OPCODE(ATOMIC_CMP_AND_SWP);
+SAME_OPCODE(ATOMIC_FETCH_AND_ADD);
+SAME_OPCODE(LOCAL_INV);
+SAME_OPCODE(SEND_WITH_INV);
+
 /* The values of the kernel's enum ib_send_flags, which is not in uapi. */
 static_assert(IBV_SEND_FENCE == 1 && IBV_SEND_SIGNALED == 2 &&
 		      IBV_SEND_SOLICITED == 4 && IBV_SEND_INLINE == 8,
