@@ -141,9 +141,7 @@ static void *kernel_sleeps(void *arg HODP_UNUSED)
 	uint32_t n, i;
 
 	for (n = 0; n < ROUNDS / 4; n++) {
-		/*
-		 * Sooner or later this meets the poster at each of its steps.
-		 */
+		/* In time this meets the poster at each of its steps. */
 		for (i = 0; i < n % 512; i++)
 			__asm__ volatile("" ::: "memory");
 		while (__atomic_load_n(&hdr->prod, __ATOMIC_ACQUIRE) == n) {

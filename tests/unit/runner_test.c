@@ -125,9 +125,7 @@ static void *own(void *arg)
 	return NULL;
 }
 
-/*
- * A runner with endless work is handed to a waiter for the time of one budget.
- */
+/* A runner with endless work goes to a waiter for the time of one budget. */
 static void test_yield(void)
 {
 	pthread_t thread;
@@ -141,9 +139,7 @@ static void test_yield(void)
 	turn();
 	pthread_join(thread, NULL);
 	CHECK(owned && done <= BUDGET + HODP_WORK_STEPS);
-	/*
-	 * The rest is not forgotten: it kicks, and gets the runner back later.
-	 */
+	/* The rest is not forgotten: it kicks, and gets the runner later. */
 	CHECK(turn());
 	hodp_runner_disown(&r);
 	CHECK(turn() && done > BUDGET + HODP_WORK_STEPS);

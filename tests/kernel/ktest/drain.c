@@ -154,10 +154,7 @@ static void kt_destroy_busy(struct kt *t)
 	}
 }
 
-/*
- * After a refused WRITE everything is flushed on both sides, later requests
- * too.
- */
+/* After a refused WRITE all is flushed on both sides, later requests too. */
 static void kt_error_flush(struct kt *t)
 {
 	struct kt_wr *w, *s[3], *in[4], *out[2];

@@ -150,10 +150,7 @@ static void kt_run(struct kt *t)
 
 			if (!strstr(c->name, only))
 				continue;
-			/*
-			 * If it never returns, this line tells which case it
-			 * was.
-			 */
+			/* If the case never returns, this names it. */
 			pr_info("# begin %s\n", c->name);
 			kt_run_case(t, c);
 			pr_info("%sok %d - %s # %u ms\n",

@@ -216,9 +216,7 @@ static void kt_race_rounds(struct kt_race *race)
 
 		kt_race_register(race, mem, i);
 		kt_race_note(t, mem);
-		/*
-		 * Compare both: the unregistered memory has had time to change.
-		 */
+		/* Both: the unregistered one has had time to change. */
 		kt_mem_check(t, &race->mem[~i & 1]);
 		kt_mem_check(t, mem);
 		t->wrs = wrs;

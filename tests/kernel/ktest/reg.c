@@ -19,25 +19,22 @@ static void kt_reg_bytes(struct kt *t)
 
 	kt_region_reg(t, &t->main.a, r, &t->mem[1], KT_RW);
 	for (i = 0; i < ARRAY_SIZE(at); i++) {
+		u32 off = at[i].off, len = at[i].len, half = len / 2;
+
 		/* Bytes that differ from those already there. */
 		t->key++;
-		kt_region_write(t, &t->main, r, at[i].off, at[i].len);
-		w = kt_rdma(t, IB_WR_RDMA_READ, r->mr->iova + at[i].off,
-			    r->mr->rkey);
-		kt_sge(w, &t->mem[2], 4000, at[i].len / 2);
-		kt_sge(w, &t->mem[2], 30001, at[i].len - at[i].len / 2);
+		kt_region_write(t, &t->main, r, off, len);
+		w = kt_rdma(t, IB_WR_RDMA_READ, r->mr->iova + off, r->mr->rkey);
+		kt_sge(w, &t->mem[2], 4000, half);
+		kt_sge(w, &t->mem[2], 30001, len - half);
 		kt_do(t, &t->main.b, w, IB_WC_SUCCESS);
-		kt_region_moved_out(&t->mem[2], 4000, r, at[i].off,
-				    at[i].len / 2);
-		kt_region_moved_out(&t->mem[2], 30001, r,
-				    at[i].off + at[i].len / 2,
-				    at[i].len - at[i].len / 2);
+		kt_region_moved_out(&t->mem[2], 4000, r, off, half);
+		kt_region_moved_out(&t->mem[2], 30001, r, off + half,
+				    len - half);
 	}
 }
 
-/*
- * The owner's SGEs may name the region: as source, receive buffer, READ target.
- */
+/* The owner's SGEs may name it: as source, receive buffer, READ target. */
 static void kt_reg_local(struct kt *t)
 {
 	struct kt_region *r = &t->region;
@@ -151,9 +148,7 @@ static void kt_reg_unmapped(struct kt *t)
 	kt_do(t, &t->main.a, kt_region_wr(t, r, KT_RW), IB_WC_MW_BIND_ERR);
 	kt_pair_reconnect(t, &t->main);
 	kt_region_map_usual(t, r, &t->mem[1]);
-	/*
-	 * The same length does not fit from a later offset in the first page.
-	 */
+	/* The same length does not fit from later in the first page. */
 	r->mr->iova += 3900;
 	kt_do(t, &t->main.a, kt_region_wr(t, r, KT_RW), IB_WC_MW_BIND_ERR);
 	kt_pair_reconnect(t, &t->main);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/*
- * Regions that REG_MR registers, and the expected effect of transfers to them.
- */
+/* Regions that REG_MR registers, and the expected effect of transfers. */
 #include "ktest.h"
 
 /* Four pages out of order; begins at an odd byte, ends short of a page. */

@@ -428,11 +428,8 @@ bool kt_poll(struct kt *t)
 
 bool kt_wait(struct kt *t, struct kt_wr *w)
 {
-	/*
-	 * After a failure others may fail as well: do not wait for all of them.
-	 */
+	/* After a failure others may fail as well: do not wait for each. */
 	unsigned long end = jiffies + (t->failed ? HZ : KT_PATIENCE);
-
 	bool done;
 
 	do {
