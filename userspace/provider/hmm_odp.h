@@ -168,7 +168,6 @@ struct hodp_qp {
 
 /* The layout of a send opcode's operands in the WQE. */
 enum hodp_form {
-	HODP_FORM_NONE, /* opcode not supported */
 	HODP_FORM_SEND,
 	HODP_FORM_RDMA,
 	HODP_FORM_ATOMIC,

@@ -118,7 +118,7 @@ static inline void hodp_ring_restart(struct hodp_ring *ring)
 
 /**
  * hodp_ring_init - initialise a ring on its mapping
- * @ring: result; @hdr and @size are already set
+ * @ring: result; @hdr and @size are already set, the rest is 0
  * @info: the kernel's description of the ring
  * @min_stride: bytes that the caller reads or writes in an entry
  *
@@ -128,22 +128,20 @@ static inline bool hodp_ring_init(struct hodp_ring *ring,
 				  const struct hodp_ring_info *info,
 				  size_t min_stride)
 {
-	/* Cannot overflow: both factors have 32 bits. */
-	uint64_t bytes = (uint64_t)info->entries * info->stride;
+	/* Cannot overflow: both factors have 32 bits, and the offset is small. */
+	uint64_t bytes = HODP_RING_ENTRIES_OFFSET +
+			 (uint64_t)info->entries * info->stride;
 
 	if (!info->entries || (info->entries & (info->entries - 1)))
 		return false;
 	if (info->stride < min_stride || info->stride % sizeof(uint64_t))
 		return false;
-	if (bytes > UINT64_MAX - HODP_RING_ENTRIES_OFFSET ||
-	    bytes + HODP_RING_ENTRIES_OFFSET > info->mmap_size)
+	if (bytes > info->mmap_size)
 		return false;
 
 	ring->entries = (uint8_t *)ring->hdr + HODP_RING_ENTRIES_OFFSET;
 	ring->mask = info->entries - 1;
 	ring->stride = info->stride;
-	ring->own = 0;
-	ring->seen = 0;
 	return true;
 }
 
