@@ -186,12 +186,8 @@ void kt_pair_reconnect(struct kt *t, struct kt_pair *p);
 int kt_end_reset(struct kt_end *e);
 int kt_end_init(struct kt_end *e);
 int kt_end_rtr(struct kt *t, struct kt_end *e, const struct kt_end *peer);
-int kt_end_rts(struct kt_end *e);
 enum ib_qp_state kt_end_state(struct kt_end *e);
-/*
- * Wait until both QPs are in the error state, as after an error that both
- * notice; then connect them again.
- */
+/* Both QPs must be in the error state by now; connect them again. */
 void kt_pair_died(struct kt *t, struct kt_pair *p);
 
 /* rig.c: work requests */
@@ -214,8 +210,6 @@ void kt_post_recv(struct kt *t, struct kt_end *e, struct kt_wr *w);
 /* Post a receive into this place. */
 struct kt_wr *kt_recv_mem(struct kt *t, struct kt_end *e,
 			  const struct kt_mem *mem, u32 off, u32 len);
-/* Poll the CQs that nobody else polls. Return: were there any? */
-bool kt_poll(struct kt *t);
 bool kt_wait(struct kt *t, struct kt_wr *w);
 void kt_expect(struct kt *t, struct kt_wr *w, enum ib_wc_status status);
 /* Post it and expect its completion. */

@@ -140,7 +140,7 @@ int kt_end_rtr(struct kt *t, struct kt_end *e, const struct kt_end *peer)
 	return ret;
 }
 
-int kt_end_rts(struct kt_end *e)
+static int kt_end_rts(struct kt_end *e)
 {
 	struct ib_qp_attr attr = {
 		.qp_state = IB_QPS_RTS,
@@ -405,7 +405,7 @@ struct kt_wr *kt_recv_mem(struct kt *t, struct kt_end *e,
 	return w;
 }
 
-/* Return: are there CQs that nobody else polls? */
+/* Poll the CQs that nobody else polls. Return: were there any? */
 static bool kt_poll_pair(struct kt_pair *p)
 {
 	struct ib_cq *cq[] = { p->a.scq, p->a.rcq, p->b.scq, p->b.rcq };
@@ -419,7 +419,7 @@ static bool kt_poll_pair(struct kt_pair *p)
 	return true;
 }
 
-bool kt_poll(struct kt *t)
+static bool kt_poll(struct kt *t)
 {
 	bool main = kt_poll_pair(&t->main);
 
