@@ -311,6 +311,8 @@ void ht_side_drain(struct ht_side *s);
 /* One more QP on the PD and the CQs of @from; NULL conf: defaults. */
 void ht_side_clone(struct ht_side *to, const struct ht_side *from, const struct ht_conf *conf);
 void ht_side_create(struct ht_side *s, const struct ht_conf *conf, int which);
+/* Two more QPs on the PDs of @p, connected, with CQs of their own. */
+void ht_second_pair(struct ht_side to[2], const struct ht_pair *p, const struct ht_conf *conf);
 void ht_side_put(struct ht_side *s);
 
 /* What a peer has to know; may travel through a pipe. */
@@ -329,7 +331,10 @@ int ht_to_rtr(const struct ht_side *s, const struct ht_conf *c, const struct ht_
 int ht_to_rts(const struct ht_side *s, const struct ht_conf *c);
 int ht_to(const struct ht_side *s, enum ibv_qp_state state);
 enum ibv_qp_state ht_state(const struct ht_side *s);
+/* From RESET to RTS; @peer may be NULL for UD. */
 void ht_connect(const struct ht_side *s, const struct ht_conf *c, const struct ht_addr *peer);
+/* Two sides of this process to each other. */
+void ht_connect_two(const struct ht_side *x, const struct ht_side *y, const struct ht_conf *c);
 void ht_ah_attr(struct ibv_ah_attr *ah, const struct ht_side *s, const union ibv_gid *dgid);
 /* An address handle with ht_ah_attr()'s attributes. */
 struct ibv_ah *ht_ah(const struct ht_side *s, const union ibv_gid *dgid);

@@ -301,18 +301,34 @@ void ht_connect(const struct ht_side *s, const struct ht_conf *c, const struct h
 	ht_ok(ht_to_rts(s, c));
 }
 
+void ht_connect_two(const struct ht_side *x, const struct ht_side *y, const struct ht_conf *c)
+{
+	struct ht_addr to_x, to_y;
+
+	ht_addr_of(&to_x, x);
+	ht_addr_of(&to_y, y);
+	ht_connect(x, c, &to_y);
+	ht_connect(y, c, &to_x);
+}
+
 void ht_pair_connect(struct ht_pair *p)
 {
-	struct ht_addr a[2];
+	ht_connect_two(&p->s[0], &p->s[1], &p->conf);
+}
 
-	ht_addr_of(&a[0], &p->s[0]);
-	ht_addr_of(&a[1], &p->s[1]);
+void ht_second_pair(struct ht_side to[2], const struct ht_pair *p, const struct ht_conf *conf)
+{
+	struct ht_conf c;
+
+	fill_conf(&c, conf);
+	if (!c.mtu)
+		c.mtu = p->conf.mtu;
 	for (int i = 0; i < 2; i++) {
-		ht_ok(ht_to_init(&p->s[i], &p->conf));
-		ht_ok(ht_to_rtr(&p->s[i], &p->conf, &a[!i]));
+		to[i] = p->s[i];
+		to[i].scq = NULL;
+		ht_side_create(&to[i], &c, i);
 	}
-	for (int i = 0; i < 2; i++)
-		ht_ok(ht_to_rts(&p->s[i], &p->conf));
+	ht_connect_two(&to[0], &to[1], &c);
 }
 
 void ht_side_drain(struct ht_side *s)

@@ -249,18 +249,11 @@ static void cq_overrun(const void *arg)
 	/* Nothing else is harmed. */
 	ht_eq(r.p[1][0], r.p[0][0]);
 	{
-		struct ht_side s2[2] = { *r.a, *r.b };
-		struct ht_addr ad[2];
+		struct ht_side s2[2];
 		struct ht_conf c2 = { .cq_depth = 64 };
 		struct ht_wr w;
 
-		for (int i = 0; i < 2; i++) {
-			s2[i].scq = NULL;
-			ht_side_create(&s2[i], &c2, i);
-			ht_addr_of(&ad[i], &s2[i]);
-		}
-		for (int i = 0; i < 2; i++)
-			ht_connect(&s2[i], &c2, &ad[!i]);
+		ht_second_pair(s2, &r.pair, &c2);
 		ht_fill(r.p[0], 100, 120, 0);
 		w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, 0, 100, 1);
 		ht_do(&s2[0], &w);

@@ -55,7 +55,6 @@ static void send(const struct ht_side *s, uint64_t id, size_t off, uint32_t len)
 static void srq_two_qps(const void *arg)
 {
 	struct ht_side s2[2];
-	struct ht_addr a[2];
 	struct ibv_wc wc;
 	bool seen[8] = { 0 };
 
@@ -63,10 +62,7 @@ static void srq_two_qps(const void *arg)
 	ht_side_clone(&s2[0], &p.s[0], &p.conf);
 	s2[1] = p.s[1];
 	ht_side_create(&s2[1], &p.conf, 1);
-	ht_addr_of(&a[0], &s2[0]);
-	ht_addr_of(&a[1], &s2[1]);
-	ht_connect(&s2[0], &p.conf, &a[1]);
-	ht_connect(&s2[1], &p.conf, &a[0]);
+	ht_connect_two(&s2[0], &s2[1], &p.conf);
 	for (int i = 0; i < 8; i++)
 		post(i, i * 4096, 3000);
 	for (int i = 0; i < 8; i++) {

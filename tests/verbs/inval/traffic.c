@@ -38,18 +38,8 @@ static long transfers;
 
 static void open_lanes(void)
 {
-	struct ht_addr a[2];
-
-	for (int t = 0; t < THREADS; t++) {
-		for (int i = 0; i < 2; i++) {
-			lane[t][i] = v.r.pair.s[i];
-			lane[t][i].scq = NULL;
-			ht_side_create(&lane[t][i], NULL, i);
-			ht_addr_of(&a[i], &lane[t][i]);
-		}
-		for (int i = 0; i < 2; i++)
-			ht_connect(&lane[t][i], &v.r.pair.conf, &a[!i]);
-	}
+	for (int t = 0; t < THREADS; t++)
+		ht_second_pair(lane[t], &v.r.pair, NULL);
 }
 
 /* --- mutate ------------------------------------------------------------------------ */

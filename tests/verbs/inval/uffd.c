@@ -43,26 +43,10 @@ static int open_uffd(uint64_t mode)
 	return fd;
 }
 
-static void second_pair(void)
-{
-	struct ht_addr a[2];
-
-	for (int i = 0; i < 2; i++) {
-		ht_side_clone(&other[i], &v.r.pair.s[i], NULL);
-		/* CQs of its own: completions must not be mixed up. */
-		ht_side_put(&other[i]);
-		other[i].scq = NULL;
-		ht_side_create(&other[i], NULL, i);
-		ht_addr_of(&a[i], &other[i]);
-	}
-	for (int i = 0; i < 2; i++)
-		ht_connect(&other[i], &v.r.pair.conf, &a[!i]);
-}
-
 static void setup(uint64_t mode)
 {
 	iv_get(&v, HT_ANON, LEN);
-	second_pair();
+	ht_second_pair(other, &v.r.pair, NULL);
 	ht_fill(v.r.p[0], LEN, 1, 0);
 	if (mode & UFFDIO_REGISTER_MODE_WP)
 		iv_fill(&v, 0, LEN, 2);
@@ -227,20 +211,11 @@ static void many_wait(const void *arg)
 {
 	enum { N = 6 };
 	struct ht_side s[N][2];
-	struct ht_addr a[2];
 	struct ibv_wc wc;
 
 	setup(UFFDIO_REGISTER_MODE_MISSING);
-	for (int i = 0; i < N; i++) {
-		for (int k = 0; k < 2; k++) {
-			s[i][k] = v.r.pair.s[k];
-			s[i][k].scq = NULL;
-			ht_side_create(&s[i][k], NULL, k);
-			ht_addr_of(&a[k], &s[i][k]);
-		}
-		for (int k = 0; k < 2; k++)
-			ht_connect(&s[i][k], &v.r.pair.conf, &a[!k]);
-	}
+	for (int i = 0; i < N; i++)
+		ht_second_pair(s[i], &v.r.pair, NULL);
 	for (int i = 0; i < N; i++) {
 		struct ht_wr w = ht_rig_wr(&v.r, IBV_WR_RDMA_READ, i * HT_PAGE, HT_PAGE, 0);
 

@@ -445,16 +445,14 @@ static void receiver(void *arg)
 {
 	static const struct ht_conf ud = { .type = IBV_QPT_UD, .depth = EACH };
 	static struct herd h;
-	struct ht_addr nobody;
 	struct ht_side s;
 
 	join_group("receiver");
 	herd_open(&h, RECEIVERS * 2, USER);
 	letter->gid = h.dev.gid;
-	memset(&nobody, 0, sizeof(nobody));
 	for (int i = 0; i < RECEIVERS; i++) {
 		ht_side_clone(&s, &h.s, &ud);
-		ht_connect(&s, &ud, &nobody);
+		ht_connect(&s, &ud, NULL);
 		ht_recv(&s, i, &h.bad, h.q + i * 2 * HT_PAGE, LOAD + HT_GRH);
 		letter->qpn[i] = s.qp->qp_num;
 	}
@@ -468,7 +466,6 @@ static void sender(void *arg)
 	static struct ibv_send_wr wr[EACH];
 	struct ibv_send_wr *bad;
 	static struct herd h;
-	struct ht_addr nobody;
 	struct ibv_sge sge;
 	struct ibv_wc wc;
 	struct ht_side s;
@@ -476,9 +473,8 @@ static void sender(void *arg)
 
 	join_group("sender");
 	herd_open(&h, 8, OTHER);
-	memset(&nobody, 0, sizeof(nobody));
 	ht_side_clone(&s, &h.s, &ud);
-	ht_connect(&s, &ud, &nobody);
+	ht_connect(&s, &ud, NULL);
 	ah = ht_ah(&s, &letter->gid);
 	memset(h.p, 1, h.len);
 	sge = (struct ibv_sge){ ht_iova(&h.good, h.p), LOAD, h.good.mr->lkey };

@@ -43,7 +43,6 @@ static void cq_dead(const void *arg)
 {
 	struct ht_conf conf = { .depth = 64, .cq_depth = 8 };
 	struct ht_side two[2];
-	struct ht_addr ad[2];
 	struct ibv_wc wc;
 	struct ht_wr w;
 	int n, got = 0;
@@ -52,12 +51,9 @@ static void cq_dead(const void *arg)
 	n = r.a->scq->cqe;
 	ht_true(n < 64);
 	/* A second pair; its requester completes to the same CQ. */
-	for (int i = 0; i < 2; i++) {
-		ht_side_clone(&two[i], &r.pair.s[i], &conf);
-		ht_addr_of(&ad[i], &two[i]);
-	}
 	for (int i = 0; i < 2; i++)
-		ht_connect(&two[i], &r.pair.conf, &ad[!i]);
+		ht_side_clone(&two[i], &r.pair.s[i], &conf);
+	ht_connect_two(&two[0], &two[1], &r.pair.conf);
 	w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, 0, 8, 0);
 	for (int i = 0; i <= n; i++)
 		ht_post(r.a->qp, &w);

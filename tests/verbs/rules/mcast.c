@@ -8,6 +8,7 @@
 
 static struct ht_dev dev;
 static struct ht_side s[QPS];
+static const struct ht_conf conf = { .type = IBV_QPT_UD };
 static uint8_t *buf;
 static struct ht_mr mr;
 static const union ibv_gid group[2] = {
@@ -17,7 +18,6 @@ static const union ibv_gid group[2] = {
 
 static void setup(void)
 {
-	static const struct ht_conf conf = { .type = IBV_QPT_UD };
 	struct ibv_pd *pd;
 
 	ht_open(&dev, ht_opt.dev);
@@ -26,9 +26,7 @@ static void setup(void)
 	for (int i = 0; i < QPS; i++) {
 		s[i] = (struct ht_side){ .dev = &dev, .pd = pd };
 		ht_side_create(&s[i], &conf, 0);
-		ht_ok(ht_to_init(&s[i], &conf));
-		ht_ok(ht_to_rtr(&s[i], &conf, NULL));
-		ht_ok(ht_to_rts(&s[i], &conf));
+		ht_connect(&s[i], &conf, NULL);
 	}
 	buf = aligned_alloc(HT_PAGE, LEN);
 	memset(buf, 0, LEN);
@@ -72,12 +70,8 @@ static void sent(int to, unsigned int who, const char *when)
 	}
 	ht_ok(ibv_destroy_ah(ah));
 	for (int i = 0; i < QPS; i++) {
-		static const struct ht_conf conf = { .type = IBV_QPT_UD };
-
 		ht_ok(ht_to(&s[i], IBV_QPS_RESET));
-		ht_ok(ht_to_init(&s[i], &conf));
-		ht_ok(ht_to_rtr(&s[i], &conf, NULL));
-		ht_ok(ht_to_rts(&s[i], &conf));
+		ht_connect(&s[i], &conf, NULL);
 	}
 }
 
@@ -117,7 +111,7 @@ static void mcast_leave(const void *arg)
 /* A group takes as many members as the device says, and no more. */
 static void mcast_limit(const void *arg)
 {
-	static const struct ht_conf conf = { .type = IBV_QPT_UD, .depth = 1 };
+	static const struct ht_conf short_conf = { .type = IBV_QPT_UD, .depth = 1 };
 	struct ht_side *more;
 	int max;
 
@@ -127,7 +121,7 @@ static void mcast_limit(const void *arg)
 	more = calloc(max + 1, sizeof(*more));
 	for (int i = 0; i <= max; i++) {
 		more[i] = s[0];
-		ht_side_create(&more[i], &conf, 0);
+		ht_side_create(&more[i], &short_conf, 0);
 		if (i < max)
 			ht_ok(ibv_attach_mcast(more[i].qp, &group[0], 0));
 	}

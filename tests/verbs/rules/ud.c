@@ -75,9 +75,7 @@ static void ud_ah_numbers(const void *arg)
 	ht_side_create(&s, &conf, 0);
 	ht_eq(raw_new(ring, 2), 2);
 	sq = ring[ring[0].size < ring[1].size];
-	ht_ok(ht_to_init(&s, &conf));
-	ht_ok(ht_to_rtr(&s, &conf, NULL));
-	ht_ok(ht_to_rts(&s, &conf));
+	ht_connect(&s, &conf, NULL);
 	for (int i = 0; i < 5; i++) {
 		ah = new_ah(s.pd);
 		/* Nobody receives it, but its entry shows the handle's number. */
@@ -86,9 +84,7 @@ static void ud_ah_numbers(const void *arg)
 		w = datagram(ah, i, 8);
 		ht_ok(ht_to(&s, IBV_QPS_ERR));
 		ht_ok(ht_to(&s, IBV_QPS_RESET));
-		ht_ok(ht_to_init(&s, &conf));
-		ht_ok(ht_to_rtr(&s, &conf, NULL));
-		ht_ok(ht_to_rts(&s, &conf));
+		ht_connect(&s, &conf, NULL);
 		ht_do(&s, &w);
 		ht_eq(e->wr_id, i);
 		ht_check(e->ud.ahn && e->ud.ahn != last, "number %u is given out again", last);
@@ -102,9 +98,7 @@ static void ud_ah_numbers(const void *arg)
 	e = (void *)sq.entries;
 	ht_ok(ht_to(&s, IBV_QPS_ERR));
 	ht_ok(ht_to(&s, IBV_QPS_RESET));
-	ht_ok(ht_to_init(&s, &conf));
-	ht_ok(ht_to_rtr(&s, &conf, NULL));
-	ht_ok(ht_to_rts(&s, &conf));
+	ht_connect(&s, &conf, NULL);
 	e->ud.ahn = first;
 	e->wr_id = 61;
 	sq.hdr->prod = 1;

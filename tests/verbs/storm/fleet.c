@@ -27,7 +27,6 @@ static void launch(struct fleet *f, struct lane *l, const struct lane *first)
 	struct ht_conf conf = {
 		.depth = 16, .sge = 1, .cq_depth = f->lanes * CELLS * 4, .mtu = f->pair.conf.mtu
 	};
-	struct ht_addr a[2];
 
 	for (int i = 0; i < 2; i++) {
 		if (l == first) {
@@ -36,10 +35,8 @@ static void launch(struct fleet *f, struct lane *l, const struct lane *first)
 		} else {
 			ht_side_clone(&l->s[i], &first->s[i], &conf);
 		}
-		ht_addr_of(&a[i], &l->s[i]);
 	}
-	for (int i = 0; i < 2; i++)
-		ht_connect(&l->s[i], &conf, &a[!i]);
+	ht_connect_two(&l->s[0], &l->s[1], &conf);
 }
 
 void fleet_get(struct fleet *f, int lanes, enum ht_mem_kind kind, enum regions regions, int weather)

@@ -59,14 +59,10 @@ static void *registrar(void *arg)
 static void again(struct region *g)
 {
 	struct ht_conf conf = { .sge = 1, .mtu = f.pair.conf.mtu };
-	struct ht_addr a[2];
 
-	for (int i = 0; i < 2; i++) {
-		ht_ok(ht_to(&g->s[i], IBV_QPS_RESET));
-		ht_addr_of(&a[i], &g->s[i]);
-	}
 	for (int i = 0; i < 2; i++)
-		ht_connect(&g->s[i], &conf, &a[!i]);
+		ht_ok(ht_to(&g->s[i], IBV_QPS_RESET));
+	ht_connect_two(&g->s[0], &g->s[1], &conf);
 }
 
 static void access_once(struct region *g, struct ht_rng *r)
@@ -130,24 +126,18 @@ static void *accessor(void *arg)
 
 static void prepare(void)
 {
-	struct ht_conf conf = { .sge = 1, .mtu = f.pair.conf.mtu };
+	struct ht_conf conf = { .sge = 1 };
 
 	for (int i = 0; i < 2; i++)
 		ht_mem_get(&mem[i], HT_ANON, REGIONS * LEN, 0);
 	ht_mr_get(&local, f.pair.s[0].pd, mem[0].p, mem[0].len, HT_ODP, HT_ACCESS_ALL);
 	for (int k = 0; k < REGIONS; k++) {
 		struct region *g = &reg[k];
-		struct ht_addr a[2];
 
 		pthread_mutex_init(&g->bytes, NULL);
-		for (int i = 0; i < 2; i++) {
-			g->p[i] = mem[i].p + k * LEN;
-			g->s[i] = f.pair.s[i];
-			ht_side_create(&g->s[i], &conf, 0);
-			ht_addr_of(&a[i], &g->s[i]);
-		}
 		for (int i = 0; i < 2; i++)
-			ht_connect(&g->s[i], &conf, &a[!i]);
+			g->p[i] = mem[i].p + k * LEN;
+		ht_second_pair(g->s, &f.pair, &conf);
 		ht_mr_get(&g->mr, f.pair.s[1].pd, g->p[1], LEN, HT_ODP, HT_ACCESS_ALL);
 		g->rkey = g->mr.mr->rkey;
 	}

@@ -54,17 +54,12 @@ static void *destroyer(void *arg)
 
 static void rise(struct target *g, const struct ht_side *cqs, bool first)
 {
-	struct ht_addr a[2];
-
 	if (first)
 		ht_side_clone(&g->a, cqs, &conf);
 	else
 		ht_ok(ht_to(&g->a, IBV_QPS_RESET));
 	ht_side_clone(&g->b, &cqs[1], &conf);
-	ht_addr_of(&a[0], &g->a);
-	ht_addr_of(&a[1], &g->b);
-	ht_connect(&g->b, &conf, &a[0]);
-	ht_connect(&g->a, &conf, &a[1]);
+	ht_connect_two(&g->b, &g->a, &conf);
 }
 
 /* WRITEs and SENDs alternate; all their bytes differ from what is there. */
