@@ -128,6 +128,13 @@ const char *ht_mr_missing(const struct ht_dev *d, enum ht_mr_kind kind)
 	return NULL;
 }
 
+void ht_need_mr(const struct ht_dev *d, enum ht_mr_kind kind)
+{
+	const char *why = ht_mr_missing(d, kind);
+
+	ht_require(d, !why, "%s", why);
+}
+
 static uint64_t iova_of(enum ht_mr_kind kind, const void *p)
 {
 	uintptr_t va = (uintptr_t)p;

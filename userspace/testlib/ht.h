@@ -242,6 +242,8 @@ void ht_mr_get(struct ht_mr *m, struct ibv_pd *pd, void *p, size_t len, enum ht_
 void ht_mr_put(struct ht_mr *m);
 /* NULL, or why the device has no regions of this kind. */
 const char *ht_mr_missing(const struct ht_dev *d, enum ht_mr_kind kind);
+/* ht_require() that the device has them. */
+void ht_need_mr(const struct ht_dev *d, enum ht_mr_kind kind);
 
 static inline uint64_t ht_iova(const struct ht_mr *m, const void *p)
 {

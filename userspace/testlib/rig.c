@@ -31,13 +31,9 @@ void ht_rig_mem(struct ht_rig *r, size_t len, enum ht_mem_kind mem, enum ht_mr_k
 void ht_rig_get_kind(struct ht_rig *r, const struct ht_conf *conf, size_t len, enum ht_mem_kind mem,
 		     enum ht_mr_kind mr)
 {
-	const char *why;
-
 	memset(r, 0, sizeof(*r));
 	ht_pair_get(&r->pair, conf);
-	why = ht_mr_missing(r->pair.s[0].dev, mr);
-	if (why)
-		ht_require(r->pair.s[0].dev, false, "%s", why);
+	ht_need_mr(r->pair.s[0].dev, mr);
 	ht_rig_mem(r, len, mem, mr);
 }
 

@@ -207,11 +207,8 @@ static void api_cq_ex(const void *arg)
 	if (rig.pair.s[0].dev != rig.pair.s[1].dev)
 		ht_skip("needs both sides on one device");
 	cq = ibv_create_cq_ex(rig.pair.dev[0].ctx, &init);
-	if (!cq && *stamps)
-		ht_require(&rig.pair.dev[0], false, "no completion time stamps: %s",
-			   strerror(errno));
-	if (!cq)
-		ht_require(&rig.pair.dev[0], false, "no ibv_create_cq_ex: %s", strerror(errno));
+	ht_require(&rig.pair.dev[0], cq, "no %s: %s",
+		   *stamps ? "completion time stamps" : "ibv_create_cq_ex", strerror(errno));
 	for (int i = 0; i < 2; i++)
 		rig.pair.s[i].scq = rig.pair.s[i].rcq = ibv_cq_ex_to_cq(cq);
 	ht_pair_create(&rig.pair);
@@ -237,13 +234,10 @@ static void api_clock(const void *arg)
 	struct ibv_values_ex v = { .comp_mask = IBV_VALUES_MASK_RAW_CLOCK };
 	struct timespec first;
 	struct ht_dev d;
-	int err;
 
 	ht_open(&d, ht_opt.dev);
-	if (!d.attr.completion_timestamp_mask)
-		ht_require(&d, false, "no completion_timestamp_mask");
-	err = ibv_query_rt_values_ex(d.ctx, &v);
-	ht_ok(err);
+	ht_require(&d, d.attr.completion_timestamp_mask, "no completion_timestamp_mask");
+	ht_ok(ibv_query_rt_values_ex(d.ctx, &v));
 	first = v.raw_clock;
 	ht_sleep_ms(2);
 	ht_ok(ibv_query_rt_values_ex(d.ctx, &v));

@@ -31,12 +31,9 @@ static void setup(const struct how *how, enum ibv_qp_type type)
 {
 	struct ht_conf conf = { .type = type };
 	struct ibv_srq_init_attr init = { .attr = { .max_wr = 8, .max_sge = 4 } };
-	const char *why;
 
 	ht_pair_open(&p, &conf);
-	why = ht_mr_missing(p.s[1].dev, how->kind);
-	if (why)
-		ht_require(p.s[1].dev, false, "%s", why);
+	ht_need_mr(p.s[1].dev, how->kind);
 	if (how->srq) {
 		srq = ht_pair_srq(&p, &init);
 	}

@@ -279,10 +279,8 @@ static void setup_side(struct bytes_state *t, int i)
 {
 	struct bytes_side *s = &t->side[i];
 	enum ht_mr_kind kind = i ? t->c->remote : t->c->local;
-	const char *why = ht_mr_missing(t->pair.s[i].dev, kind);
 
-	if (why)
-		ht_require(t->pair.s[i].dev, false, "%s", why);
+	ht_need_mr(t->pair.s[i].dev, kind);
 	s->s = &t->pair.s[i];
 	ht_mem_get(&s->mem, t->c->mem, 6 * HT_MIB, HT_GIB);
 	s->shadow = ht_map(s->mem.len, PROT_READ | PROT_WRITE);
@@ -311,8 +309,8 @@ void bytes_run(const void *arg)
 	t.rng.s = ht_seed(ht_mem_name(t.c->mem)) + t.c->local * 16 + t.c->remote + t.c->mtu * 256;
 	n = ht_count(t.c->transfers);
 	ht_pair_open(&t.pair, &conf);
-	if (t.pair.s[0].dev->port.active_mtu < conf.mtu)
-		ht_require(t.pair.s[0].dev, false, "the port's MTU is smaller");
+	ht_require(t.pair.s[0].dev, t.pair.s[0].dev->port.active_mtu >= conf.mtu,
+		   "the port's MTU is smaller");
 	ht_pair_create(&t.pair);
 	ht_pair_connect(&t.pair);
 	setup_side(&t, 0);

@@ -74,10 +74,7 @@ static uint8_t *trouble(enum trouble what, size_t *len)
 
 static void need_odp(void)
 {
-	const char *why = ht_mr_missing(r.a->dev, HT_ODP);
-
-	if (why)
-		ht_require(r.a->dev, false, "%s", why);
+	ht_need_mr(r.a->dev, HT_ODP);
 	/* rdma_rxe of 7.3 crashes the machine here; see docs. */
 	if (!r.a->dev->is_hodp)
 		ht_skip("not tried on a device that is not hmm_odp: the kernel may die");

@@ -7,19 +7,13 @@
 static struct ht_dev dev;
 static struct ibv_pd *pd;
 
-static void setup(void)
+static void setup(bool odp)
 {
 	ht_open(&dev, ht_opt.dev);
+	if (odp)
+		ht_need_mr(&dev, HT_ODP);
 	pd = ibv_alloc_pd(dev.ctx);
 	ht_true(pd != NULL);
-}
-
-static void odp_only(void)
-{
-	const char *why = ht_mr_missing(&dev, HT_ODP);
-
-	if (why)
-		ht_require(&dev, false, "%s", why);
 }
 
 static void refused(void *p, size_t len, int access, int want, const char *what)
@@ -40,9 +34,7 @@ static void register_flags(const void *arg)
 	const int *odp = arg;
 	struct ht_mem m;
 
-	setup();
-	if (*odp)
-		odp_only();
+	setup(*odp);
 	ht_mem_get(&m, HT_ANON, 4 * HT_PAGE, 0);
 	memset(m.p, 1, m.len);
 	refused(m.p, m.len, *odp | IBV_ACCESS_REMOTE_WRITE, EINVAL,
@@ -101,9 +93,7 @@ static void register_ranges(const void *arg)
 	struct ht_rig r;
 	struct ht_mem m;
 
-	setup();
-	if (*odp)
-		odp_only();
+	setup(*odp);
 	ht_rig_get(&r, NULL, 4 * HT_PAGE);
 	ht_fill(r.p[0], r.len, 241, 0);
 	ht_mem_get(&m, HT_ANON, 4 * HT_PAGE, 0);
@@ -131,9 +121,7 @@ static void register_iova(const void *arg)
 	const int *odp = arg;
 	struct ht_mem m;
 
-	setup();
-	if (*odp)
-		odp_only();
+	setup(*odp);
 	ht_mem_get(&m, HT_ANON, 4 * HT_PAGE, 0);
 	memset(m.p, 1, m.len);
 	ht_check(!ibv_reg_mr_iova(pd, m.p, m.len, 0x1001, *odp | HT_ACCESS_ALL),
@@ -157,8 +145,7 @@ static void register_large(const void *arg)
 	struct ht_mr mr;
 	void *p;
 
-	setup();
-	odp_only();
+	setup(true);
 	for (size_t gib = 1; gib <= 1024; gib *= 4) {
 		p = ht_map(gib * HT_GIB, PROT_READ | PROT_WRITE);
 		if (ht_mr_try(&mr, pd, p, gib * HT_GIB, HT_ODP, HT_ACCESS_ALL))
@@ -180,7 +167,7 @@ static void register_large_pinned(const void *arg)
 	static const size_t gib[] = { 1024, 1025, 4096, 65536 };
 	uint8_t *p;
 
-	setup();
+	setup(false);
 	/* Other drivers pin 2^28 pages one by one before they refuse. */
 	if (!dev.is_hodp)
 		ht_skip("tried on hmm_odp only");
@@ -203,9 +190,7 @@ static void register_zero(const void *arg)
 	struct ibv_mr *mr;
 	struct ht_wr w;
 
-	setup();
-	if (*odp)
-		odp_only();
+	setup(*odp);
 	ht_rig_get(&r, NULL, 4 * HT_PAGE);
 	ht_fill(r.p[1], r.len, 240, 0);
 	mr = ibv_reg_mr(r.b->pd, r.p[1], 0, *odp | HT_ACCESS_ALL);
@@ -225,10 +210,8 @@ static void register_implicit(const void *arg)
 {
 	struct ibv_mr *mr;
 
-	setup();
-	odp_only();
-	if (ht_mr_missing(&dev, HT_ODP_IMPLICIT))
-		ht_require(&dev, false, "%s", ht_mr_missing(&dev, HT_ODP_IMPLICIT));
+	setup(true);
+	ht_need_mr(&dev, HT_ODP_IMPLICIT);
 	ht_check(!ibv_reg_mr(pd, (void *)HT_PAGE, SIZE_MAX,
 			     IBV_ACCESS_ON_DEMAND | IBV_ACCESS_LOCAL_WRITE),
 		 "SIZE_MAX bytes from 4096 on");
@@ -247,13 +230,13 @@ static void register_dax(const void *arg)
 	struct ht_mr mr;
 	int err;
 
-	setup();
+	setup(false);
 	ht_mem_get(&m, *kind, 4 * HT_PAGE, 0);
 	memset(m.p, 1, m.len);
 	err = ht_mr_try(&mr, pd, m.p, m.len, HT_PINNED, HT_ACCESS_ALL);
 	ht_check(err == EOPNOTSUPP, "pinned registration of %s: %d (%s), not EOPNOTSUPP",
 		 ht_mem_name(*kind), err, strerror(err));
-	odp_only();
+	ht_need_mr(&dev, HT_ODP);
 	ht_mr_get(&mr, pd, m.p, m.len, HT_ODP, HT_ACCESS_ALL);
 	ht_mr_put(&mr);
 }
@@ -266,7 +249,7 @@ static void register_keys(const void *arg)
 	struct ht_mem m;
 	struct ht_mr mr[N];
 
-	setup();
+	setup(false);
 	ht_mem_get(&m, HT_ANON, HT_PAGE, 0);
 	for (int round = 0; round < 2; round++) {
 		for (int i = 0; i < N; i++) {
@@ -295,7 +278,7 @@ static void register_key_variants(const void *arg)
 	struct ht_mem m;
 	uint32_t last;
 
-	setup();
+	setup(false);
 	if (!dev.is_hodp)
 		ht_skip("this device makes its keys in its own way");
 	ht_mem_get(&m, HT_ANON, HT_PAGE, 0);

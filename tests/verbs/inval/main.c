@@ -8,10 +8,7 @@
 
 static void target(struct iv *v)
 {
-	const char *why = ht_mr_missing(v->r.a->dev, HT_ODP);
-
-	if (why)
-		ht_require(v->r.a->dev, false, "%s", why);
+	ht_need_mr(v->r.a->dev, HT_ODP);
 	v->p = v->m.p;
 	v->len = v->m.len;
 	ht_mr_get(&v->mr, v->r.b->pd, v->p, v->len, HT_ODP, HT_ACCESS_ALL);

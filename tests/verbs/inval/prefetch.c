@@ -134,8 +134,7 @@ static void prefetch_list(const void *arg)
 
 	setup();
 	need_prefetch();
-	if (ht_mr_missing(v.r.b->dev, HT_ODP_IMPLICIT))
-		ht_require(v.r.b->dev, false, "no implicit ODP");
+	ht_need_mr(v.r.b->dev, HT_ODP_IMPLICIT);
 	ht_mr_get(&all, v.r.b->pd, NULL, 0, HT_ODP_IMPLICIT, HT_ACCESS_ALL);
 	ht_sys(madvise(v.p, v.len, MADV_DONTNEED));
 	sge[0] = (struct ibv_sge){ ht_iova(&v.mr, v.p), HT_PAGE, v.mr.mr->lkey };

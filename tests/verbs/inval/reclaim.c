@@ -143,8 +143,7 @@ static void region_in_cgroup(size_t len, size_t piece)
 {
 	memset(&v, 0, sizeof(v));
 	ht_rig_get(&v.r, NULL, piece);
-	if (ht_mr_missing(v.r.a->dev, HT_ODP))
-		ht_require(v.r.a->dev, false, "no ODP");
+	ht_need_mr(v.r.a->dev, HT_ODP);
 	ht_mem_get(&v.m, HT_ANON, len, 0);
 	v.p = v.m.p;
 	v.len = len;

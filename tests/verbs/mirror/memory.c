@@ -29,8 +29,7 @@ static void holes(const void *arg)
 	uint8_t *p[3], *page;
 
 	ht_rig_get(&r, NULL, HT_PAGE);
-	if (ht_mr_missing(r.b->dev, HT_ODP_IMPLICIT))
-		ht_require(r.b->dev, false, "no implicit ODP");
+	ht_need_mr(r.b->dev, HT_ODP_IMPLICIT);
 	ht_mr_get(&all, r.b->pd, NULL, 0, HT_ODP_IMPLICIT, HT_ACCESS_ALL);
 	ht_cgroup_enter();
 	p[0] = ht_map(len, PROT_READ | PROT_WRITE);
@@ -69,8 +68,7 @@ static void charged(const void *arg)
 	uint8_t *p;
 
 	ht_rig_get(&r, NULL, HT_PAGE);
-	if (ht_mr_missing(r.b->dev, HT_ODP))
-		ht_require(r.b->dev, false, "no ODP");
+	ht_need_mr(r.b->dev, HT_ODP);
 	p = ht_map(chunks * HT_HUGE, PROT_READ | PROT_WRITE);
 	/* Small pages: a huge one needs no table. */
 	ht_sys(madvise(p, chunks * HT_HUGE, MADV_NOHUGEPAGE));

@@ -91,10 +91,8 @@ static void atomic_sum(const void *arg)
 	pthread_t cpu_thread;
 
 	fleet_get(&f, LANES, c->kind, ONE_MR, c->weather);
-	if (f.pair.s[1].dev->attr.orig_attr.atomic_cap != IBV_ATOMIC_GLOB) {
-		ht_require(f.pair.s[1].dev, false, "no ATOMIC_GLOB");
-		return;
-	}
+	ht_require(f.pair.s[1].dev, f.pair.s[1].dev->attr.orig_attr.atomic_cap == IBV_ATOMIC_GLOB,
+		   "no ATOMIC_GLOB");
 	total = LANES * each + cpu;
 	seen = calloc(total, 1);
 	counter = (uint64_t *)f.mem[1].p;

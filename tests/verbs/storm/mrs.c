@@ -149,7 +149,7 @@ static void mrs_storm(const void *arg)
 	long rounds = 0, good = 0, late = 0, stale = 0;
 
 	fleet_get(&f, 16, HT_ANON, MANY_MRS, OTHER_PAGES);
-	ht_require(f.pair.s[0].dev, !ht_mr_missing(f.pair.s[0].dev, HT_ODP), "no ODP");
+	ht_need_mr(f.pair.s[0].dev, HT_ODP);
 	prepare();
 	fleet_sail(&f, ht_count(20));
 	ht_ok(pthread_create(&storm, NULL, registrar, &rounds));
