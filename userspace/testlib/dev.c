@@ -181,6 +181,19 @@ void ht_mr_put(struct ht_mr *m)
 	m->mr = NULL;
 }
 
+int ht_advise(const struct ht_mr *m, const void *p, uint32_t len, enum ibv_advise_mr_advice advice,
+	      uint32_t flags)
+{
+	struct ibv_sge sge = ht_sge(m, p, len);
+
+	return ibv_advise_mr(m->mr->pd, advice, flags, &sge, 1);
+}
+
+void ht_prefetch(const struct ht_mr *m, const void *p, uint32_t len)
+{
+	ht_ok(ht_advise(m, p, len, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE, IBV_ADVISE_MR_FLAG_FLUSH));
+}
+
 uint64_t ht_counter(const struct ht_dev *d, const char *name)
 {
 	char path[200];

@@ -250,6 +250,17 @@ static inline uint64_t ht_iova(const struct ht_mr *m, const void *p)
 	return (uintptr_t)p + m->delta;
 }
 
+static inline struct ibv_sge ht_sge(const struct ht_mr *m, const void *p, uint32_t len)
+{
+	return (struct ibv_sge){ ht_iova(m, p), len, m->mr->lkey };
+}
+
+/* ibv_advise_mr() about [p, p + len). */
+int ht_advise(const struct ht_mr *m, const void *p, uint32_t len, enum ibv_advise_mr_advice advice,
+	      uint32_t flags);
+/* The device maps all of [p, p + len) for writing, now. */
+void ht_prefetch(const struct ht_mr *m, const void *p, uint32_t len);
+
 /* --- queue pairs: pair.c --------------------------------------------------- */
 
 struct ht_conf {
@@ -385,6 +396,8 @@ void ht_do(const struct ht_side *s, const struct ht_wr *w);
 /* Post and wait for this status. */
 void ht_do_status(const struct ht_side *s, const struct ht_wr *w, enum ibv_wc_status status);
 
+/* A SEND of [p, p + len). */
+struct ht_wr ht_send_wr(uint64_t id, const struct ht_mr *mr, const void *p, uint32_t len);
 /* A SEND to @qpn through @ah, with HT_QKEY. */
 struct ht_wr ht_ud_wr(uint64_t id, const struct ht_mr *mr, const void *p, uint32_t len,
 		      struct ibv_ah *ah, uint32_t qpn);

@@ -75,7 +75,7 @@ void ht_recv(const struct ht_side *s, uint64_t id, const struct ht_mr *mr, const
 	struct ibv_sge sge = { 0 };
 
 	if (len)
-		sge = (struct ibv_sge){ ht_iova(mr, p), len, mr->mr->lkey };
+		sge = ht_sge(mr, p, len);
 	ht_ok(ht_recv_try(s->qp, s->qp->srq, id, &sge, len ? 1 : 0));
 }
 
@@ -144,8 +144,7 @@ void ht_do(const struct ht_side *s, const struct ht_wr *w)
 	ht_do_status(s, w, IBV_WC_SUCCESS);
 }
 
-struct ht_wr ht_ud_wr(uint64_t id, const struct ht_mr *mr, const void *p, uint32_t len,
-		      struct ibv_ah *ah, uint32_t qpn)
+struct ht_wr ht_send_wr(uint64_t id, const struct ht_mr *mr, const void *p, uint32_t len)
 {
 	return (struct ht_wr){
 		.id = id,
@@ -154,26 +153,30 @@ struct ht_wr ht_ud_wr(uint64_t id, const struct ht_mr *mr, const void *p, uint32
 		.len = len,
 		.lkey = mr->mr->lkey,
 		.no_sge = !len,
-		.ah = ah,
-		.qpn = qpn,
-		.qkey = HT_QKEY,
 	};
+}
+
+struct ht_wr ht_ud_wr(uint64_t id, const struct ht_mr *mr, const void *p, uint32_t len,
+		      struct ibv_ah *ah, uint32_t qpn)
+{
+	struct ht_wr w = ht_send_wr(id, mr, p, len);
+
+	w.ah = ah;
+	w.qpn = qpn;
+	w.qkey = HT_QKEY;
+	return w;
 }
 
 struct ht_wr ht_rdma_wr(uint64_t id, enum ibv_wr_opcode op, const struct ht_mr *lmr,
 			const void *local, uint32_t len, const struct ht_mr *rmr,
 			const void *remote)
 {
-	return (struct ht_wr){
-		.id = id,
-		.op = op,
-		.addr = ht_iova(lmr, local),
-		.len = len,
-		.lkey = lmr->mr->lkey,
-		.raddr = ht_iova(rmr, remote),
-		.rkey = rmr->mr->rkey,
-		.no_sge = !len,
-	};
+	struct ht_wr w = ht_send_wr(id, lmr, local, len);
+
+	w.op = op;
+	w.raddr = ht_iova(rmr, remote);
+	w.rkey = rmr->mr->rkey;
+	return w;
 }
 
 enum ibv_wc_status ht_rdma_status(const struct ht_side *s, enum ibv_wr_opcode op,

@@ -122,8 +122,7 @@ static void api_wr_inline_sgl(const void *arg)
 	ht_fill(text, sizeof(text), 152, 0);
 	for (int i = 0; i < 3; i++) {
 		bufs[i] = (struct ibv_data_buf){ text + 30 + i * 10, 10 };
-		sge[i] = (struct ibv_sge){ ht_iova(&rig.mr[0], rig.p[0] + i * 5000), 3000,
-					   rig.mr[0].mr->lkey };
+		sge[i] = ht_sge(&rig.mr[0], rig.p[0] + i * 5000, 3000);
 	}
 	q = begin(1, IBV_SEND_INLINE | IBV_SEND_SIGNALED);
 	ibv_wr_rdma_write(q, rig.mr[1].mr->rkey, ht_iova(&rig.mr[1], rig.p[1] + 3));

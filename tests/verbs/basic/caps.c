@@ -100,12 +100,12 @@ static void caps_max_sge(const void *arg)
 	ht_buffers(&p, buf, mr, LEN, 40, HT_ACCESS_ALL);
 	/* Gather every second 11 bytes, scatter them to every third. */
 	for (int i = 0; i <= n; i++)
-		sge[i] = (struct ibv_sge){ ht_iova(&mr[1], buf[1] + i * 33), 11, mr[1].mr->lkey };
+		sge[i] = ht_sge(&mr[1], buf[1] + i * 33, 11);
 	ht_ok(ht_recv_try(p.s[1].qp, NULL, 5, sge, n));
 	ht_check(ht_recv_try(p.s[1].qp, NULL, 6, sge, n + 1) != 0,
 		 "a receive of max_sge + 1 pieces was accepted");
 	for (int i = 0; i <= n; i++)
-		sge[i] = (struct ibv_sge){ ht_iova(&mr[0], buf[0] + i * 22), 11, mr[0].mr->lkey };
+		sge[i] = ht_sge(&mr[0], buf[0] + i * 22, 11);
 	w = (struct ht_wr){ .id = 1, .op = IBV_WR_SEND, .sgl = sge, .num_sge = n + 1 };
 	ht_check(ht_post_try(p.s[0].qp, &w) != 0, "a SEND of max_sge + 1 pieces was accepted");
 	w.num_sge = n;
@@ -155,11 +155,7 @@ static void caps_max_wr(const void *arg)
 	ht_check(ht_recv_try(p.s[1].qp, NULL, i, NULL, 0) != 0,
 		 "%d receives fit into a queue of %d", i + 1, i);
 	for (i = 0; i < n; i++) {
-		w = (struct ht_wr){ .id = i,
-				    .op = IBV_WR_SEND,
-				    .len = 8,
-				    .addr = ht_iova(&mr[0], &words[i]),
-				    .lkey = mr[0].mr->lkey };
+		w = ht_send_wr(i, &mr[0], &words[i], 8);
 		ht_post(p.s[0].qp, &w);
 	}
 	for (i = 0; i < n; i++) {
@@ -310,13 +306,9 @@ static void odp_op_srq(const struct odp_op *o)
 		ht_mem_cold(&m[i], 0, LEN);
 		ht_mr_get(&mr[i], p.s[i].pd, m[i].p, LEN, HT_ODP, HT_ACCESS_ALL);
 	}
-	sge = (struct ibv_sge){ ht_iova(&mr[1], m[1].p + OFF), MSG + 5, mr[1].mr->lkey };
+	sge = ht_sge(&mr[1], m[1].p + OFF, MSG + 5);
 	ht_ok(ht_recv_try(NULL, p.conf.srq[1], 3, &sge, 1));
-	w = (struct ht_wr){ .id = 4,
-			    .op = IBV_WR_SEND,
-			    .len = MSG,
-			    .addr = ht_iova(&mr[0], m[0].p + 1),
-			    .lkey = mr[0].mr->lkey };
+	w = ht_send_wr(4, &mr[0], m[0].p + 1, MSG);
 	ht_do(&p.s[0], &w);
 	ht_want_wc(p.s[1].rcq, &wc, 3, IBV_WC_SUCCESS);
 	ht_check_fill(m[1].p + OFF, MSG, 60, 1, "received data");

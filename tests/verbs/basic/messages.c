@@ -139,8 +139,7 @@ static void message_list(const void *arg)
 	for (int i = 0; i < 3; i++)
 		ht_recv(r.b, i, &r.mr[1], r.p[1] + (8 + i) * 4096, 3001);
 	for (int i = 0; i < 6; i++) {
-		sge[i] = (struct ibv_sge){ ht_iova(&r.mr[0], r.p[0] + i * 4096), 3001,
-					   r.mr[0].mr->lkey };
+		sge[i] = ht_sge(&r.mr[0], r.p[0] + i * 4096, 3001);
 		wr[i] = (struct ibv_send_wr){
 			.wr_id = i,
 			.next = i < 5 ? &wr[i + 1] : NULL,

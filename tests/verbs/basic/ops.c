@@ -159,20 +159,17 @@ static void op_sges(const void *arg)
 	const enum ibv_wr_opcode *op = arg;
 	static const uint32_t part[4] = { 1, HT_PAGE + 3, 0, 2 * HT_PAGE - 1 };
 	static const size_t at[4] = { 5, 2 * HT_PAGE - 2, 77, 6 * HT_PAGE + 1 };
-	uint32_t lkey, done = 0;
+	uint32_t done = 0;
 	struct ibv_sge sge[4];
 	struct ibv_wc wc;
 	struct ht_wr w;
 
 	setup();
-	lkey = rig.mr[0].mr->lkey;
 	for (int i = 0; i < 4; i++) {
-		sge[i] = (struct ibv_sge){
-			ht_iova(&rig.mr[0], rig.p[0] + at[i]),
-			part[i],
-			/* An SGE of zero bytes is skipped; its key is not checked. */
-			part[i] ? lkey : 0xdeadbeef,
-		};
+		sge[i] = ht_sge(&rig.mr[0], rig.p[0] + at[i], part[i]);
+		/* An SGE of zero bytes is skipped; its key is not checked. */
+		if (!part[i])
+			sge[i].lkey = 0xdeadbeef;
 		if (*op == IBV_WR_RDMA_READ)
 			memcpy(shadow[0] + at[i], shadow[1] + ROFF + done, part[i]);
 		else
@@ -205,11 +202,9 @@ static void op_recv_sges(const void *arg)
 	for (int i = 0; i < 4; i++) {
 		uint32_t n = HT_MIN(part[i], MSG - done);
 
-		sge[i] = (struct ibv_sge){
-			ht_iova(&rig.mr[1], rig.p[1] + at[i]),
-			part[i],
-			part[i] ? rig.mr[1].mr->lkey : 0,
-		};
+		sge[i] = ht_sge(&rig.mr[1], rig.p[1] + at[i], part[i]);
+		if (!part[i])
+			sge[i].lkey = 0;
 		memcpy(shadow[1] + at[i], shadow[0] + OFF + done, n);
 		done += n;
 	}

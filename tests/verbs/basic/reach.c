@@ -67,7 +67,7 @@ static void teardown(void)
 
 static struct ibv_sge entry(size_t off, uint32_t len)
 {
-	return (struct ibv_sge){ ht_iova(&to, mem[1].p + off), len, to.mr->lkey };
+	return ht_sge(&to, mem[1].p + off, len);
 }
 
 static void post(uint64_t id, struct ibv_sge *sgl, int num)

@@ -33,20 +33,14 @@ static void teardown(void)
 
 static void post(uint64_t id, size_t off, uint32_t len)
 {
-	struct ibv_sge sge = { ht_iova(&mr[1], buf[1] + off), len, mr[1].mr->lkey };
+	struct ibv_sge sge = ht_sge(&mr[1], buf[1] + off, len);
 
 	ht_ok(ht_recv_try(NULL, srq, id, &sge, 1));
 }
 
 static void send(const struct ht_side *s, uint64_t id, size_t off, uint32_t len)
 {
-	struct ht_wr w = {
-		.id = id,
-		.op = IBV_WR_SEND,
-		.len = len,
-		.lkey = mr[0].mr->lkey,
-		.addr = ht_iova(&mr[0], buf[0] + off),
-	};
+	struct ht_wr w = ht_send_wr(id, &mr[0], buf[0] + off, len);
 
 	ht_post(s->qp, &w);
 }

@@ -312,13 +312,7 @@ static void states_sqd(const void *arg)
 	ht_post(r.a->qp, &w);
 	ht_recv(r.a, 77, &r.mr[0], r.p[0] + 12288, 100);
 	memset(r.p[1] + 8192, 0x5e, 1000);
-	w2 = (struct ht_wr){
-		.id = 5,
-		.op = IBV_WR_SEND,
-		.len = 50,
-		.lkey = r.mr[1].mr->lkey,
-		.addr = ht_iova(&r.mr[1], r.p[1] + 8192),
-	};
+	w2 = ht_send_wr(5, &r.mr[1], r.p[1] + 8192, 50);
 	ht_do(r.b, &w2);
 	ht_want_wc(r.a->rcq, &wc, 77, IBV_WC_SUCCESS);
 	ht_check_value(r.p[0] + 12288, 50, 0x5e, "received in SQD");

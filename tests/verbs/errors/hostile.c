@@ -190,7 +190,7 @@ static void post_something(struct ht_rng *g)
 		.raddr = ht_iova(&mr[1], mem[1].p + OPEN),
 		.rkey = mr[1].mr->rkey,
 	};
-	struct ibv_sge sge = { ht_iova(&mr[1], mem[1].p + OPEN), 64, mr[1].mr->lkey };
+	struct ibv_sge sge = ht_sge(&mr[1], mem[1].p + OPEN, 64);
 	struct ibv_recv_wr rwr = { .sg_list = &sge, .num_sge = 1 }, *bad;
 
 	ibv_post_recv(p.s[1].qp, &rwr, &bad);

@@ -167,7 +167,7 @@ static void local_shapes(const void *arg)
 	w.flags = IBV_SEND_INLINE;
 	must_fail(&w, "an inline READ");
 	for (int i = 0; i < 64; i++)
-		sge[i] = (struct ibv_sge){ ht_iova(&r.mr[0], r.p[0]), 1, r.mr[0].mr->lkey };
+		sge[i] = ht_sge(&r.mr[0], r.p[0], 1);
 	w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, 0, 1, 0);
 	w.sgl = sge;
 	w.num_sge = init.cap.max_send_sge + 1;
@@ -201,7 +201,7 @@ static void local_max_message(const void *arg)
 	ht_mem_get(&m, HT_ANON, 64 * HT_KIB, 0);
 	ht_mr_get(&mr, r.a->pd, m.p, m.len, ht_best_mr(r.a->dev), HT_ACCESS_ALL);
 	for (int i = 0; i < 3; i++)
-		sge[i] = (struct ibv_sge){ ht_iova(&mr, m.p), i < 2 ? max / 2 : 2, mr.mr->lkey };
+		sge[i] = ht_sge(&mr, m.p, i < 2 ? max / 2 : 2);
 	w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, 0, 1, 0);
 	w.sgl = sge;
 	w.num_sge = 3;

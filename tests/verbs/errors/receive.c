@@ -73,7 +73,7 @@ static void receive_bad(const void *arg)
 	pd = row->how == OTHER_PD ? ibv_alloc_pd(r.b->dev->ctx) : r.b->pd;
 	ht_mr_get(&region, pd, r.p[1] + 777, 9000, ht_best_mr(r.b->dev),
 		  row->how == NO_LOCAL_WRITE ? IBV_ACCESS_REMOTE_READ : HT_ACCESS_ALL);
-	sge = (struct ibv_sge){ ht_iova(&region, r.p[1] + 777), 9000, region.mr->lkey };
+	sge = ht_sge(&region, r.p[1] + 777, 9000);
 	if (row->how == WRONG_KEY)
 		sge.lkey ^= 1;
 	if (row->how == BEHIND)

@@ -226,8 +226,7 @@ static void huge(const void *arg)
 	ht_rig_get(&r, NULL, LEN);
 	ht_fill(r.p[1], LEN, 210, 0);
 	for (int i = 0; i < 4; i++)
-		sge[i] = (struct ibv_sge){ ht_iova(&r.mr[0], r.p[0]), 0x40000001 + (i == 3) * 5,
-					   r.mr[0].mr->lkey };
+		sge[i] = ht_sge(&r.mr[0], r.p[0], 0x40000001 + (i == 3) * 5);
 	w = ht_rig_wr(&r, *op, 0, 1, 0);
 	w.sgl = sge;
 	w.num_sge = 4; /* the sum is 9 modulo 2^32 */

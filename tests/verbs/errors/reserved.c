@@ -205,11 +205,7 @@ static void reserved_recv(const void *arg)
 		ht_fill(mem[i].p, LEN, 420 + i, 0);
 	wqe = (void *)queue_with_magic()->entries;
 	wqe->reserved = 1;
-	w = (struct ht_wr){ .id = 4,
-			    .op = IBV_WR_SEND,
-			    .len = 100,
-			    .lkey = mr[0].mr->lkey,
-			    .addr = ht_iova(&mr[0], mem[0].p) };
+	w = ht_send_wr(4, &mr[0], mem[0].p, 100);
 	ht_do_status(&p.s[0], &w, IBV_WC_REM_OP_ERR);
 	ht_want_wc(p.s[1].rcq, &wc, MAGIC, IBV_WC_LOC_QP_OP_ERR);
 	ht_check_fill(mem[1].p, LEN, 421, 0, "the receiver's memory");

@@ -44,13 +44,6 @@ static void all_arrives(uint64_t seed, const char *what)
 	ht_check_fill(far.p, LEN, seed, 0, what);
 }
 
-static int advise(int advice)
-{
-	struct ibv_sge sge = { ht_iova(&far_mr, far.p), LEN, far_mr.mr->lkey };
-
-	return ibv_advise_mr(r.b->pd, advice, IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1);
-}
-
 static void data_prefetch(const void *arg)
 {
 	const int *advice = arg;
@@ -64,13 +57,13 @@ static void data_prefetch(const void *arg)
 		ht_check(n < 100000, "it never ends");
 		new_target();
 		shot_load(1, n);
-		err = advise(*advice);
+		err = ht_advise(&far_mr, far.p, LEN, *advice, IBV_ADVISE_MR_FLAG_FLUSH);
 		more = shot_hit();
 		hits += more;
 		failed += !!err;
 		ht_check(!err || (more && (err == ENOMEM || err == EFAULT || err == EAGAIN)),
 			 "shot %d: %d (%s)", n, err, strerror(err));
-		ht_ok(advise(*advice));
+		ht_ok(ht_advise(&far_mr, far.p, LEN, *advice, IBV_ADVISE_MR_FLAG_FLUSH));
 		all_arrives(n, "a WRITE after a prefetch that was shot at");
 		drop_target();
 	}

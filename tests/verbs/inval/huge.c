@@ -115,7 +115,6 @@ static void part_moves(const void *arg)
 static void by_pages(const void *arg)
 {
 	static const size_t gone[] = { 100, 512, 1535 };
-	struct ibv_sge sge;
 	uint64_t before;
 
 	iv_get(&v, HT_THP, 2 * IV_LEN);
@@ -130,9 +129,7 @@ static void by_pages(const void *arg)
 	ht_sys(madvise(v.p, v.len, MADV_NOHUGEPAGE));
 	iv_fill(&v, 0, v.len, 2);
 	ht_eq(huge_kib(v.p), 0);
-	sge = (struct ibv_sge){ ht_iova(&v.mr, v.p), v.len, v.mr.mr->lkey };
-	ht_ok(ibv_advise_mr(v.r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
-			    IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1));
+	ht_prefetch(&v.mr, v.p, v.len);
 	for (size_t i = 0; i < HT_LEN(gone); i++) {
 		size_t off = gone[i] * HT_PAGE, chunk = off / HT_HUGE * HT_HUGE;
 

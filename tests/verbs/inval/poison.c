@@ -160,7 +160,6 @@ static void machine_check(const void *arg)
 static void shadow_stack(const void *arg)
 {
 	size_t at = 100 * HT_PAGE, end = 116 * HT_PAGE;
-	struct ibv_sge sge;
 
 	iv_get(&v, HT_ANON, IV_LEN);
 	iv_fill(&v, 0, v.len, 1);
@@ -169,12 +168,11 @@ static void shadow_stack(const void *arg)
 	mtest(MTEST_SHADOW, v.p + at);
 	/* The device has the page by a READ, by a prefetch, or not at all. */
 	for (int i = 0; i < 3; i++) {
-		sge = (struct ibv_sge){ ht_iova(&v.mr, v.p), v.len, v.mr.mr->lkey };
 		if (i == 0)
 			iv_read(&v, 0, v.len, 1, "READ");
 		if (i == 1)
-			ht_ok(ibv_advise_mr(v.r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT,
-					    IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1));
+			ht_ok(ht_advise(&v.mr, v.p, v.len, IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT,
+					IBV_ADVISE_MR_FLAG_FLUSH));
 		iv_status(&v, at + 8, 8, IBV_WC_REM_ACCESS_ERR, IBV_WC_SUCCESS);
 		iv_status(&v, end - HT_PAGE, HT_PAGE, IBV_WC_REM_ACCESS_ERR, IBV_WC_SUCCESS);
 		ht_eq(fetch_add(at), IBV_WC_REM_ACCESS_ERR);

@@ -137,9 +137,9 @@ static void prefetch_list(const void *arg)
 	ht_need_mr(v.r.b->dev, HT_ODP_IMPLICIT);
 	ht_mr_get(&all, v.r.b->pd, NULL, 0, HT_ODP_IMPLICIT, HT_ACCESS_ALL);
 	ht_sys(madvise(v.p, v.len, MADV_DONTNEED));
-	sge[0] = (struct ibv_sge){ ht_iova(&v.mr, v.p), HT_PAGE, v.mr.mr->lkey };
-	sge[1] = (struct ibv_sge){ (uintptr_t)v.p + 20 * HT_PAGE, 2 * HT_PAGE, all.mr->lkey };
-	sge[2] = (struct ibv_sge){ ht_iova(&v.mr, v.p) + 600 * HT_PAGE - 1, 2, v.mr.mr->lkey };
+	sge[0] = ht_sge(&v.mr, v.p, HT_PAGE);
+	sge[1] = ht_sge(&all, v.p + 20 * HT_PAGE, 2 * HT_PAGE);
+	sge[2] = ht_sge(&v.mr, v.p + 600 * HT_PAGE - 1, 2);
 	ht_ok(ibv_advise_mr(v.r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
 			    IBV_ADVISE_MR_FLAG_FLUSH, sge, 3));
 	ht_eq(present(0, HT_PAGE), 1);

@@ -179,7 +179,6 @@ static void larger_than_memory(const void *arg)
 static void prefetch_tight(const void *arg)
 {
 	size_t len = 6 * HT_MIB, piece = 256 * HT_KIB, max;
-	struct ibv_sge sge;
 	uint64_t pages;
 
 	need_swap();
@@ -194,7 +193,6 @@ static void prefetch_tight(const void *arg)
 	}
 	max += HT_MIB;
 	ht_cgroup_max(max);
-	sge = (struct ibv_sge){ ht_iova(&v.mr, v.p), len, v.mr.mr->lkey };
 	for (uint64_t round = 1; round < 3; round++) {
 		for (size_t off = 0; off < len; off += piece)
 			iv_write(&v, off, piece, round);
@@ -204,10 +202,10 @@ static void prefetch_tight(const void *arg)
 			ht_cgroup_max(max);
 		}
 		pages = v.r.b->dev->is_hodp ? ht_counter(v.r.b->dev, "page_faults_pages") : 0;
-		ht_ok(ibv_advise_mr(v.r.b->pd,
-				    round & 1 ? IBV_ADVISE_MR_ADVICE_PREFETCH :
-						IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
-				    IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1));
+		ht_ok(ht_advise(&v.mr, v.p, len,
+				round & 1 ? IBV_ADVISE_MR_ADVICE_PREFETCH :
+					    IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
+				IBV_ADVISE_MR_FLAG_FLUSH));
 		if (v.r.b->dev->is_hodp) {
 			pages = ht_counter(v.r.b->dev, "page_faults_pages") - pages;
 			ht_check(pages >= len / HT_PAGE, "%zu pages, %lu were brought in",

@@ -332,11 +332,9 @@ static void bounds_cancel(const void *arg)
 	ledger_close("at the end");
 }
 
-static int advise(struct herd *h, const struct ht_mr *mr, const uint8_t *p, int flags)
+static int advise(const struct ht_mr *mr, const uint8_t *p, int flags)
 {
-	struct ibv_sge sge = { ht_iova(mr, p), HT_PAGE, mr->mr->lkey };
-
-	return ibv_advise_mr(h->s.pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE, flags, &sge, 1);
+	return ht_advise(mr, p, HT_PAGE, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE, flags);
 }
 
 static void adviser(void *arg)
@@ -345,17 +343,17 @@ static void adviser(void *arg)
 
 	herd_open(&h, 8, USER);
 	for (int i = 0; i < PREFETCHES; i++)
-		ht_ok(advise(&h, &h.bad, h.q + i % 8 * HT_PAGE, 0));
-	ht_errno(advise(&h, &h.bad, h.q, 0), ENOMEM);
+		ht_ok(advise(&h.bad, h.q + i % 8 * HT_PAGE, 0));
+	ht_errno(advise(&h.bad, h.q, 0), ENOMEM);
 	/* Faults have places of their own. */
 	herd_go(&h, 0);
-	ht_ok(advise(&h, &h.good, h.p + 3 * HT_PAGE, IBV_ADVISE_MR_FLAG_FLUSH));
+	ht_ok(advise(&h.good, h.p + 3 * HT_PAGE, IBV_ADVISE_MR_FLAG_FLUSH));
 	ht_true(ht_present(h.p + 3 * HT_PAGE));
 	atomic_fetch_add(&board->ready, 1);
 	ht_wait_until(atomic_load(&board->flag), "the other user");
 	/* Deregistration cancels them, and then their places are free. */
 	ht_mr_put(&h.bad);
-	ht_wait_until(advise(&h, &h.good, h.p + 4 * HT_PAGE, 0) == 0, "room for a prefetch");
+	ht_wait_until(advise(&h.good, h.p + 4 * HT_PAGE, 0) == 0, "room for a prefetch");
 	ht_wait_until(ht_present(h.p + 4 * HT_PAGE), "a prefetch after dereg");
 	atomic_fetch_add(&board->ready, 1);
 	pause();
@@ -366,7 +364,7 @@ static void advised(void *arg)
 	static struct herd h;
 
 	herd_open(&h, 8, *(uid_t *)arg);
-	ht_ok(advise(&h, &h.good, h.p, 0));
+	ht_ok(advise(&h.good, h.p, 0));
 	ht_wait_until(ht_present(h.p), "a prefetch beside another's");
 }
 
@@ -477,7 +475,7 @@ static void sender(void *arg)
 	ht_connect(&s, &ud, NULL);
 	ah = ht_ah(&s, &letter->gid);
 	memset(h.p, 1, h.len);
-	sge = (struct ibv_sge){ ht_iova(&h.good, h.p), LOAD, h.good.mr->lkey };
+	sge = ht_sge(&h.good, h.p, LOAD);
 	atomic_fetch_add(&board->ready, 1);
 	ht_wait_until(atomic_load(&board->flag), "the word to send");
 	for (int i = 0; i < RECEIVERS; i++) {

@@ -26,15 +26,6 @@ static void show(size_t from, size_t to, int pool)
 	memset(shows + from / HT_PAGE, pool, (to - from) / HT_PAGE);
 }
 
-/* Make the device map every page, for writing. */
-static void heat(void)
-{
-	struct ibv_sge sge = { ht_iova(&mr, stage), LEN, mr.mr->lkey };
-
-	ht_ok(ibv_advise_mr(r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE, IBV_ADVISE_MR_FLAG_FLUSH,
-			    &sge, 1));
-}
-
 static void look(size_t off, const char *what)
 {
 	if (off >= LEN)
@@ -90,10 +81,10 @@ static void edges(const void *arg)
 	ht_eq((uintptr_t)(stage + HALF) % HT_GIB, 0);
 	for (size_t i = 0; i < HT_LEN(at); i++) {
 		for (size_t k = i + 1; k < HT_LEN(at); k++) {
-			heat();
+			ht_prefetch(&mr, stage, LEN);
 			show(at[i], at[k], 1);
 			look_around(at[i], at[k]);
-			heat();
+			ht_prefetch(&mr, stage, LEN);
 			show(at[i], at[k], 0);
 			look_around(at[i], at[k]);
 		}

@@ -14,7 +14,7 @@ static int advise(const struct ht_mr *mr, enum ibv_advise_mr_advice advice, uint
 	static struct ibv_sge sge[PIECES];
 
 	for (size_t i = 0; i < PIECES; i++)
-		sge[i] = (struct ibv_sge){ (uintptr_t)p + i * PIECE, PIECE, mr->mr->lkey };
+		sge[i] = ht_sge(mr, p + i * PIECE, PIECE);
 	return ibv_advise_mr(r.b->pd, advice, IBV_ADVISE_MR_FLAG_FLUSH, sge, PIECES);
 }
 

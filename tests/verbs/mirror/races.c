@@ -112,13 +112,11 @@ static atomic_long turn;
 static void *writer(void *arg)
 {
 	for (;;) {
-		struct ibv_sge sge = { ht_iova(&m.mr, m.stage), MIRROR_LEN, m.mr.mr->lkey };
 		uint64_t id;
 
 		sem_wait(&go);
 		id = atomic_load(&turn) * WRITES;
-		ht_ok(ibv_advise_mr(m.rig.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
-				    IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1));
+		ht_prefetch(&m.mr, m.stage, MIRROR_LEN);
 		for (int i = 0; i < WRITES; i++) {
 			post(IBV_WR_RDMA_WRITE, id + i);
 			wait_wc(id + i);

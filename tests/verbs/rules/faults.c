@@ -52,13 +52,7 @@ static void faults_rest(const void *arg)
 	faults = ht_counter(r.a->dev, "page_faults");
 	pages = ht_counter(r.a->dev, "page_faults_pages");
 	if (way->op == IBV_WR_SEND) {
-		struct ht_wr w = {
-			.id = 2,
-			.op = IBV_WR_SEND,
-			.len = len,
-			.addr = ht_iova(&wmr, warm.p),
-			.lkey = wmr.mr->lkey,
-		};
+		struct ht_wr w = ht_send_wr(2, &wmr, warm.p, len);
 		struct ibv_wc wc;
 
 		ht_recv(r.b, 1, &mr, cold + lead, len);

@@ -261,13 +261,7 @@ static void raw_recv_sges(const void *arg)
 	for (uint32_t i = 0; i <= p.cap.max_recv_sge; i++)
 		sge[i] = raw_sge(&p, i * 100, 10);
 	__atomic_store_n(&p.rq.hdr->prod, p.rq.hdr->prod + 1, __ATOMIC_RELEASE);
-	send = (struct ht_wr){
-		.id = 3,
-		.op = IBV_WR_SEND,
-		.len = 50,
-		.lkey = p.r.mr[1].mr->lkey,
-		.addr = ht_iova(&p.r.mr[1], p.r.p[1]),
-	};
+	send = ht_send_wr(3, &p.r.mr[1], p.r.p[1], 50);
 	ht_do_status(p.r.b, &send, IBV_WC_REM_OP_ERR);
 	ht_want_wc(p.r.a->rcq, &wc, 70, IBV_WC_LOC_QP_OP_ERR);
 	ht_eq(ht_state(p.r.a), IBV_QPS_ERR);

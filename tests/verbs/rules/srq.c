@@ -31,16 +31,10 @@ static void srq_taken(const void *arg)
 	ht_mr_get(&mr, p.s[0].pd, mem.p, LEN, HT_ODP, HT_ACCESS_ALL);
 	ht_mr_get(&late_mr, p.s[1].pd, late.p, LEN, HT_ODP, HT_ACCESS_ALL);
 	ufd = ht_uffd_missing(late.p, LEN);
-	sge = (struct ibv_sge){ ht_iova(&late_mr, late.p), LEN, late_mr.mr->lkey };
+	sge = ht_sge(&late_mr, late.p, LEN);
 	for (int i = 0; i < 2; i++)
 		ht_ok(ht_recv_try(NULL, p.conf.srq[1], 80 + i, &sge, 1));
-	w = (struct ht_wr){
-		.id = 1,
-		.op = IBV_WR_SEND,
-		.len = 500,
-		.lkey = mr.mr->lkey,
-		.addr = ht_iova(&mr, mem.p),
-	};
+	w = ht_send_wr(1, &mr, mem.p, 500);
 	ht_post(p.s[0].qp, &w);
 	ht_check(ht_poll_fd(ufd, HT_PATIENCE_MS), "no page fault of the receive");
 	ht_ok(ht_to(&p.s[1], IBV_QPS_ERR));

@@ -162,15 +162,8 @@ static void stall_many(const void *arg)
 
 	fleet_get(&f, 16, HT_ANON, ONE_MR, 0);
 	for (int i = 0; i < 2; i++) {
-		struct ibv_sge sge = {
-			ht_iova(&f.mr[i], f.mem[i].p),
-			f.mem[i].len,
-			f.mr[i].mr->lkey,
-		};
-
 		memset(f.mem[i].p, 1, f.mem[i].len);
-		ht_ok(ibv_advise_mr(f.pair.s[i].pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
-				    IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1));
+		ht_prefetch(&f.mr[i], f.mem[i].p, f.mem[i].len);
 	}
 	for (int i = 0; i < MANY; i++)
 		stick(&s[i], q + i * HT_PAGE, i % ROLES);
@@ -200,7 +193,6 @@ static void stall_datagrams(const void *arg)
 	uint8_t *q = hopeless(1);
 	static struct ht_rig r;
 	struct ibv_ah *ah;
-	struct ibv_sge sge;
 	struct ht_mr bad;
 	struct ibv_wc wc;
 
@@ -210,9 +202,7 @@ static void stall_datagrams(const void *arg)
 	ht_mr_get(&bad, r.b->pd, q, HT_PAGE, HT_ODP, HT_ACCESS_ALL);
 	ah = ht_ah(r.a, &r.b->dev->gid);
 	/* In any other state the last one would be delivered at once. */
-	sge = (struct ibv_sge){ ht_iova(&r.mr[1], r.p[1]), r.len, r.mr[1].mr->lkey };
-	ht_ok(ibv_advise_mr(r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE, IBV_ADVISE_MR_FLAG_FLUSH,
-			    &sge, 1));
+	ht_prefetch(&r.mr[1], r.p[1], r.len);
 	ht_recv(r.b, 0, &bad, q + 8, LEN + HT_GRH);
 	bad.mr->lkey ^= 0xffff00;
 	ht_recv(r.b, 1, &bad, q, LEN + HT_GRH);
