@@ -248,16 +248,12 @@ static void api_clock(const void *arg)
 
 static const bool with = true, without;
 
-static const struct ht_case cases[] = {
+const struct ht_case basic_api[] = {
 	{ "api-wr-all", "each ibv_wr_ operation does what its opcode does", api_wr_all },
 	{ "api-wr-abort", "an aborted section leaves nothing behind", api_wr_abort },
 	{ "api-wr-inline-sgl", "inline data and SGE lists through ibv_wr_", api_wr_inline_sgl },
 	{ "api-cq-ex", "an extended CQ reports the same as a plain one", api_cq_ex, &without },
 	{ "api-cq-ex-stamps", "completion time stamps never go back", api_cq_ex, &with },
 	{ "api-clock", "the device's clock can be read and advances", api_clock },
+	{},
 };
-
-void basic_api(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

@@ -5,18 +5,18 @@
 #include "hodp_test.h"
 
 void basic_caps(void);
-void basic_ops(void);
-void basic_messages(void);
-void basic_queues(void);
+extern const struct ht_case basic_ops[];
+extern const struct ht_case basic_messages[];
+extern const struct ht_case basic_queues[];
 void basic_reach(void);
-void basic_srq(void);
-void basic_ud(void);
-void basic_mtu(void);
-void basic_cq(void);
-void basic_lives(void);
-void basic_states(void);
-void basic_flush(void);
-void basic_api(void);
-void basic_procs(void);
+extern const struct ht_case basic_srq[];
+extern const struct ht_case basic_ud[];
+extern const struct ht_case basic_mtu[];
+extern const struct ht_case basic_cq[];
+extern const struct ht_case basic_lives[];
+extern const struct ht_case basic_states[];
+extern const struct ht_case basic_flush[];
+extern const struct ht_case basic_api[];
+extern const struct ht_case basic_procs[];
 
 #endif /* BASIC_H */

@@ -401,11 +401,12 @@ static const struct ht_case cases[] = {
 	{ "caps-max-wr", "full send and receive queues are executed in order", caps_max_wr },
 	{ "caps-odp", "ODP capabilities name nothing that is not tested here", caps_odp },
 	{ "caps-absent", "objects that no capability names cannot be created", caps_absent },
+	{},
 };
 
 void basic_caps(void)
 {
-	ht_add_all(cases, HT_LEN(cases));
+	ht_add(cases);
 	for (size_t i = 0; i < HT_LEN(odp_ops); i++)
 		ht_addf(caps_odp_op, &odp_ops[i], 0,
 			"an operation reported for ODP works on absent pages", "caps-odp-rc-%s",

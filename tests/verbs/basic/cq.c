@@ -294,7 +294,7 @@ static void cq_busy(const void *arg)
 	ht_rig_put(&r);
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case basic_cq[] = {
 	{ "cq-event", "one arming gives one event", cq_event },
 	{ "cq-arm-late", "arm then poll never misses a completion", cq_arm_late },
 	{ "cq-solicited", "a solicited-only arming waits for the right SEND or an error",
@@ -305,9 +305,5 @@ static const struct ht_case cases[] = {
 	{ "cq-overrun", "an overrun is an event, and others go on", cq_overrun },
 	{ "cq-bad-sizes", "impossible CQs are refused", cq_bad_sizes },
 	{ "cq-busy", "a CQ or PD in use cannot be destroyed", cq_busy },
+	{},
 };
-
-void basic_cq(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

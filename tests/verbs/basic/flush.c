@@ -181,16 +181,12 @@ static void flush_peer_gone(const void *arg)
 	ht_rig_put(&r);
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case basic_flush[] = {
 	{ "flush-recv", "ERR flushes receives in order, later ones too", flush_recv },
 	{ "flush-send", "ERR flushes sends in order, unsignalled ones too", flush_send },
 	{ "flush-after-error", "an error stops the queue exactly there", flush_after_error },
 	{ "flush-reset", "RESET forgets everything and starts anew", flush_reset },
 	{ "flush-destroy", "a QP with requests in flight can be destroyed", flush_destroy },
 	{ "flush-peer-gone", "a destroyed peer is IBV_WC_RETRY_EXC_ERR", flush_peer_gone },
+	{},
 };
-
-void basic_flush(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

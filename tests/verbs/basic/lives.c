@@ -132,15 +132,11 @@ static void lives_sqe(const void *arg)
 
 static const int same, other = 12345;
 
-static const struct ht_case cases[] = {
+const struct ht_case basic_lives[] = {
 	{ "lives-peer-psn", "a connection does not survive a reset of the peer", lives_peer,
 	  &other },
 	{ "lives-peer-same", "the same if the peer expects the same PSN", lives_peer, &same },
 	{ "lives-psn", "the first sender needs the PSN that the peer expects", lives_psn },
 	{ "lives-sqe", "SQE to RTS flushes earlier requests and executes later ones", lives_sqe },
+	{},
 };
-
-void basic_lives(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

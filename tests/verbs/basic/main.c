@@ -6,18 +6,18 @@ int main(int argc, char **argv)
 {
 	ht_init(argc, argv);
 	basic_caps();
-	basic_ops();
-	basic_messages();
-	basic_queues();
+	ht_add(basic_ops);
+	ht_add(basic_messages);
+	ht_add(basic_queues);
 	basic_reach();
-	basic_srq();
-	basic_ud();
-	basic_mtu();
-	basic_cq();
-	basic_states();
-	basic_lives();
-	basic_flush();
-	basic_api();
-	basic_procs();
+	ht_add(basic_srq);
+	ht_add(basic_ud);
+	ht_add(basic_mtu);
+	ht_add(basic_cq);
+	ht_add(basic_states);
+	ht_add(basic_lives);
+	ht_add(basic_flush);
+	ht_add(basic_api);
+	ht_add(basic_procs);
 	return ht_run();
 }

@@ -167,15 +167,11 @@ static void message_list(const void *arg)
 	ht_rig_put(&r);
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case basic_messages[] = {
 	{ "message-sizes", "lengths around packets, pages and chunks are exact", message_sizes },
 	{ "message-largest", "a very long message is right to its last byte", message_largest, NULL,
 	  600 },
 	{ "message-stream", "many messages in flight arrive whole and in order", message_stream },
 	{ "message-list", "one post of a list executes all of it", message_list },
+	{},
 };
-
-void basic_messages(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

@@ -128,11 +128,7 @@ static void ud_mtu(const void *arg)
 	shell("ip link delete " NET);
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case basic_mtu[] = {
 	{ "ud-mtu", "the active MTU is the longest datagram, to one and to many", ud_mtu },
+	{},
 };
-
-void basic_mtu(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

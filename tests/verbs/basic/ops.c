@@ -291,7 +291,7 @@ static const enum ibv_wr_opcode write_ = IBV_WR_RDMA_WRITE;
 static const enum ibv_wr_opcode write_imm = IBV_WR_RDMA_WRITE_WITH_IMM;
 static const enum ibv_wr_opcode read_ = IBV_WR_RDMA_READ;
 
-static const struct ht_case cases[] = {
+const struct ht_case basic_ops[] = {
 	{ "op-send", "a SEND of several packets lands in the receive's buffer", op_send, &send_ },
 	{ "op-send-imm", "a SEND_WITH_IMM also delivers the immediate", op_send, &send_imm },
 	{ "op-write", "an RDMA WRITE changes its range and tells nobody", op_write },
@@ -315,9 +315,5 @@ static const struct ht_case cases[] = {
 	{ "op-zero-write-imm", "a WRITE_WITH_IMM of zero bytes consumes a receive", op_zero,
 	  &write_imm },
 	{ "op-zero-read", "a READ of zero bytes needs no valid rkey", op_zero, &read_ },
+	{},
 };
-
-void basic_ops(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

@@ -215,14 +215,10 @@ static void procs_atomic(const void *arg)
 	ht_eq(sum >> 32, sum & 0xffffffff);
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case basic_procs[] = {
 	{ "procs-exchange", "two processes write, send to and read from each other",
 	  procs_exchange },
 	{ "procs-atomic", "concurrent FETCH_ADDs of processes and of the CPU all count",
 	  procs_atomic },
+	{},
 };
-
-void basic_procs(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

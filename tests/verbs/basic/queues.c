@@ -203,7 +203,7 @@ static void rnr_write_imm(const void *arg)
 
 static const int seven = 7;
 
-static const struct ht_case cases[] = {
+const struct ht_case basic_queues[] = {
 	{ "queue-unsignalled", "unsignalled requests complete nothing and free their slots",
 	  queue_unsignalled },
 	{ "queue-sig-all", "sq_sig_all signals every request", queue_sig_all },
@@ -214,9 +214,5 @@ static const struct ht_case cases[] = {
 	{ "rnr-wait-7", "rnr_retry 7: the SEND waits until a receive is posted", rnr_wait, &seven },
 	{ "rnr-write-imm", "a WRITE_WITH_IMM that met RNR is written once and in order",
 	  rnr_write_imm },
+	{},
 };
-
-void basic_queues(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

@@ -219,7 +219,7 @@ static void srq_resize(const void *arg)
 
 static const bool yes = true, no;
 
-static const struct ht_case cases[] = {
+const struct ht_case basic_srq[] = {
 	{ "srq-two-qps", "two QPs share a receive queue, no buffer is used twice", srq_two_qps },
 	{ "srq-full", "an SRQ holds as many receives as it says, repeatedly", srq_full },
 	{ "srq-limit", "the limit event comes once, when fewer are left", srq_limit },
@@ -229,9 +229,5 @@ static const struct ht_case cases[] = {
 	  srq_last_wqe },
 	{ "srq-busy", "an SRQ in use cannot be destroyed or bypassed", srq_busy },
 	{ "srq-resize", "a resize keeps what is in the SRQ, or is refused", srq_resize },
+	{},
 };
-
-void basic_srq(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

@@ -386,7 +386,7 @@ static void states_comm_est(const void *arg)
 
 static const enum ibv_qp_type rc = IBV_QPT_RC, ud = IBV_QPT_UD;
 
-static const struct ht_case cases[] = {
+const struct ht_case basic_states[] = {
 	{ "states-rc", "RC: legal state changes work, all others are EINVAL", states_all, &rc },
 	{ "states-ud", "UD: legal state changes work, all others are EINVAL", states_all, &ud },
 	{ "states-missing", "a missing or a foreign attribute is EINVAL", states_missing },
@@ -398,9 +398,5 @@ static const struct ht_case cases[] = {
 	{ "states-sqd", "SQD drains and holds the send queue, RTS resumes it", states_sqd },
 	{ "states-posting", "posting too early is EINVAL", states_posting },
 	{ "states-comm-est", "a QP in RTR receives and raises an event", states_comm_est },
+	{},
 };
-
-void basic_states(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

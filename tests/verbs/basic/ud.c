@@ -343,7 +343,7 @@ static void ud_packet_kind(const void *arg)
 
 static const bool yes = true, no;
 
-static const struct ht_case cases[] = {
+const struct ht_case basic_ud[] = {
 	{ "ud-send", "datagrams of every length arrive with a true GRH", ud_send },
 	{ "ud-answer", "an address handle made from a completion reaches the sender", ud_answer },
 	{ "ud-lost", "undeliverable datagrams vanish and hurt nobody", ud_lost },
@@ -354,9 +354,5 @@ static const struct ht_case cases[] = {
 	  ud_small_receive, &no },
 	{ "ud-small-receive-srq", "the same with a shared receive queue", ud_small_receive, &yes },
 	{ "ud-packet-kind", "wc.sl tells the packet type", ud_packet_kind },
+	{},
 };
-
-void basic_ud(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

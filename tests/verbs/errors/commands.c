@@ -94,12 +94,8 @@ static void resize_at_a_time(const void *arg)
 	ht_rig_put(&r);
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case errors_commands[] = {
 	{ "command-resize-race", "resizes of one CQ at a time lose no completion", resize_at_a_time,
 	  NULL, 240 },
+	{},
 };
-
-void errors_commands(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

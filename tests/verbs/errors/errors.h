@@ -7,11 +7,11 @@
 void errors_remote(void);
 void errors_local(void);
 void errors_receive(void);
-void errors_register(void);
+extern const struct ht_case errors_register[];
 void errors_memory(void);
-void errors_commands(void);
-void errors_reserved(void);
-void errors_mcast(void);
-void errors_hostile(void);
+extern const struct ht_case errors_commands[];
+extern const struct ht_case errors_reserved[];
+extern const struct ht_case errors_mcast[];
+extern const struct ht_case errors_hostile[];
 
 #endif /* ERRORS_H */

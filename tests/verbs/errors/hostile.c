@@ -383,7 +383,7 @@ static void hostile_doorbell(const void *arg)
 		 "a QP that was destroyed");
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case errors_hostile[] = {
 	{ "hostile-doorbell", "a doorbell rings QPs of its own context only", hostile_doorbell },
 	{ "hostile-indexes", "lying ring indexes hurt only the liar", hostile_indexes, NULL, 120 },
 	{ "hostile-scribble", "random rings hurt only the liar", hostile_scribble, NULL, 240 },
@@ -391,9 +391,5 @@ static const struct ht_case cases[] = {
 	  hostile_flip, NULL, 240 },
 	{ "hostile-unmap", "unmapped rings hurt only the liar", hostile_unmap },
 	{ "hostile-mmap", "only one's own rings can be mapped", hostile_mmap },
+	{},
 };
-
-void errors_hostile(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

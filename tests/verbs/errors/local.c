@@ -317,6 +317,7 @@ static const struct ht_case cases[] = {
 	{ "local-max-message", "a message beyond max_msg_sz fails", local_max_message },
 	{ "local-nobody", "a peer that does not listen is IBV_WC_RETRY_EXC_ERR", local_nobody },
 	{ "local-stranger", "a QP connected to somebody else does not listen", local_stranger },
+	{},
 };
 
 void errors_local(void)
@@ -325,5 +326,5 @@ void errors_local(void)
 		ht_addf(protection, &rows[i], 0,
 			"a bad local key or range is IBV_WC_LOC_PROT_ERR at the requester",
 			"local-%s", rows[i].name);
-	ht_add_all(cases, HT_LEN(cases));
+	ht_add(cases);
 }

@@ -11,11 +11,11 @@ int main(int argc, char **argv)
 	errors_remote();
 	errors_local();
 	errors_receive();
-	errors_register();
+	ht_add(errors_register);
 	errors_memory();
-	errors_commands();
-	errors_reserved();
-	errors_mcast();
-	errors_hostile();
+	ht_add(errors_commands);
+	ht_add(errors_reserved);
+	ht_add(errors_mcast);
+	ht_add(errors_hostile);
 	return ht_run();
 }

@@ -195,14 +195,10 @@ static void mcast_limits(const void *arg)
 	ht_ok(attach(&p.s[1], 0));
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case errors_mcast[] = {
 	{ "mcast-groups", "a datagram to a group reaches its members and nobody else",
 	  mcast_members },
 	{ "mcast-namespace", "a user namespace gives a user no more groups", mcast_namespace },
 	{ "mcast-limits", "one user cannot take all groups, nor all places in one", mcast_limits },
+	{},
 };
-
-void errors_mcast(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

@@ -261,6 +261,7 @@ static const struct ht_case cases[] = {
 	{ "memory-private-dax", "a WRITE to a private mapping spares the file", memory_private_file,
 	  &dax },
 	{ "memory-zero-page", "a WRITE never reaches the shared zero page", memory_zero_page },
+	{},
 };
 
 void errors_memory(void)
@@ -269,5 +270,5 @@ void errors_memory(void)
 		ht_addf(memory_bad, &rows[i], 0,
 			"memory that is not there is a clean error at the right end", "memory-%s",
 			rows[i].name);
-	ht_add_all(cases, HT_LEN(cases));
+	ht_add(cases);
 }

@@ -102,11 +102,12 @@ static const struct row rows[] = {
 static const struct ht_case cases[] = {
 	{ "receive-too-small", "LOC_LEN_ERR at the receiver, REM_INV_REQ_ERR at the sender",
 	  receive_small },
+	{},
 };
 
 void errors_receive(void)
 {
-	ht_add_all(cases, HT_LEN(cases));
+	ht_add(cases);
 	for (size_t i = 0; i < HT_LEN(rows); i++)
 		ht_addf(receive_bad, &rows[i], 0,
 			"LOC_PROT_ERR at the receiver, REM_OP_ERR at the sender", "receive-%s",

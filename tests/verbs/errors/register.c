@@ -309,7 +309,7 @@ static void register_key_variants(const void *arg)
 static const int pinned, odp = IBV_ACCESS_ON_DEMAND;
 static const enum ht_mem_kind ext4 = HT_DAX_EXT4, xfs = HT_DAX_XFS;
 
-static const struct ht_case cases[] = {
+const struct ht_case errors_register[] = {
 	{ "register-flags-pinned", "impossible access flags are EINVAL", register_flags, &pinned },
 	{ "register-flags-odp", "impossible access flags are EINVAL", register_flags, &odp },
 	{ "register-ranges-pinned", "ranges outside of user space are refused", register_ranges,
@@ -331,9 +331,5 @@ static const struct ht_case cases[] = {
 	{ "register-dax-xfs", "pinning fsdax on xfs is EOPNOTSUPP, ODP works", register_dax, &xfs },
 	{ "register-key-variants", "no key can be guessed from others", register_key_variants },
 	{ "register-keys", "keys are not reused at once", register_keys },
+	{},
 };
-
-void errors_register(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

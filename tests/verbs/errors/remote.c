@@ -247,6 +247,7 @@ static const struct ht_case cases[] = {
 	{ "remote-huge-write", "a length sum beyond 32 bits does not wrap", huge, &op_w },
 	{ "remote-huge-read", "a length sum beyond 32 bits does not wrap", huge, &op_r },
 	{ "remote-huge-send", "a length sum beyond 32 bits does not wrap", huge, &op_s },
+	{},
 };
 
 void errors_remote(void)
@@ -255,5 +256,5 @@ void errors_remote(void)
 		ht_addf(refuse, &rows[i], 0,
 			"the responder refuses it, both ends know, no byte moves", "remote-%s",
 			rows[i].name);
-	ht_add_all(cases, HT_LEN(cases));
+	ht_add(cases);
 }

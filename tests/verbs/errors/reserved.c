@@ -213,14 +213,10 @@ static void reserved_recv(const void *arg)
 
 static const bool yes = true, no;
 
-static const struct ht_case cases[] = {
+const struct ht_case errors_reserved[] = {
 	{ "reserved-send", "a send entry with a reserved bit is refused", reserved_send, &no },
 	{ "reserved-datagram", "a datagram entry with a reserved bit is refused", reserved_send,
 	  &yes },
 	{ "reserved-receive", "a receive entry with a reserved bit is refused", reserved_recv },
+	{},
 };
-
-void errors_reserved(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

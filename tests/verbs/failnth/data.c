@@ -121,7 +121,7 @@ static void data_workers(const void *arg)
 static const int get = IBV_ADVISE_MR_ADVICE_PREFETCH, write_ = IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
 		 no_fault = IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT;
 
-static const struct ht_case cases[] = {
+const struct ht_case failnth_data[] = {
 	{ "failnth-prefetch", "each allocation of a prefetch fails once", data_prefetch, &get,
 	  600 },
 	{ "failnth-prefetch-write", "each allocation of a prefetch fails once", data_prefetch,
@@ -132,9 +132,5 @@ static const struct ht_case cases[] = {
 	  300 },
 	{ "failnth-workers", "allocations of page faults fail, the data arrive", data_workers, NULL,
 	  600 },
+	{},
 };
-
-void failnth_data(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

@@ -33,6 +33,6 @@ void shot_workers(int n);
 void shot_need(void);
 
 void failnth_objects(void);
-void failnth_data(void);
+extern const struct ht_case failnth_data[];
 
 #endif /* FAILNTH_H */

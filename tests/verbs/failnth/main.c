@@ -6,6 +6,6 @@ int main(int argc, char **argv)
 {
 	ht_init(argc, argv);
 	failnth_objects();
-	failnth_data();
+	ht_add(failnth_data);
 	return ht_run();
 }

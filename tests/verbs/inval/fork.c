@@ -180,7 +180,7 @@ static void child_rings(const void *arg)
 
 static const enum ht_mem_kind anon = HT_ANON, thp = HT_THP, tlb = HT_HUGETLB, tmpfs = HT_TMPFS;
 
-static const struct ht_case cases[] = {
+const struct ht_case inval_fork[] = {
 	{ "fork-parent-writes/anon", "WRITEs into the parent spare the child", parent_writes,
 	  &anon },
 	{ "fork-parent-writes/thp", "WRITEs into the parent spare the child", parent_writes, &thp },
@@ -197,9 +197,5 @@ static const struct ht_case cases[] = {
 	{ "fork-storm/thp", "transfers beside forks are right", storm, &thp },
 	{ "fork-child-rings", "a child that rings the parent's QP moves the parent's bytes",
 	  child_rings, &anon },
+	{},
 };
-
-void inval_fork(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

@@ -155,14 +155,10 @@ static void by_pages(const void *arg)
 	}
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case inval_huge[] = {
 	{ "huge-by-pages", "a huge page that is mapped page by page loses one page", by_pages },
 	{ "huge-split", "a huge page is split, RDMA follows", split },
 	{ "huge-collapse", "pages are collapsed into a huge one, RDMA follows", collapse },
 	{ "huge-part-moves", "a piece of a huge page is moved, the rest works", part_moves },
+	{},
 };
-
-void inval_huge(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

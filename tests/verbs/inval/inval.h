@@ -40,13 +40,13 @@ void iv_status(struct iv *v, size_t off, size_t len, enum ibv_wc_status write,
 
 void inval_zap(void);
 void inval_rights(void);
-void inval_huge(void);
-void inval_fork(void);
+extern const struct ht_case inval_huge[];
+extern const struct ht_case inval_fork[];
 void inval_file(void);
-void inval_reclaim(void);
+extern const struct ht_case inval_reclaim[];
 void inval_uffd(void);
-void inval_prefetch(void);
+extern const struct ht_case inval_prefetch[];
 void inval_traffic(void);
-void inval_poison(void);
+extern const struct ht_case inval_poison[];
 
 #endif /* INVAL_H */

@@ -87,13 +87,13 @@ int main(int argc, char **argv)
 	ht_init(argc, argv);
 	inval_zap();
 	inval_rights();
-	inval_huge();
-	inval_fork();
+	ht_add(inval_huge);
+	ht_add(inval_fork);
 	inval_file();
-	inval_reclaim();
+	ht_add(inval_reclaim);
 	inval_uffd();
-	inval_prefetch();
+	ht_add(inval_prefetch);
 	inval_traffic();
-	inval_poison();
+	ht_add(inval_poison);
 	return ht_run();
 }

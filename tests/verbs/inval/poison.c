@@ -194,7 +194,7 @@ static void shadow_stack(const void *arg)
 static const enum ht_mem_kind anon = HT_ANON, thp = HT_THP, tmpfs = HT_TMPFS, hugetlb = HT_HUGETLB,
 			      devdax = HT_DEVDAX, dax = HT_DAX_EXT4;
 
-static const struct ht_case cases[] = {
+const struct ht_case inval_poison[] = {
 	{ "poison/anon", "a poisoned page is a clean error in every use", poisoned, &anon },
 	{ "poison/thp", "a poisoned page is a clean error in every use", poisoned, &thp },
 	{ "poison/tmpfs", "a poisoned page is a clean error in every use", poisoned, &tmpfs },
@@ -206,9 +206,5 @@ static const struct ht_case cases[] = {
 	{ "poison-flagged/dax-ext4", "a bad page that is mapped is refused", flagged, &dax },
 	{ "poison-machine-check", "a machine check in a copy ends the operation", machine_check },
 	{ "shadow-stack", "a shadow stack can be read and never written", shadow_stack },
+	{},
 };
-
-void inval_poison(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

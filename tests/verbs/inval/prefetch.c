@@ -153,7 +153,7 @@ static void prefetch_list(const void *arg)
 static const enum ibv_advise_mr_advice get = IBV_ADVISE_MR_ADVICE_PREFETCH,
 				       write_ = IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE;
 
-static const struct ht_case cases[] = {
+const struct ht_case inval_prefetch[] = {
 	{ "prefetch-read", "a flushed PREFETCH has brought in what was asked", prefetch_flush,
 	  &get },
 	{ "prefetch-write", "a flushed PREFETCH_WRITE has brought in what was asked",
@@ -162,9 +162,5 @@ static const struct ht_case cases[] = {
 	{ "prefetch-no-fault", "PREFETCH_NO_FAULT faults nothing in", prefetch_no_fault },
 	{ "prefetch-errors", "bad advice is refused and does no harm", prefetch_errors },
 	{ "prefetch-list", "a list of pieces, the implicit region among them", prefetch_list },
+	{},
 };
-
-void inval_prefetch(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

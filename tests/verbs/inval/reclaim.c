@@ -236,7 +236,7 @@ static void compaction(const void *arg)
 
 static const enum ht_mem_kind anon = HT_ANON, thp = HT_THP, tmpfs = HT_TMPFS;
 
-static const struct ht_case cases[] = {
+const struct ht_case inval_reclaim[] = {
 	{ "lazyfree/anon", "a WRITE after MADV_FREE survives reclaim", lazyfree, &anon },
 	{ "lazyfree/thp", "a WRITE after MADV_FREE survives reclaim", lazyfree, &thp },
 	{ "swap/anon", "what RDMA wrote comes back from swap", swapped, &anon },
@@ -250,9 +250,5 @@ static const struct ht_case cases[] = {
 	{ "prefetch-tight", "a prefetch beyond memory ends with a true status", prefetch_tight,
 	  NULL, 300 },
 	{ "compaction", "the region follows migrated pages", compaction },
+	{},
 };
-
-void inval_reclaim(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

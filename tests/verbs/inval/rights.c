@@ -186,6 +186,7 @@ static const struct ht_case cases[] = {
 	{ "soft-dirty/tmpfs", "a WRITE, and nothing else, makes a page soft-dirty", soft_dirty_bits,
 	  &kinds[HT_TMPFS] },
 	{ "ksm", "a WRITE to a merged page spares the others", ksm },
+	{},
 };
 
 void inval_rights(void)
@@ -200,5 +201,5 @@ void inval_rights(void)
 			"read-only memory can be read and not written, until it is writable",
 			"protect-read/%s", ht_mem_name(k));
 	}
-	ht_add_all(cases, HT_LEN(cases));
+	ht_add(cases);
 }

@@ -312,6 +312,7 @@ static const struct ht_case cases[] = {
 	{ "fresh/anon", "a READ never sees what was replaced before it was posted", fresh, &anon },
 	{ "fresh/thp", "a READ never sees what was replaced before it was posted", fresh, &thp },
 	{ "apart", "a WRITE never reaches pages that are mapped no more", apart },
+	{},
 };
 
 void inval_traffic(void)
@@ -320,5 +321,5 @@ void inval_traffic(void)
 		ht_addf(mutate, &mutations[i], 0,
 			"transfers are right while the address space changes", "mutate-%s/%s",
 			mutations[i].name, ht_mem_name(mutations[i].kind));
-	ht_add_all(cases, HT_LEN(cases));
+	ht_add(cases);
 }

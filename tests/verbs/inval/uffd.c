@@ -333,6 +333,7 @@ static const struct ht_case cases[] = {
 	  &yes },
 	{ "uffd-killed", "kill -9 while the page never comes", killed },
 	{ "uffd-handler-leaves", "without a handler the page is an ordinary one", handler_leaves },
+	{},
 };
 
 void inval_uffd(void)
@@ -341,5 +342,5 @@ void inval_uffd(void)
 		ht_addf(missing, &places[i], 0,
 			"one QP waits for the handler, posts and other QPs do not",
 			"uffd-missing-%s", place_names[i]);
-	ht_add_all(cases, HT_LEN(cases));
+	ht_add(cases);
 }

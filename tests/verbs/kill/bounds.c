@@ -522,7 +522,7 @@ static void bounds_datagrams(const void *arg)
 	end(pid, 2);
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case kill_bounds[] = {
 	{ "bounds-user",
 	  "2304 stuck faults block no other user, nor the same user's other processes", bounds_user,
 	  NULL, 180 },
@@ -536,9 +536,5 @@ static const struct ht_case cases[] = {
 	  bounds_prefetch, NULL, 90 },
 	{ "bounds-datagrams", "datagrams that wait are charged to their receiver", bounds_datagrams,
 	  NULL, 90 },
+	{},
 };
-
-void kill_bounds(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

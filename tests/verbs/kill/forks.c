@@ -140,7 +140,7 @@ static void exec_open(const void *arg)
 
 static const int closes, keeps = 1;
 
-static const struct ht_case cases[] = {
+const struct ht_case kill_forks[] = {
 	{ "kill-fork-child-first", "the parent's region outlives a child that wrote its pages",
 	  fork_child_first },
 	{ "kill-fork-parent-first",
@@ -149,9 +149,5 @@ static const struct ht_case cases[] = {
 	{ "kill-exec-files",
 	  "a program that keeps the device's files open leaves nothing when it exits", exec_open,
 	  &keeps },
+	{},
 };
-
-void kill_forks(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

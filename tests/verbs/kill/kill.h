@@ -59,8 +59,8 @@ void gone(pid_t pid, int status, const char *what);
 
 void kill_traffic(void);
 void kill_stuck(void);
-void kill_forks(void);
-void kill_bounds(void);
+extern const struct ht_case kill_forks[];
+extern const struct ht_case kill_bounds[];
 
 /* link.c: what `links` runs in the background; see there. */
 int link_role(int argc, char **argv);

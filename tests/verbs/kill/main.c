@@ -9,7 +9,7 @@ int main(int argc, char **argv)
 	ht_init(argc, argv);
 	kill_traffic();
 	kill_stuck();
-	kill_forks();
-	kill_bounds();
+	ht_add(kill_forks);
+	ht_add(kill_bounds);
 	return ht_run();
 }

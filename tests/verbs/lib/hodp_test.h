@@ -30,8 +30,8 @@ struct ht_case {
 };
 
 void ht_init(int argc, char **argv);
+/* A table of cases, which ends with an empty one. */
 void ht_add(const struct ht_case *c);
-void ht_add_all(const struct ht_case *c, size_t n);
 /* A case whose name is made by printf; the strings are copied. */
 void ht_addf(void (*fn)(const void *), const void *arg, int deadline, const char *intent,
 	     const char *name, ...) __attribute__((format(printf, 5, 6)));

@@ -95,7 +95,7 @@ void ht_init(int argc, char **argv)
 	shared = ht_map_shared(sizeof(*shared));
 }
 
-void ht_add(const struct ht_case *c)
+static void add_one(const struct ht_case *c)
 {
 	if (match && !strstr(c->name, match))
 		return;
@@ -105,10 +105,10 @@ void ht_add(const struct ht_case *c)
 	cases[num_cases++] = *c;
 }
 
-void ht_add_all(const struct ht_case *c, size_t n)
+void ht_add(const struct ht_case *c)
 {
-	for (size_t i = 0; i < n; i++)
-		ht_add(&c[i]);
+	for (; c->name; c++)
+		add_one(c);
 }
 
 void ht_addf(void (*fn)(const void *), const void *arg, int deadline, const char *intent,
@@ -128,7 +128,7 @@ void ht_addf(void (*fn)(const void *), const void *arg, int deadline, const char
 		abort();
 	va_end(ap);
 	c.name = text;
-	ht_add(&c);
+	add_one(&c);
 }
 
 long ht_count(long normal)

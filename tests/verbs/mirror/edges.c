@@ -119,13 +119,9 @@ static void far_windows(const void *arg)
 	}
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case mirror_edges[] = {
 	{ "mirror-edges", "changes are seen at every edge of page, chunk and window", edges, NULL,
 	  180 },
 	{ "mirror-far-windows", "pages many GiB apart are not taken for each other", far_windows },
+	{},
 };
-
-void mirror_edges(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

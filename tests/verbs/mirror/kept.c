@@ -129,15 +129,11 @@ static void lazyfree(const void *arg)
 	ht_check(gone, "MADV_PAGEOUT dropped no page after MADV_FREE");
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case mirror_kept[] = {
 	{ "mirror-remap-read", "a READ sees what is mapped now", remap_read },
 	{ "mirror-remap-write", "a WRITE never reaches pages that were unmapped", remap_write },
 	{ "mirror-moved", "a WRITE never follows pages that were moved", moved },
 	{ "mirror-forked", "a WRITE to the parent's pages spares the child's", forked },
 	{ "mirror-lazyfree", "reclaim treats a WRITE as modified data", lazyfree },
+	{},
 };
-
-void mirror_kept(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

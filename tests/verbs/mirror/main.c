@@ -35,9 +35,9 @@ void mirror_get(struct mirror_rig *m)
 int main(int argc, char **argv)
 {
 	ht_init(argc, argv);
-	mirror_kept();
-	mirror_races();
-	mirror_edges();
-	mirror_memory();
+	ht_add(mirror_kept);
+	ht_add(mirror_races);
+	ht_add(mirror_edges);
+	ht_add(mirror_memory);
 	return ht_run();
 }

@@ -85,12 +85,8 @@ static void charged(const void *arg)
 		 chunks, (now - before) / HT_KIB);
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case mirror_memory[] = {
 	{ "mirror-holes", "advice about addresses that map nothing takes no memory", holes },
 	{ "mirror-charged", "the mirror's memory is charged to the process", charged },
+	{},
 };
-
-void mirror_memory(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

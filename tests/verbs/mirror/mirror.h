@@ -30,9 +30,9 @@ void mirror_get(struct mirror_rig *m);
 /* Let the stage show pool @which. */
 void mirror_show(struct mirror_rig *m, int which);
 
-void mirror_kept(void);
-void mirror_races(void);
-void mirror_edges(void);
-void mirror_memory(void);
+extern const struct ht_case mirror_kept[];
+extern const struct ht_case mirror_races[];
+extern const struct ht_case mirror_edges[];
+extern const struct ht_case mirror_memory[];
 
 #endif /* MIRROR_H */

@@ -172,14 +172,10 @@ static void race_copy(const void *arg)
 	free(seen);
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case mirror_races[] = {
 	{ "mirror-race-fault", "an mmap during a page fault is seen by what is posted later",
 	  race_fault, NULL, 300 },
 	{ "mirror-race-copy", "when an mmap returns, no WRITE is left on the old pages", race_copy,
 	  NULL, 300 },
+	{},
 };
-
-void mirror_races(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

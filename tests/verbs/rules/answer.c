@@ -307,11 +307,7 @@ static void answer(const void *arg)
 	drop_device();
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case rules_answer[] = {
 	{ "answer", "a command whose answer cannot be written is undone", answer, NULL, 180 },
+	{},
 };
-
-void rules_answer(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

@@ -117,13 +117,9 @@ static void charge_regions(const void *arg)
 		ht_ok(ibv_dereg_mr(mr[i]));
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case rules_charge[] = {
 	{ "charge-rings", "rings are charged to whoever makes them", charge_rings },
 	{ "charge-regions", "regions are charged to whoever registers them", charge_regions, NULL,
 	  120 },
+	{},
 };
-
-void rules_charge(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

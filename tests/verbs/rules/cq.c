@@ -132,15 +132,11 @@ static void cq_resize_exact(const void *arg)
 	ht_rig_put(&r);
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case rules_cq[] = {
 	{ "cq-arm-both", "arming for solicited events keeps an arming for all", cq_arm_both },
 	{ "cq-dead", "an overrun CQ takes nothing more and stops its QPs", cq_dead },
 	{ "cq-resize-many", "a resize moves thousands of entries", cq_resize_many },
 	{ "cq-resize-exact", "a resize keeps as many entries as fit, to the last",
 	  cq_resize_exact },
+	{},
 };
-
-void rules_cq(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

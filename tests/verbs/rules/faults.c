@@ -81,14 +81,10 @@ static const struct way write_ = { IBV_WR_RDMA_WRITE, AT_ONCE, 3 },
 			send = { IBV_WR_SEND, AT_ONCE, 3 }, get = { IBV_WR_RDMA_READ, AT_ONCE, 3 },
 			more = { IBV_WR_RDMA_WRITE, 3 * AT_ONCE, 6 };
 
-static const struct ht_case cases[] = {
+const struct ht_case rules_faults[] = {
 	{ "faults-write", "a WRITE faults once for all that it misses", faults_rest, &write_ },
 	{ "faults-send", "a SEND faults once for all that it misses", faults_rest, &send },
 	{ "faults-read", "a READ faults once for all that it misses", faults_rest, &get },
 	{ "faults-more", "more than a fault covers takes more faults", faults_rest, &more },
+	{},
 };
-
-void rules_faults(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

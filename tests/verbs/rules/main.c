@@ -5,15 +5,15 @@
 int main(int argc, char **argv)
 {
 	ht_init(argc, argv);
-	rules_raw();
-	rules_cq();
-	rules_ud();
-	rules_mcast();
-	rules_mr();
-	rules_retry();
-	rules_srq();
-	rules_answer();
-	rules_charge();
-	rules_faults();
+	ht_add(rules_raw);
+	ht_add(rules_cq);
+	ht_add(rules_ud);
+	ht_add(rules_mcast);
+	ht_add(rules_mr);
+	ht_add(rules_retry);
+	ht_add(rules_srq);
+	ht_add(rules_answer);
+	ht_add(rules_charge);
+	ht_add(rules_faults);
 	return ht_run();
 }

@@ -135,13 +135,9 @@ static void mcast_limit(const void *arg)
 	sent(0, 0, "an empty group");
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case rules_mcast[] = {
 	{ "mcast-members", "each member but the sender gets a datagram once", mcast_members },
 	{ "mcast-leave", "a QP that leaves gets nothing, the others still do", mcast_leave },
 	{ "mcast-limit", "a group has max_mcast_qp_attach members", mcast_limit },
+	{},
 };
-
-void rules_mcast(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

@@ -177,16 +177,12 @@ static void mr_dereg_waits(const void *arg)
 
 static const int pinned, odp = IBV_ACCESS_ON_DEMAND;
 
-static const struct ht_case cases[] = {
+const struct ht_case rules_mr[] = {
 	{ "mr-rereg-access-pinned", "rights can be taken and given", mr_rereg_access, &pinned },
 	{ "mr-rereg-access-odp", "rights can be taken and given", mr_rereg_access, &odp },
 	{ "mr-rereg-pd", "a region moves to another PD", mr_rereg_pd },
 	{ "mr-rereg-translation", "a region gets another translation", mr_rereg_translation },
 	{ "mr-dereg-waits", "after dereg no copy runs through the region", mr_dereg_waits, NULL,
 	  120 },
+	{},
 };
-
-void rules_mr(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

@@ -409,7 +409,7 @@ static void raw_sqe(const void *arg)
 	ht_no_wc(p.r.b->rcq, 20);
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case rules_raw[] = {
 	{ "raw-sges", "the kernel counts a request's pieces itself", raw_sges },
 	{ "raw-inline", "the kernel measures inline data itself", raw_inline },
 	{ "raw-flags", "unknown flags are refused", raw_flags },
@@ -422,9 +422,5 @@ static const struct ht_case cases[] = {
 	{ "raw-flip", "what was checked of an entry is what is used", raw_flip },
 	{ "raw-sqe", "SQE to RTS flushes the ring, with or without a doorbell", raw_sqe },
 	{ "raw-srq-index", "a lying SRQ dies with one event", raw_srq_index },
+	{},
 };
-
-void rules_raw(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

@@ -123,14 +123,10 @@ static void retry_late_peer(const void *arg)
 	ht_rig_put(&r);
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case rules_retry[] = {
 	{ "retry-rnr", "rnr_retry is the number of retries", retry_rnr },
 	{ "retry-rnr-each", "each request has all its retries", retry_rnr_each },
 	{ "retry-timeout", "retry_cnt is the number of retries", retry_timeout },
 	{ "retry-late-peer", "a request waits for a peer that comes late", retry_late_peer },
+	{},
 };
-
-void rules_retry(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

@@ -50,15 +50,15 @@ void raw_post(struct raw_pair *p, const struct hodp_send_wqe *wqe, const void *t
 struct hodp_send_wqe raw_write(const struct raw_pair *p, uint64_t id);
 struct hodp_sge raw_sge(const struct raw_pair *p, size_t off, uint32_t len);
 
-void rules_raw(void);
-void rules_cq(void);
-void rules_ud(void);
-void rules_mcast(void);
-void rules_mr(void);
-void rules_retry(void);
-void rules_srq(void);
-void rules_answer(void);
-void rules_charge(void);
-void rules_faults(void);
+extern const struct ht_case rules_raw[];
+extern const struct ht_case rules_cq[];
+extern const struct ht_case rules_ud[];
+extern const struct ht_case rules_mcast[];
+extern const struct ht_case rules_mr[];
+extern const struct ht_case rules_retry[];
+extern const struct ht_case rules_srq[];
+extern const struct ht_case rules_answer[];
+extern const struct ht_case rules_charge[];
+extern const struct ht_case rules_faults[];
 
 #endif /* RULES_H */

@@ -48,11 +48,7 @@ static void srq_taken(const void *arg)
 	close(ufd);
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case rules_srq[] = {
 	{ "srq-taken", "a receive that was taken from an SRQ is flushed with its QP", srq_taken },
+	{},
 };
-
-void rules_srq(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

@@ -190,14 +190,10 @@ static void ud_controlled_qkey(const void *arg)
 	ht_check_fill(buf[1] + HT_GRH, 60, 420, 0, "datagram with the sender's own Q_Key");
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case rules_ud[] = {
 	{ "ud-ah-other-pd", "an address handle is valid in its own PD only", ud_ah_other_pd },
 	{ "ud-ah-numbers", "a stale address handle is refused", ud_ah_numbers },
 	{ "ud-grh-v6", "the GRH of an IPv6 datagram is true in every field", ud_grh_v6 },
 	{ "ud-controlled-qkey", "a controlled Q_Key stands for the QP's own", ud_controlled_qkey },
+	{},
 };
-
-void rules_ud(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

@@ -192,18 +192,16 @@ static const struct contest contests[] = {
 	  HT_TMPFS, REMAP },
 };
 
+static const struct ht_case cases[] = {
+	{ "storm-atomic-swap", "CMP_SWPs of 32 QPs succeed once for each value", atomic_swap, NULL,
+	  120 },
+	{},
+};
+
 void storm_atomic(void)
 {
-	static const struct ht_case swap = {
-		"storm-atomic-swap",
-		"CMP_SWPs of 32 QPs succeed once for each value",
-		atomic_swap,
-		NULL,
-		120,
-	};
-
 	for (size_t i = 0; i < HT_LEN(contests); i++)
 		ht_addf(atomic_sum, &contests[i], 120, contests[i].intent, "storm-atomic-%s",
 			contests[i].name);
-	ht_add(&swap);
+	ht_add(cases);
 }

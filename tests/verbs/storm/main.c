@@ -7,8 +7,8 @@ int main(int argc, char **argv)
 	ht_init(argc, argv);
 	storm_mixed();
 	storm_atomic();
-	storm_stall();
-	storm_qps();
-	storm_mrs();
+	ht_add(storm_stall);
+	ht_add(storm_qps);
+	ht_add(storm_mrs);
 	return ht_run();
 }

@@ -168,12 +168,8 @@ static void mrs_storm(const void *arg)
 	ht_check(good && late && stale, "the storm was no storm");
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case storm_mrs[] = {
 	{ "storm-mrs", "an access to a region that comes and goes is whole or refused", mrs_storm,
 	  NULL, 150 },
+	{},
 };
-
-void storm_mrs(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

@@ -200,14 +200,10 @@ static void qps_churn(const void *arg)
 	fleet_home(&f);
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case storm_qps[] = {
 	{ "storm-qps-targets", "a peer that is destroyed in mid-traffic is a clean error",
 	  qps_storm, NULL, 150 },
 	{ "storm-qps-churn", "creating and destroying QPs in all states disturbs no other",
 	  qps_churn, NULL, 120 },
+	{},
 };
-
-void storm_qps(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

@@ -227,16 +227,12 @@ static void stall_datagrams(const void *arg)
 	ht_rig_put(&r);
 }
 
-static const struct ht_case cases[] = {
+const struct ht_case storm_stall[] = {
 	{ "storm-stall-roles", "QPs that wait for a page for ever stop no other, and can go",
 	  stall_roles, NULL, 120 },
 	{ "storm-stall-many", "40 QPs that wait for pages stop none that needs no page", stall_many,
 	  NULL, 120 },
 	{ "storm-stall-datagrams", "after a datagram that fails the QP no further one is delivered",
 	  stall_datagrams },
+	{},
 };
-
-void storm_stall(void)
-{
-	ht_add_all(cases, HT_LEN(cases));
-}

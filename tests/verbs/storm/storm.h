@@ -97,8 +97,8 @@ void *storm_thread_join(pthread_t t, const char *what);
 
 void storm_mixed(void);
 void storm_atomic(void);
-void storm_stall(void);
-void storm_qps(void);
-void storm_mrs(void);
+extern const struct ht_case storm_stall[];
+extern const struct ht_case storm_qps[];
+extern const struct ht_case storm_mrs[];
 
 #endif /* STORM_H */
