@@ -164,27 +164,17 @@ static void direct(const void *arg)
 	}
 }
 
-static const enum ht_mem_kind kinds[] = { HT_TMPFS, HT_FILE, HT_DAX_EXT4, HT_DAX_XFS };
+#define ON_DISK (HT_BIT(HT_FILE) | HT_BIT(HT_DAX_EXT4) | HT_BIT(HT_DAX_XFS))
+#define FILES (HT_BIT(HT_TMPFS) | ON_DISK)
 
-static const struct {
-	const char *name, *intent;
-	void (*fn)(const void *);
-	bool on_disk;
-} table[] = {
+const struct ht_case inval_file[] = {
 	{ "truncate", "an access behind the end fails, and works once the file is longer",
-	  truncated, false },
-	{ "punch-hole", "a hole reads as zeros and can be written", punched, false },
-	{ "coherent", "write(2) and RDMA see each other's bytes at once", coherent, false },
-	{ "writeback", "a small WRITE after writeback is not lost", writeback, true },
-	{ "writeback-late", "a WRITE makes its page dirty", writeback_late, true },
-	{ "direct", "O_DIRECT reads see WRITEs", direct, true },
+	  truncated, .kinds = FILES },
+	{ "punch-hole", "a hole reads as zeros and can be written", punched, .kinds = FILES },
+	{ "coherent", "write(2) and RDMA see each other's bytes at once", coherent,
+	  .kinds = FILES },
+	{ "writeback", "a small WRITE after writeback is not lost", writeback, .kinds = ON_DISK },
+	{ "writeback-late", "a WRITE makes its page dirty", writeback_late, .kinds = ON_DISK },
+	{ "direct", "O_DIRECT reads see WRITEs", direct, .kinds = ON_DISK },
+	{},
 };
-
-void inval_file(void)
-{
-	for (size_t i = 0; i < HT_LEN(table); i++) {
-		for (size_t k = table[i].on_disk; k < HT_LEN(kinds); k++)
-			ht_addf(table[i].fn, &kinds[k], 0, table[i].intent, "%s/%s", table[i].name,
-				ht_mem_name(kinds[k]));
-	}
-}

@@ -178,23 +178,18 @@ static void child_rings(const void *arg)
 	ht_join(pid);
 }
 
-static const enum ht_mem_kind anon = HT_ANON, thp = HT_THP, tlb = HT_HUGETLB, tmpfs = HT_TMPFS;
+static const enum ht_mem_kind anon = HT_ANON;
 
 const struct ht_case inval_fork[] = {
-	{ "fork-parent-writes/anon", "WRITEs into the parent spare the child", parent_writes,
-	  &anon },
-	{ "fork-parent-writes/thp", "WRITEs into the parent spare the child", parent_writes, &thp },
-	{ "fork-parent-writes/hugetlb", "WRITEs into the parent spare the child", parent_writes,
-	  &tlb },
-	{ "fork-child-writes/anon", "the region reads the parent's pages, not the child's",
-	  child_writes, &anon },
-	{ "fork-child-writes/thp", "the region reads the parent's pages, not the child's",
-	  child_writes, &thp },
-	{ "fork-cpu-writes/anon", "the region follows the parent's copies", cpu_writes, &anon },
-	{ "fork-cpu-writes/thp", "the region follows the parent's copies", cpu_writes, &thp },
-	{ "fork-shared/tmpfs", "shared memory stays shared over a fork", shared, &tmpfs },
-	{ "fork-storm/anon", "transfers beside forks are right", storm, &anon },
-	{ "fork-storm/thp", "transfers beside forks are right", storm, &thp },
+	{ "fork-parent-writes", "WRITEs into the parent spare the child", parent_writes,
+	  .kinds = IV_ANON | HT_BIT(HT_HUGETLB) },
+	{ "fork-child-writes", "the region reads the parent's pages, not the child's", child_writes,
+	  .kinds = IV_ANON },
+	{ "fork-cpu-writes", "the region follows the parent's copies", cpu_writes,
+	  .kinds = IV_ANON },
+	{ "fork-shared", "shared memory stays shared over a fork", shared,
+	  .kinds = HT_BIT(HT_TMPFS) },
+	{ "fork-storm", "transfers beside forks are right", storm, .kinds = IV_ANON },
 	{ "fork-child-rings", "a child that rings the parent's QP moves the parent's bytes",
 	  child_rings, &anon },
 	{},

@@ -38,11 +38,14 @@ void iv_status(struct iv *v, size_t off, size_t len, enum ibv_wc_status write,
 /* Bytes of the target, unless a case needs another size. */
 #define IV_LEN (4 * HT_MIB)
 
-void inval_zap(void);
-void inval_rights(void);
+/* ht_case.kinds */
+#define IV_ANON (HT_BIT(HT_ANON) | HT_BIT(HT_THP))
+
+extern const struct ht_case inval_zap[];
+extern const struct ht_case inval_rights[];
 extern const struct ht_case inval_huge[];
 extern const struct ht_case inval_fork[];
-void inval_file(void);
+extern const struct ht_case inval_file[];
 extern const struct ht_case inval_reclaim[];
 void inval_uffd(void);
 extern const struct ht_case inval_prefetch[];

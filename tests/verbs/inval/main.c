@@ -85,11 +85,11 @@ void iv_status(struct iv *v, size_t off, size_t len, enum ibv_wc_status write,
 int main(int argc, char **argv)
 {
 	ht_init(argc, argv);
-	inval_zap();
-	inval_rights();
+	ht_add(inval_zap);
+	ht_add(inval_rights);
 	ht_add(inval_huge);
 	ht_add(inval_fork);
-	inval_file();
+	ht_add(inval_file);
 	ht_add(inval_reclaim);
 	inval_uffd();
 	ht_add(inval_prefetch);

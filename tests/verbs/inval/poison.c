@@ -191,19 +191,12 @@ static void shadow_stack(const void *arg)
 	ht_ok(ht_mtest(MTEST_PLAIN, v.p + at));
 }
 
-static const enum ht_mem_kind anon = HT_ANON, thp = HT_THP, tmpfs = HT_TMPFS, hugetlb = HT_HUGETLB,
-			      devdax = HT_DEVDAX, dax = HT_DAX_EXT4;
-
 const struct ht_case inval_poison[] = {
-	{ "poison/anon", "a poisoned page is a clean error in every use", poisoned, &anon },
-	{ "poison/thp", "a poisoned page is a clean error in every use", poisoned, &thp },
-	{ "poison/tmpfs", "a poisoned page is a clean error in every use", poisoned, &tmpfs },
+	{ "poison", "a poisoned page is a clean error in every use", poisoned,
+	  .kinds = IV_ANON | HT_BIT(HT_TMPFS) },
 	{ "poison-file", "a poisoned clean page of a file is read again", poisoned_file },
-	{ "poison-flagged/anon", "a bad page that is mapped is refused", flagged, &anon },
-	{ "poison-flagged/thp", "a bad page that is mapped is refused", flagged, &thp },
-	{ "poison-flagged/hugetlb", "a bad page that is mapped is refused", flagged, &hugetlb },
-	{ "poison-flagged/devdax", "a bad page that is mapped is refused", flagged, &devdax },
-	{ "poison-flagged/dax-ext4", "a bad page that is mapped is refused", flagged, &dax },
+	{ "poison-flagged", "a bad page that is mapped is refused", flagged,
+	  .kinds = IV_ANON | HT_BIT(HT_HUGETLB) | HT_BIT(HT_DEVDAX) | HT_BIT(HT_DAX_EXT4) },
 	{ "poison-machine-check", "a machine check in a copy ends the operation", machine_check },
 	{ "shadow-stack", "a shadow stack can be read and never written", shadow_stack },
 	{},

@@ -234,17 +234,12 @@ static void compaction(const void *arg)
 	}
 }
 
-static const enum ht_mem_kind anon = HT_ANON, thp = HT_THP, tmpfs = HT_TMPFS;
-
 const struct ht_case inval_reclaim[] = {
-	{ "lazyfree/anon", "a WRITE after MADV_FREE survives reclaim", lazyfree, &anon },
-	{ "lazyfree/thp", "a WRITE after MADV_FREE survives reclaim", lazyfree, &thp },
-	{ "swap/anon", "what RDMA wrote comes back from swap", swapped, &anon },
-	{ "swap/thp", "what RDMA wrote comes back from swap", swapped, &thp },
-	{ "swap/tmpfs", "what RDMA wrote comes back from swap", swapped, &tmpfs },
-	{ "swap-traffic/anon", "transfers beside MADV_PAGEOUT are right", swap_traffic, &anon },
-	{ "swap-traffic/thp", "transfers beside MADV_PAGEOUT are right", swap_traffic, &thp },
-	{ "swap-traffic/tmpfs", "transfers beside MADV_PAGEOUT are right", swap_traffic, &tmpfs },
+	{ "lazyfree", "a WRITE after MADV_FREE survives reclaim", lazyfree, .kinds = IV_ANON },
+	{ "swap", "what RDMA wrote comes back from swap", swapped,
+	  .kinds = IV_ANON | HT_BIT(HT_TMPFS) },
+	{ "swap-traffic", "transfers beside MADV_PAGEOUT are right", swap_traffic,
+	  .kinds = IV_ANON | HT_BIT(HT_TMPFS) },
 	{ "swap-larger-than-memory", "a region may be larger than memory", larger_than_memory, NULL,
 	  120 },
 	{ "prefetch-tight", "a prefetch beyond memory ends with a true status", prefetch_tight,

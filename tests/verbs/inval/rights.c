@@ -173,33 +173,17 @@ static void ksm(const void *arg)
 	}
 }
 
-static const enum ht_mem_kind kinds[HT_MEM_KINDS] = { HT_ANON, HT_THP,	    HT_HUGETLB, HT_TMPFS,
-						      HT_FILE, HT_DAX_EXT4, HT_DAX_XFS, HT_DEVDAX };
-
-static const struct ht_case cases[] = {
-	{ "protect-page/anon", "one read-only page stops what crosses it, no more", protect_page,
-	  &kinds[HT_ANON] },
-	{ "protect-page/thp", "one read-only page of a huge one stops what crosses it, no more",
-	  protect_page, &kinds[HT_THP] },
-	{ "soft-dirty/anon", "a WRITE, and nothing else, makes a page soft-dirty", soft_dirty_bits,
-	  &kinds[HT_ANON] },
-	{ "soft-dirty/tmpfs", "a WRITE, and nothing else, makes a page soft-dirty", soft_dirty_bits,
-	  &kinds[HT_TMPFS] },
+const struct ht_case inval_rights[] = {
+	{ "protect-none", "PROT_NONE is an error, PROT_WRITE brings it all back", protect_none,
+	  .kinds = HT_ALL_KINDS & ~HT_BIT(HT_DEVDAX) },
+	{ "protect-read", "read-only memory can be read and not written, until it is writable",
+	  protect_read, .kinds = HT_ALL_KINDS & ~HT_BIT(HT_DEVDAX) },
+	{ "protect-page", "one read-only page stops what crosses it, no more", protect_page,
+	  .kinds = HT_BIT(HT_ANON) },
+	{ "protect-page", "one read-only page of a huge one stops what crosses it, no more",
+	  protect_page, .kinds = HT_BIT(HT_THP) },
+	{ "soft-dirty", "a WRITE, and nothing else, makes a page soft-dirty", soft_dirty_bits,
+	  .kinds = HT_BIT(HT_ANON) | HT_BIT(HT_TMPFS) },
 	{ "ksm", "a WRITE to a merged page spares the others", ksm },
 	{},
 };
-
-void inval_rights(void)
-{
-	for (int k = 0; k < HT_MEM_KINDS; k++) {
-		if (k == HT_DEVDAX)
-			continue;
-		ht_addf(protect_none, &kinds[k], 0,
-			"PROT_NONE is an error, PROT_WRITE brings it all back", "protect-none/%s",
-			ht_mem_name(k));
-		ht_addf(protect_read, &kinds[k], 0,
-			"read-only memory can be read and not written, until it is writable",
-			"protect-read/%s", ht_mem_name(k));
-	}
-	ht_add(cases);
-}

@@ -306,11 +306,9 @@ static const struct mutation mutations[] = {
 	{ "compact", HT_ANON, compact },
 };
 
-static const enum ht_mem_kind anon = HT_ANON, thp = HT_THP;
-
 static const struct ht_case cases[] = {
-	{ "fresh/anon", "a READ never sees what was replaced before it was posted", fresh, &anon },
-	{ "fresh/thp", "a READ never sees what was replaced before it was posted", fresh, &thp },
+	{ "fresh", "a READ never sees what was replaced before it was posted", fresh,
+	  .kinds = IV_ANON },
 	{ "apart", "a WRITE never reaches pages that are mapped no more", apart },
 	{},
 };

@@ -205,32 +205,22 @@ static void scatter(const void *arg)
 		iv_check(&v, k * v.m.page, v.m.page, seeds[k], "a page at the end");
 }
 
-static const enum ht_mem_kind kinds[HT_MEM_KINDS] = { HT_ANON, HT_THP,	    HT_HUGETLB, HT_TMPFS,
-						      HT_FILE, HT_DAX_EXT4, HT_DAX_XFS, HT_DEVDAX };
+/* Kinds of memory, without those that cannot. */
+#define NO_HUGETLB (HT_ALL_KINDS & ~HT_BIT(HT_HUGETLB))
+#define NO_DEVDAX (HT_ALL_KINDS & ~HT_BIT(HT_DEVDAX))
 
-static const struct {
-	const char *name, *intent;
-	void (*fn)(const void *);
-	unsigned int not; /* mask of kinds that cannot */
-} table[] = {
-	{ "dontneed", "after MADV_DONTNEED, RDMA and the CPU see the same new pages", dontneed, 0 },
+const struct ht_case inval_zap[] = {
+	{ "dontneed", "after MADV_DONTNEED, RDMA and the CPU see the same new pages", dontneed,
+	  .kinds = HT_ALL_KINDS },
 	{ "unmap", "unmapped memory is an error, mapped again it works with the same region", unmap,
-	  1 << HT_HUGETLB },
+	  .kinds = NO_HUGETLB },
 	{ "remap", "after a new mapping at the same place the old pages stay unchanged", remap,
-	  1 << HT_HUGETLB | 1 << HT_DEVDAX },
-	{ "moved", "the region stays at its address when the memory moves", moved, 1 << HT_DEVDAX },
+	  .kinds = NO_HUGETLB & NO_DEVDAX },
+	{ "moved", "the region stays at its address when the memory moves", moved,
+	  .kinds = NO_DEVDAX },
 	{ "upgrade", "a WRITE to pages that were only read gets write permission", upgrade,
-	  1 << HT_DEVDAX },
-	{ "scatter", "single pages change in random order, RDMA follows at once", scatter, 0 },
+	  .kinds = NO_DEVDAX },
+	{ "scatter", "single pages change in random order, RDMA follows at once", scatter,
+	  .kinds = HT_ALL_KINDS },
+	{},
 };
-
-void inval_zap(void)
-{
-	for (size_t i = 0; i < HT_LEN(table); i++) {
-		for (int k = 0; k < HT_MEM_KINDS; k++) {
-			if (!(table[i].not&1U << k))
-				ht_addf(table[i].fn, &kinds[k], 0, table[i].intent, "%s/%s",
-					table[i].name, ht_mem_name(k));
-		}
-	}
-}

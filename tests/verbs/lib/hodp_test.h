@@ -27,7 +27,15 @@ struct ht_case {
 	void (*fn)(const void *arg);
 	const void *arg;
 	int deadline; /* seconds for the whole case; 0: 60 */
+	/*
+	 * HT_BIT()s of kinds of memory: a case "name/kind" for each, whose argument
+	 * is the kind. 0: one case.
+	 */
+	unsigned int kinds;
 };
+
+#define HT_BIT(kind) (1U << (kind))
+#define HT_ALL_KINDS (HT_BIT(HT_MEM_KINDS) - 1)
 
 void ht_init(int argc, char **argv);
 /* A table of cases, which ends with an empty one. */

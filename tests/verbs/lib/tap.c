@@ -105,10 +105,21 @@ static void add_one(const struct ht_case *c)
 	cases[num_cases++] = *c;
 }
 
+/* Cases point to its elements. */
+static enum ht_mem_kind kinds[HT_MEM_KINDS];
+
 void ht_add(const struct ht_case *c)
 {
-	for (; c->name; c++)
-		add_one(c);
+	for (; c->name; c++) {
+		if (!c->kinds)
+			add_one(c);
+		for (int k = 0; k < HT_MEM_KINDS; k++) {
+			kinds[k] = k;
+			if (c->kinds & HT_BIT(k))
+				ht_addf(c->fn, &kinds[k], c->deadline, c->intent, "%s/%s", c->name,
+					ht_mem_name(k));
+		}
+	}
 }
 
 void ht_addf(void (*fn)(const void *), const void *arg, int deadline, const char *intent,
