@@ -13,11 +13,7 @@ static uint8_t *copy;
 
 static void setup(const void *arg)
 {
-	const enum ht_mem_kind *kind = arg;
-
-	iv_get(&v, *kind, IV_LEN);
-	iv_fill(&v, 0, v.len, 1);
-	iv_write(&v, 0, v.len, 2);
+	iv_get_hot(&v, *(const enum ht_mem_kind *)arg);
 	copy = aligned_alloc(HT_PAGE, v.len);
 }
 

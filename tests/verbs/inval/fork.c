@@ -29,11 +29,7 @@ static void hear(int s)
 
 static void setup(const void *arg)
 {
-	const enum ht_mem_kind *kind = arg;
-
-	iv_get(&v, *kind, IV_LEN);
-	iv_fill(&v, 0, v.len, 1);
-	iv_write(&v, 0, v.len, 2);
+	iv_get_hot(&v, *(const enum ht_mem_kind *)arg);
 	ht_sys(socketpair(AF_UNIX, SOCK_STREAM, 0, fd));
 }
 
@@ -51,8 +47,7 @@ static void parent_writes(const void *arg)
 
 	setup(arg);
 	pid = ht_fork(child_keeps, NULL);
-	iv_write(&v, 1, v.len - 1, 3);
-	iv_check(&v, 1, v.len - 1, 3, "the parent's memory");
+	iv_store(&v, 1, v.len - 1, 3, "the parent's memory");
 	iv_read(&v, 1, v.len - 1, 3, "the parent's memory, read");
 	ht_eq(v.p[0], ht_byte(2, 0));
 	say(fd[0]);
@@ -78,8 +73,7 @@ static void child_writes(const void *arg)
 	pid = ht_fork(child_writes_fn, NULL);
 	hear(fd[0]);
 	iv_read(&v, 0, v.len, 2, "the parent's memory, read");
-	iv_write(&v, 0, v.len, 5);
-	iv_check(&v, 0, v.len, 5, "the parent's memory");
+	iv_store(&v, 0, v.len, 5, "the parent's memory");
 	say(fd[0]);
 	ht_join(pid);
 	iv_read(&v, 0, v.len, 5, "the parent's memory after the child's end");
@@ -137,8 +131,7 @@ static void storm(const void *arg)
 		pid_t pid = ht_fork(brief_child, NULL);
 		uint64_t seed = 100 + i;
 
-		iv_write(&v, 5, v.len / 8, seed);
-		iv_check(&v, 5, v.len / 8, seed, "WRITE beside a fork");
+		iv_store(&v, 5, v.len / 8, seed, "WRITE beside a fork");
 		iv_fill(&v, 5, v.len / 8, seed + 1000);
 		iv_read(&v, 5, v.len / 8, seed + 1000, "READ beside a fork");
 		ht_join(pid);
@@ -170,8 +163,7 @@ static void child_rings(const void *arg)
 	pid = ht_fork(ringing_child, NULL);
 	hear(fd[0]);
 	for (long i = 0; i < ht_count(100); i++) {
-		iv_write(&v, i, 20000, 200 + i);
-		iv_check(&v, i, 20000, 200 + i, "WRITE while a child rings");
+		iv_store(&v, i, 20000, 200 + i, "WRITE while a child rings");
 		iv_read(&v, i, 20000, 200 + i, "READ while a child rings");
 	}
 	say(fd[0]);

@@ -41,15 +41,13 @@ static void split(const void *arg)
 	iv_read_value(&v, 100 * HT_PAGE, HT_PAGE, 0, "the hole");
 	iv_read(&v, 0, 100 * HT_PAGE, 2, "before the hole");
 	iv_read(&v, 101 * HT_PAGE, v.len - 101 * HT_PAGE, 2, "behind the hole");
-	iv_write(&v, 99 * HT_PAGE + 1, 2 * HT_PAGE, 3);
-	iv_check(&v, 99 * HT_PAGE + 1, 2 * HT_PAGE, 3, "WRITE across the hole");
+	iv_store(&v, 99 * HT_PAGE + 1, 2 * HT_PAGE, 3, "WRITE across the hole");
 	/* … by another right … */
 	ht_sys(mprotect(v.p + 700 * HT_PAGE, HT_PAGE, PROT_READ));
 	iv_read(&v, 600 * HT_PAGE, 400 * HT_PAGE, 2, "around a read-only page");
 	iv_status(&v, 700 * HT_PAGE, 1, IBV_WC_REM_ACCESS_ERR, IBV_WC_SUCCESS);
 	ht_sys(mprotect(v.p + 700 * HT_PAGE, HT_PAGE, PROT_READ | PROT_WRITE));
-	iv_write(&v, 699 * HT_PAGE, 3 * HT_PAGE, 4);
-	iv_check(&v, 699 * HT_PAGE, 3 * HT_PAGE, 4, "WRITE after the split");
+	iv_store(&v, 699 * HT_PAGE, 3 * HT_PAGE, 4, "WRITE after the split");
 	/* Split a huge page by dropping its first and its last page. */
 	ht_sys(munmap(v.p + 512 * HT_PAGE, HT_PAGE));
 	ht_sys(munmap(v.p + 1023 * HT_PAGE, HT_PAGE));
@@ -61,9 +59,7 @@ static void split(const void *arg)
 /* A collapse replaces the small pages: nothing may go to the old ones. */
 static void collapse(const void *arg)
 {
-	iv_get(&v, HT_ANON, IV_LEN);
-	iv_fill(&v, 0, v.len, 1);
-	iv_write(&v, 0, v.len, 2);
+	iv_get_hot(&v, HT_ANON);
 	ht_sys(madvise(v.p, v.len, MADV_HUGEPAGE));
 	for (uint64_t round = 0; round < 4; round++) {
 		if (madvise(v.p, v.len, MADV_COLLAPSE)) {
@@ -147,8 +143,7 @@ static void by_pages(const void *arg)
 				(long)(HT_HUGE / HT_PAGE));
 		}
 		iv_read_value(&v, off, HT_PAGE, 0, "the page that went");
-		iv_write(&v, off, HT_PAGE, 3);
-		iv_check(&v, off, HT_PAGE, 3, "WRITE to the page in its place");
+		iv_store(&v, off, HT_PAGE, 3, "WRITE to the page in its place");
 		iv_read(&v, chunk, off - chunk, 2, "the pages before it");
 		iv_read(&v, off + HT_PAGE, chunk + HT_HUGE - off - HT_PAGE, 2,
 			"the pages behind it");

@@ -20,10 +20,14 @@ struct iv {
 };
 
 void iv_get(struct iv *v, enum ht_mem_kind kind, size_t len);
-/* The same for memory that the test has mapped itself. */
+/* The same; the CPU has filled it with pattern 1, and an RDMA WRITE with pattern 2. */
+void iv_get_hot(struct iv *v, enum ht_mem_kind kind);
+/* iv_get() for memory that the test has mapped itself. */
 void iv_get_at(struct iv *v, void *p, size_t len);
 /* RDMA WRITE of pattern @seed to [off, off + len) of the target. */
 void iv_write(struct iv *v, size_t off, size_t len, uint64_t seed);
+/* The same, and the CPU must find the pattern there. */
+void iv_store(struct iv *v, size_t off, size_t len, uint64_t seed, const char *what);
 /* RDMA READ: the range must hold pattern @seed. */
 void iv_read(struct iv *v, size_t off, size_t len, uint64_t seed, const char *what);
 /* RDMA READ: the range must hold @value everywhere. */
@@ -34,6 +38,10 @@ void iv_check(struct iv *v, size_t off, size_t len, uint64_t seed, const char *w
 /* A WRITE and a READ must end with these statuses; the pair is reset afterwards. */
 void iv_status(struct iv *v, size_t off, size_t len, enum ibv_wc_status write,
 	       enum ibv_wc_status read);
+/* A FETCH_ADD must fail with @want; the pair is reset afterwards. */
+void iv_add_fails(struct iv *v, size_t off, enum ibv_wc_status want);
+/* How many pages of [off, off + len) are in memory and mapped. */
+size_t iv_present(const struct iv *v, size_t off, size_t len);
 
 /* Bytes of the target, unless a case needs another size. */
 #define IV_LEN (4 * HT_MIB)

@@ -23,6 +23,13 @@ void iv_get(struct iv *v, enum ht_mem_kind kind, size_t len)
 	target(v);
 }
 
+void iv_get_hot(struct iv *v, enum ht_mem_kind kind)
+{
+	iv_get(v, kind, IV_LEN);
+	iv_fill(v, 0, v->len, 1);
+	iv_write(v, 0, v->len, 2);
+}
+
 void iv_get_at(struct iv *v, void *p, size_t len)
 {
 	memset(v, 0, sizeof(*v));
@@ -35,6 +42,12 @@ void iv_write(struct iv *v, size_t off, size_t len, uint64_t seed)
 {
 	ht_fill(v->r.p[0], len, seed, off);
 	ht_rdma(v->r.a, IBV_WR_RDMA_WRITE, &v->r.mr[0], v->r.p[0], len, &v->mr, v->p + off);
+}
+
+void iv_store(struct iv *v, size_t off, size_t len, uint64_t seed, const char *what)
+{
+	iv_write(v, off, len, seed);
+	iv_check(v, off, len, seed, what);
 }
 
 static void fetch(struct iv *v, size_t off, size_t len)
@@ -80,6 +93,25 @@ void iv_status(struct iv *v, size_t off, size_t len, enum ibv_wc_status write,
 		if (got != IBV_WC_SUCCESS)
 			ht_pair_reconnect(&v->r.pair);
 	}
+}
+
+void iv_add_fails(struct iv *v, size_t off, enum ibv_wc_status want)
+{
+	struct ht_wr w = ht_rdma_wr(0x1add, IBV_WR_ATOMIC_FETCH_AND_ADD, &v->r.mr[0], v->r.p[0], 8,
+				    &v->mr, v->p + off);
+
+	w.add = 1;
+	ht_do_status(v->r.a, &w, want);
+	ht_pair_reconnect(&v->r.pair);
+}
+
+size_t iv_present(const struct iv *v, size_t off, size_t len)
+{
+	size_t n = 0;
+
+	for (size_t i = off / HT_PAGE; i <= (off + len - 1) / HT_PAGE; i++)
+		n += ht_present(v->p + i * HT_PAGE);
+	return n;
 }
 
 int main(int argc, char **argv)

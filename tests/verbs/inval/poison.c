@@ -30,28 +30,13 @@ static void mtest(unsigned long cmd, const void *p)
 	ht_ok(err);
 }
 
-/* FETCH_ADD on 8 bytes of the target. */
-static enum ibv_wc_status fetch_add(size_t off)
-{
-	struct ht_wr w = ht_rig_wr(&v.r, IBV_WR_ATOMIC_FETCH_AND_ADD, 0, 8, 0);
-	struct ibv_wc wc;
-
-	w.raddr = ht_iova(&v.mr, v.p + off);
-	w.rkey = v.mr.mr->rkey;
-	w.add = 1;
-	ht_post(v.r.a->qp, &w);
-	ht_next_wc(v.r.a->scq, &wc, "an atomic");
-	return wc.status;
-}
-
 /* Each use of page @k must fail: with @remote, or with @local as the sender's own memory. */
 static void all_fail(size_t k, enum ibv_wc_status remote, enum ibv_wc_status local)
 {
 	size_t off = k * HT_PAGE;
 
 	iv_status(&v, off + 8, 100, remote, remote);
-	ht_eq(fetch_add(off), remote);
-	ht_pair_reconnect(&v.r.pair);
+	iv_add_fails(&v, off, remote);
 	for (int i = 0; i < 2; i++) {
 		ht_eq(ht_rdma_status(v.r.a, i ? IBV_WR_RDMA_WRITE : IBV_WR_RDMA_READ, &v.lmr,
 				     v.p + off, 100, &v.r.mr[1], v.r.p[1]),
@@ -66,9 +51,7 @@ static void poisoned(const void *arg)
 	static const size_t bad[] = { 0, 100, 511 };
 	const enum ht_mem_kind *kind = arg;
 
-	iv_get(&v, *kind, IV_LEN);
-	iv_fill(&v, 0, v.len, 1);
-	iv_write(&v, 0, v.len, 2);
+	iv_get_hot(&v, *kind);
 	signal(SIGBUS, on_sigbus);
 	for (size_t i = 0; i < HT_LEN(bad); i++) {
 		if (madvise(v.p + bad[i] * HT_PAGE, HT_PAGE, MADV_HWPOISON)) {
@@ -82,25 +65,21 @@ static void poisoned(const void *arg)
 	}
 	iv_read(&v, HT_PAGE, 99 * HT_PAGE, 2, "between bad pages");
 	iv_read(&v, 512 * HT_PAGE, v.len - 512 * HT_PAGE, 2, "behind bad pages");
-	iv_write(&v, 101 * HT_PAGE, 410 * HT_PAGE, 3);
-	iv_check(&v, 101 * HT_PAGE, 410 * HT_PAGE, 3, "WRITE between bad pages");
+	iv_store(&v, 101 * HT_PAGE, 410 * HT_PAGE, 3, "WRITE between bad pages");
 	ht_note("%d signals", told);
 }
 
 /* A clean page of a file on disk is dropped and read again. */
 static void poisoned_file(const void *arg)
 {
-	iv_get(&v, HT_FILE, IV_LEN);
-	iv_fill(&v, 0, v.len, 1);
-	iv_write(&v, 0, v.len, 2);
+	iv_get_hot(&v, HT_FILE);
 	ht_sys(fsync(v.m.fd));
 	iv_read(&v, 0, v.len, 2, "before");
 	signal(SIGBUS, on_sigbus);
 	if (madvise(v.p + 100 * HT_PAGE, HT_PAGE, MADV_HWPOISON))
 		ht_skip("no MADV_HWPOISON: %s", strerror(errno));
 	iv_read(&v, 0, v.len, 2, "a clean page that was bad comes from the disk");
-	iv_write(&v, 99 * HT_PAGE, 3 * HT_PAGE, 3);
-	iv_check(&v, 99 * HT_PAGE, 3 * HT_PAGE, 3, "WRITE over it");
+	iv_store(&v, 99 * HT_PAGE, 3 * HT_PAGE, 3, "WRITE over it");
 }
 
 /* A page that the kernel knows to be bad and maps all the same. */
@@ -114,8 +93,7 @@ static void flagged(const void *arg)
 	all_fail(100, IBV_WC_REM_OP_ERR, IBV_WC_LOC_QP_OP_ERR);
 	mtest(MTEST_UNFLAG, v.p + 100 * HT_PAGE);
 	iv_check(&v, 0, v.len, 1, "memory that could not be used");
-	iv_write(&v, 0, v.len, 2);
-	iv_check(&v, 0, v.len, 2, "WRITE when the page is good again");
+	iv_store(&v, 0, v.len, 2, "WRITE when the page is good again");
 }
 
 /* The copy itself is the first to notice: a machine check on the source. */
@@ -123,9 +101,7 @@ static void machine_check(const void *arg)
 {
 	size_t off = 100 * HT_PAGE;
 
-	iv_get(&v, HT_ANON, IV_LEN);
-	iv_fill(&v, 0, v.len, 1);
-	iv_write(&v, 0, v.len, 2);
+	iv_get_hot(&v, HT_ANON);
 	iv_read(&v, 0, v.len, 2, "before");
 	mtest(MTEST_CHECK, v.p + off);
 	/* One word, a part of a page, and several pages around it. */
@@ -142,8 +118,7 @@ static void machine_check(const void *arg)
 		      IBV_WC_LOC_QP_OP_ERR);
 		ht_pair_reconnect(&v.r.pair);
 	}
-	ht_eq(fetch_add(off), IBV_WC_REM_OP_ERR);
-	ht_pair_reconnect(&v.r.pair);
+	iv_add_fails(&v, off, IBV_WC_REM_OP_ERR);
 	/* A store raises no machine check, and the machine survives. */
 	iv_write(&v, off, HT_PAGE, 3);
 	ht_ok(ht_mtest(MTEST_CHECK, NULL));
@@ -175,8 +150,7 @@ static void shadow_stack(const void *arg)
 					IBV_ADVISE_MR_FLAG_FLUSH));
 		iv_status(&v, at + 8, 8, IBV_WC_REM_ACCESS_ERR, IBV_WC_SUCCESS);
 		iv_status(&v, end - HT_PAGE, HT_PAGE, IBV_WC_REM_ACCESS_ERR, IBV_WC_SUCCESS);
-		ht_eq(fetch_add(at), IBV_WC_REM_ACCESS_ERR);
-		ht_pair_reconnect(&v.r.pair);
+		iv_add_fails(&v, at, IBV_WC_REM_ACCESS_ERR);
 		/* A WRITE across its beginning: some bytes before it may be written. */
 		ht_eq(ht_rdma_status(v.r.a, IBV_WR_RDMA_WRITE, &v.r.mr[0], v.r.p[0], v.len, &v.mr,
 				     v.p),

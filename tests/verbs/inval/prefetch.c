@@ -19,15 +19,6 @@ static int advise(struct ibv_pd *pd, enum ibv_advise_mr_advice advice, uint32_t 
 	return ibv_advise_mr(pd, advice, flags, &sge, 1);
 }
 
-static size_t present(size_t off, size_t len)
-{
-	size_t n = 0;
-
-	for (size_t i = off / HT_PAGE; i <= (off + len - 1) / HT_PAGE; i++)
-		n += ht_present(v.p + i * HT_PAGE);
-	return n;
-}
-
 static void need_prefetch(void)
 {
 	int err = advise(v.r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH, IBV_ADVISE_MR_FLAG_FLUSH, 0, 1,
@@ -46,15 +37,14 @@ static void prefetch_flush(const void *arg)
 	setup();
 	need_prefetch();
 	ht_sys(madvise(v.p, v.len, MADV_DONTNEED));
-	ht_eq(present(0, v.len), 0);
+	ht_eq(iv_present(&v, 0, v.len), 0);
 	ht_ok(advise(v.r.b->pd, *advice, IBV_ADVISE_MR_FLAG_FLUSH, off, len, v.mr.mr->lkey));
-	ht_eq(present(off, len), len / HT_PAGE + 1);
+	ht_eq(iv_present(&v, off, len), len / HT_PAGE + 1);
 	/* No more than was asked for, rounded to whole pages. */
-	ht_eq(present(0, 10 * HT_PAGE), 0);
-	ht_eq(present(712 * HT_PAGE, 100 * HT_PAGE), 0);
+	ht_eq(iv_present(&v, 0, 10 * HT_PAGE), 0);
+	ht_eq(iv_present(&v, 712 * HT_PAGE, 100 * HT_PAGE), 0);
 	iv_read_value(&v, off, len, 0, "prefetched pages");
-	iv_write(&v, off, len, 2);
-	iv_check(&v, off, len, 2, "WRITE into prefetched pages");
+	iv_store(&v, off, len, 2, "WRITE into prefetched pages");
 	/* Prefetched, then changed by the CPU and by madvise: nothing is stale. */
 	ht_ok(advise(v.r.b->pd, *advice, IBV_ADVISE_MR_FLAG_FLUSH, off, len, v.mr.mr->lkey));
 	iv_fill(&v, off, len, 3);
@@ -70,9 +60,8 @@ static void prefetch_later(const void *arg)
 	need_prefetch();
 	ht_sys(madvise(v.p, v.len, MADV_DONTNEED));
 	ht_ok(advise(v.r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE, 0, 0, v.len, v.mr.mr->lkey));
-	ht_wait_until(present(0, v.len) == v.len / HT_PAGE, "the prefetch");
-	iv_write(&v, 3, v.len - 3, 4);
-	iv_check(&v, 3, v.len - 3, 4, "WRITE into prefetched pages");
+	ht_wait_until(iv_present(&v, 0, v.len) == v.len / HT_PAGE, "the prefetch");
+	iv_store(&v, 3, v.len - 3, 4, "WRITE into prefetched pages");
 }
 
 /* NO_FAULT takes only what is mapped already. */
@@ -84,7 +73,7 @@ static void prefetch_no_fault(const void *arg)
 	iv_fill(&v, 0, v.len / 2, 5);
 	ht_ok(advise(v.r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT, IBV_ADVISE_MR_FLAG_FLUSH, 0,
 		     v.len, v.mr.mr->lkey));
-	ht_eq(present(v.len / 2, v.len / 2), 0);
+	ht_eq(iv_present(&v, v.len / 2, v.len / 2), 0);
 	iv_read(&v, 0, v.len / 2, 5, "what was mapped");
 	iv_read_value(&v, v.len / 2, v.len / 2, 0, "what was not");
 }
@@ -122,8 +111,7 @@ static void prefetch_errors(const void *arg)
 	advise(v.r.b->pd, get, flush, 50 * HT_PAGE, HT_PAGE, key);
 	advise(v.r.b->pd, write, 0, 0, v.len, key);
 	iv_status(&v, 50 * HT_PAGE, 8, IBV_WC_REM_ACCESS_ERR, IBV_WC_REM_ACCESS_ERR);
-	iv_write(&v, 0, 50 * HT_PAGE, 6);
-	iv_check(&v, 0, 50 * HT_PAGE, 6, "WRITE before the hole");
+	iv_store(&v, 0, 50 * HT_PAGE, 6, "WRITE before the hole");
 }
 
 /* Several pieces, of several regions, in one call; and the implicit region. */
@@ -142,12 +130,11 @@ static void prefetch_list(const void *arg)
 	sge[2] = ht_sge(&v.mr, v.p + 600 * HT_PAGE - 1, 2);
 	ht_ok(ibv_advise_mr(v.r.b->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
 			    IBV_ADVISE_MR_FLAG_FLUSH, sge, 3));
-	ht_eq(present(0, HT_PAGE), 1);
-	ht_eq(present(20 * HT_PAGE, 2 * HT_PAGE), 2);
-	ht_eq(present(599 * HT_PAGE, 2 * HT_PAGE), 2);
-	ht_eq(present(0, v.len), 5);
-	iv_write(&v, 0, v.len, 7);
-	iv_check(&v, 0, v.len, 7, "WRITE over all of it");
+	ht_eq(iv_present(&v, 0, HT_PAGE), 1);
+	ht_eq(iv_present(&v, 20 * HT_PAGE, 2 * HT_PAGE), 2);
+	ht_eq(iv_present(&v, 599 * HT_PAGE, 2 * HT_PAGE), 2);
+	ht_eq(iv_present(&v, 0, v.len), 5);
+	iv_store(&v, 0, v.len, 7, "WRITE over all of it");
 }
 
 static const enum ibv_advise_mr_advice get = IBV_ADVISE_MR_ADVICE_PREFETCH,

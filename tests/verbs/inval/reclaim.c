@@ -32,15 +32,6 @@ static void need_swap(void)
 		ht_skip("no swap in this guest (HODP_SWAP makes a swap file)");
 }
 
-static size_t present_pages(size_t off, size_t len)
-{
-	size_t n = 0;
-
-	for (size_t i = off; i < off + len; i += HT_PAGE)
-		n += ht_present(v.p + i);
-	return n;
-}
-
 /*
  * Repeat until no page is left. Reclaim misses pages that another CPU has queued
  * for the LRU; drop_caches makes all CPUs empty these queues.
@@ -49,11 +40,11 @@ static void page_out(size_t off, size_t len)
 {
 	for (int i = 0; i < 20; i++) {
 		ht_sys(madvise(v.p + off, len, MADV_PAGEOUT));
-		if (!present_pages(off, len))
+		if (!iv_present(&v, off, len))
 			return;
 		ht_put("/proc/sys/vm/drop_caches", "1");
 	}
-	ht_fail("MADV_PAGEOUT leaves %zu of %zu pages", present_pages(off, len), len / HT_PAGE);
+	ht_fail("MADV_PAGEOUT leaves %zu of %zu pages", iv_present(&v, off, len), len / HT_PAGE);
 }
 
 /*
@@ -160,7 +151,7 @@ static void larger_than_memory(const void *arg)
 	region_in_cgroup(len, piece);
 	for (size_t off = 0; off < len; off += piece)
 		iv_write(&v, off, piece, 1);
-	ht_check(present_pages(0, len) < len / HT_PAGE, "all 24 MiB are in 14 MiB of memory");
+	ht_check(iv_present(&v, 0, len) < len / HT_PAGE, "all 24 MiB are in 14 MiB of memory");
 	for (size_t off = 0; off < len; off += piece)
 		iv_read(&v, off, piece, 1, "a region larger than its memory");
 	for (size_t off = 0; off < len; off += 3 * piece)
@@ -187,7 +178,7 @@ static void prefetch_tight(const void *arg)
 	for (size_t off = 0; off < len; off += piece)
 		iv_write(&v, off, piece, 3);
 	/* Everything else charged here is reclaimed first, and comes back. */
-	for (max = ht_cgroup_current(); present_pages(0, len) > len / HT_PAGE / 2;) {
+	for (max = ht_cgroup_current(); iv_present(&v, 0, len) > len / HT_PAGE / 2;) {
 		max -= 64 * HT_PAGE;
 		ht_cgroup_max(max);
 	}
@@ -197,7 +188,7 @@ static void prefetch_tight(const void *arg)
 		for (size_t off = 0; off < len; off += piece)
 			iv_write(&v, off, piece, round);
 		/* Other memory that is charged here may have gone meanwhile. */
-		while (present_pages(0, len) > len / HT_PAGE * 3 / 4) {
+		while (iv_present(&v, 0, len) > len / HT_PAGE * 3 / 4) {
 			max -= 64 * HT_PAGE;
 			ht_cgroup_max(max);
 		}
@@ -229,8 +220,7 @@ static void compaction(const void *arg)
 		if (!ht_put("/proc/sys/vm/compact_memory", "1"))
 			ht_skip("this kernel does not compact on demand");
 		iv_read(&v, 0, v.len, round, "READ after compaction");
-		iv_write(&v, 0, v.len, round + 1);
-		iv_check(&v, 0, v.len, round + 1, "WRITE after compaction");
+		iv_store(&v, 0, v.len, round + 1, "WRITE after compaction");
 	}
 }
 

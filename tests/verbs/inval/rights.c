@@ -9,11 +9,7 @@ static struct iv v;
 
 static void setup(const void *arg)
 {
-	const enum ht_mem_kind *kind = arg;
-
-	iv_get(&v, *kind, IV_LEN);
-	iv_fill(&v, 0, v.len, 1);
-	iv_write(&v, 0, v.len, 2);
+	iv_get_hot(&v, *(const enum ht_mem_kind *)arg);
 }
 
 static void protect_none(const void *arg)
@@ -31,8 +27,7 @@ static void protect_none(const void *arg)
 	ht_sys(mprotect(v.p + from, n, PROT_READ | PROT_WRITE));
 	iv_check(&v, 0, v.len, 2, "what PROT_NONE protected");
 	iv_read(&v, 0, v.len, 2, "READ after PROT_NONE");
-	iv_write(&v, 3, v.len - 3, 3);
-	iv_check(&v, 3, v.len - 3, 3, "WRITE after PROT_NONE");
+	iv_store(&v, 3, v.len - 3, 3, "WRITE after PROT_NONE");
 }
 
 static void protect_read(const void *arg)
@@ -43,17 +38,10 @@ static void protect_read(const void *arg)
 	from = v.m.page > HT_PAGE ? v.m.page : 100 * HT_PAGE;
 	n = v.m.page > HT_PAGE ? v.m.page : 600 * HT_PAGE;
 	for (int round = 0; round < 3; round++) {
-		struct ht_wr w;
-
 		ht_sys(mprotect(v.p + from, n, PROT_READ));
 		iv_read(&v, 0, v.len, 2, "READ of read-only memory");
 		iv_status(&v, from + 1, n - 1, IBV_WC_REM_ACCESS_ERR, IBV_WC_SUCCESS);
-		w = ht_rig_wr(&v.r, IBV_WR_ATOMIC_FETCH_AND_ADD, 0, 8, 0);
-		w.raddr = ht_iova(&v.mr, v.p + from);
-		w.rkey = v.mr.mr->rkey;
-		w.add = 1;
-		ht_do_status(v.r.a, &w, IBV_WC_REM_ACCESS_ERR);
-		ht_pair_reconnect(&v.r.pair);
+		iv_add_fails(&v, from, IBV_WC_REM_ACCESS_ERR);
 		/* As local memory it can be sent from, not received into. */
 		ht_rdma(v.r.a, IBV_WR_RDMA_WRITE, &v.lmr, v.p + from, n, &v.r.mr[1], v.r.p[1]);
 		ht_check_fill(v.r.p[1], n, 2, from, "sent from read-only memory");
@@ -63,8 +51,7 @@ static void protect_read(const void *arg)
 		ht_pair_reconnect(&v.r.pair);
 		iv_check(&v, 0, v.len, 2, "read-only memory");
 		ht_sys(mprotect(v.p + from, n, PROT_READ | PROT_WRITE));
-		iv_write(&v, from + 1, n - 1, 3);
-		iv_check(&v, from + 1, n - 1, 3, "WRITE after PROT_WRITE");
+		iv_store(&v, from + 1, n - 1, 3, "WRITE after PROT_WRITE");
 		iv_write(&v, from, n, 2);
 	}
 }

@@ -299,8 +299,7 @@ static void killed(const void *arg)
 	ht_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	/* The device works. */
 	iv_get(&v, HT_ANON, LEN);
-	iv_write(&v, 0, LEN, 6);
-	iv_check(&v, 0, LEN, 6, "WRITE after the kill");
+	iv_store(&v, 0, LEN, 6, "WRITE after the kill");
 }
 
 /* The handler goes away: the fault is then served with an ordinary page. */

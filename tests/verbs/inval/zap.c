@@ -56,8 +56,7 @@ static void dontneed(const void *arg)
 		iv_fill(&v, from, n, round);
 		iv_read(&v, from, n, round, "the CPU's new bytes");
 		ht_sys(madvise(v.p + from, n, MADV_DONTNEED));
-		iv_write(&v, from + 1, n - 2, round + 100);
-		iv_check(&v, from + 1, n - 2, round + 100, "WRITE into absent pages");
+		iv_store(&v, from + 1, n - 2, round + 100, "WRITE into absent pages");
 		ht_eq(v.p[from], ht_mem_persists(v.m.kind) ? ht_byte(round, from) : 0);
 		iv_write(&v, from, n, round + 100);
 		beside(2);
@@ -94,8 +93,7 @@ static void unmap(const void *arg)
 			v.p + from);
 		iv_read(&v, from, n, 3, "other memory, moved there");
 	}
-	iv_write(&v, from, n, 4);
-	iv_check(&v, from, n, 4, "WRITE after the way back");
+	iv_store(&v, from, n, 4, "WRITE after the way back");
 	beside(2);
 }
 
@@ -119,8 +117,7 @@ static void remap(const void *arg)
 	ht_true(mmap(v.p + from, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
 		     -1, 0) == v.p + from);
 	iv_read_value(&v, from, n, 0, "READ of the new pages");
-	iv_write(&v, from, n, 5);
-	iv_check(&v, from, n, 5, "WRITE to the new pages");
+	iv_store(&v, from, n, 5, "WRITE to the new pages");
 	ht_check_fill(old, n, 2, from, "the old pages");
 	beside(2);
 }
@@ -139,8 +136,7 @@ static void moved(const void *arg)
 	ht_check_fill(elsewhere, n, 2, from, "the memory that moved");
 	ht_true(mremap(elsewhere, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, v.p + from) == v.p + from);
 	iv_read(&v, from, n, 2, "after the way back");
-	iv_write(&v, from + 3, n - 3, 6);
-	iv_check(&v, from + 3, n - 3, 6, "WRITE after the way back");
+	iv_store(&v, from + 3, n - 3, 6, "WRITE after the way back");
 	beside(2);
 }
 
@@ -151,16 +147,14 @@ static void upgrade(const void *arg)
 
 	iv_get(&v, *kind, IV_LEN);
 	iv_read_value(&v, 0, v.len, 0, "memory that nobody has touched");
-	iv_write(&v, 5, v.len - 9, 7);
-	iv_check(&v, 5, v.len - 9, 7, "WRITE after READ");
+	iv_store(&v, 5, v.len - 9, 7, "WRITE after READ");
 	ht_check_value(v.p, 5, 0, "before it");
 	ht_check_value(v.p + v.len - 4, 4, 0, "behind it");
 	/* The CPU reads first, then RDMA writes. */
 	ht_sys(madvise(v.p, v.len, MADV_DONTNEED));
 	for (size_t i = 0; i < v.len; i += HT_PAGE)
 		*(volatile uint8_t *)(v.p + i);
-	iv_write(&v, 5, v.len - 9, 8);
-	iv_check(&v, 5, v.len - 9, 8, "WRITE after the CPU's read");
+	iv_store(&v, 5, v.len - 9, 8, "WRITE after the CPU's read");
 	iv_read(&v, 5, v.len - 9, 8, "READ back");
 }
 
@@ -185,10 +179,7 @@ static void scatter(const void *arg)
 		ht_sys(madvise(v.p + off, v.m.page, MADV_DONTNEED));
 		seeds[k] = 1000 + i;
 		switch (ht_below(&g, 3)) {
-		case 0:
-			iv_write(&v, off, v.m.page, seeds[k]);
-			iv_check(&v, off, v.m.page, seeds[k], "WRITE");
-			break;
+		case 0: iv_store(&v, off, v.m.page, seeds[k], "WRITE"); break;
 		case 1:
 			iv_fill(&v, off, v.m.page, seeds[k]);
 			iv_read(&v, off, v.m.page, seeds[k], "READ");
