@@ -197,15 +197,13 @@ void ht_prefetch(const struct ht_mr *m, const void *p, uint32_t len)
 uint64_t ht_counter(const struct ht_dev *d, const char *name)
 {
 	char path[200];
-	uint64_t v = 0;
-	FILE *f;
+	long v;
 
 	/* The core caches the counters for ten milliseconds. */
 	ht_sleep_ms(20);
 	snprintf(path, sizeof(path), "/sys/class/infiniband/%s/ports/1/hw_counters/%s",
 		 ibv_get_device_name(d->ctx->device), name);
-	f = fopen(path, "r");
-	ht_check(f && fscanf(f, "%" SCNu64, &v) == 1, "%s: %s", path, strerror(errno));
-	fclose(f);
+	v = ht_number(path);
+	ht_check(v >= 0, "%s: %s", path, strerror(errno));
 	return v;
 }

@@ -179,6 +179,8 @@ void ht_mem_put(struct ht_mem *m);
 void ht_mem_cold(struct ht_mem *m, size_t off, size_t len);
 /* Register [p, p + len) with a new userfaultfd: the caller delivers missing pages. */
 int ht_uffd_missing(void *p, size_t len);
+/* Deliver the page at @to, filled with pattern @seed from @at on. */
+void ht_uffd_deliver(int uffd, void *to, uint64_t seed, uint64_t at);
 /* NULL, or why there is no memory of this kind. */
 const char *ht_mem_missing(enum ht_mem_kind kind);
 /* Untouched anonymous memory: private with these rights, or shared with children. */
@@ -188,8 +190,12 @@ void *ht_map_shared(size_t len);
 void *ht_reserve(size_t len, size_t before, size_t multiple);
 /* A new file of @len bytes where files of @kind live; the path is removed. */
 int ht_file(enum ht_mem_kind kind, size_t len, char *path, size_t path_len);
-/* Is the page at @p in memory and mapped? (/proc/self/pagemap) */
+/* The entry of /proc/self/pagemap for the page at @p. */
+uint64_t ht_pagemap(const void *p);
+/* Is the page at @p in memory and mapped? */
 bool ht_present(const void *p);
+/* The number in a file; -1: there is none. */
+long ht_number(const char *path);
 
 /* --- devices, memory regions: dev.c --------------------------------------- */
 

@@ -60,14 +60,14 @@ static const char *directory(enum ht_mem_kind kind)
 	}
 }
 
-static long free_hugetlb(void)
+long ht_number(const char *path)
 {
-	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "r");
-	long n = 0;
+	FILE *f = fopen(path, "r");
+	long n = -1;
 
 	if (f) {
 		if (fscanf(f, "%ld", &n) != 1)
-			n = 0;
+			n = -1;
 		fclose(f);
 	}
 	return n;
@@ -76,7 +76,10 @@ static long free_hugetlb(void)
 const char *ht_mem_missing(enum ht_mem_kind kind)
 {
 	switch (kind) {
-	case HT_HUGETLB: return free_hugetlb() ? NULL : "no free 2 MiB hugetlb pages";
+	case HT_HUGETLB:
+		return ht_number("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages") > 0 ?
+			       NULL :
+			       "no free 2 MiB hugetlb pages";
 	case HT_DAX_EXT4:
 		return directory(kind) ? NULL : "HODP_DAX_EXT4 is not set: no pmem in this guest";
 	case HT_DAX_XFS:
@@ -216,14 +219,19 @@ void ht_mem_cold(struct ht_mem *m, size_t off, size_t len)
 	ht_sys(madvise(m->p + from, to - from, MADV_DONTNEED));
 }
 
-bool ht_present(const void *p)
+uint64_t ht_pagemap(const void *p)
 {
 	int fd = ht_sys(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
 	uint64_t entry;
 
 	ht_eq(pread(fd, &entry, 8, (uintptr_t)p / HT_PAGE * 8), 8);
 	close(fd);
-	return entry >> 63;
+	return entry;
+}
+
+bool ht_present(const void *p)
+{
+	return ht_pagemap(p) >> 63;
 }
 
 int ht_uffd_missing(void *p, size_t len)
@@ -240,4 +248,17 @@ int ht_uffd_missing(void *p, size_t len)
 	ht_sys(madvise(p, len, MADV_NOHUGEPAGE));
 	ht_sys(ioctl(fd, UFFDIO_REGISTER, &reg));
 	return fd;
+}
+
+void ht_uffd_deliver(int uffd, void *to, uint64_t seed, uint64_t at)
+{
+	static uint8_t page[HT_PAGE] __attribute__((aligned(HT_PAGE)));
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)to,
+		.src = (uintptr_t)page,
+		.len = HT_PAGE,
+	};
+
+	ht_fill(page, HT_PAGE, seed, at);
+	ht_sys(ioctl(uffd, UFFDIO_COPY, &copy));
 }

@@ -93,10 +93,7 @@ static void coherent(const void *arg)
 
 static void drop_caches(void)
 {
-	int fd = ht_sys(open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC));
-
-	ht_eq(write(fd, "3", 1), 1);
-	close(fd);
+	ht_true(ht_put("/proc/sys/vm/drop_caches", "3"));
 }
 
 /*

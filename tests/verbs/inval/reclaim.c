@@ -146,8 +146,8 @@ static void larger_than_memory(const void *arg)
 	size_t len = 24 * HT_MIB, piece = 256 * HT_KIB;
 
 	need_swap();
-	ht_cgroup_enter();
-	ht_cgroup_max(14 * HT_MIB);
+	ht_cgroup_enter("inval");
+	ht_cgroup_max("inval", 14 * HT_MIB);
 	region_in_cgroup(len, piece);
 	for (size_t off = 0; off < len; off += piece)
 		iv_write(&v, off, piece, 1);
@@ -173,24 +173,24 @@ static void prefetch_tight(const void *arg)
 	uint64_t pages;
 
 	need_swap();
-	ht_cgroup_enter();
+	ht_cgroup_enter("inval");
 	region_in_cgroup(len, piece);
 	for (size_t off = 0; off < len; off += piece)
 		iv_write(&v, off, piece, 3);
 	/* Everything else charged here is reclaimed first, and comes back. */
-	for (max = ht_cgroup_current(); iv_present(&v, 0, len) > len / HT_PAGE / 2;) {
+	for (max = ht_cgroup_current("inval"); iv_present(&v, 0, len) > len / HT_PAGE / 2;) {
 		max -= 64 * HT_PAGE;
-		ht_cgroup_max(max);
+		ht_cgroup_max("inval", max);
 	}
 	max += HT_MIB;
-	ht_cgroup_max(max);
+	ht_cgroup_max("inval", max);
 	for (uint64_t round = 1; round < 3; round++) {
 		for (size_t off = 0; off < len; off += piece)
 			iv_write(&v, off, piece, round);
 		/* Other memory that is charged here may have gone meanwhile. */
 		while (iv_present(&v, 0, len) > len / HT_PAGE * 3 / 4) {
 			max -= 64 * HT_PAGE;
-			ht_cgroup_max(max);
+			ht_cgroup_max("inval", max);
 		}
 		pages = v.r.b->dev->is_hodp ? ht_counter(v.r.b->dev, "page_faults_pages") : 0;
 		ht_ok(ht_advise(&v.mr, v.p, len,

@@ -74,12 +74,7 @@ static void protect_page(const void *arg)
 
 static bool soft_dirty(const void *p)
 {
-	int fd = ht_sys(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
-	uint64_t entry;
-
-	ht_eq(pread(fd, &entry, 8, (uintptr_t)p / HT_PAGE * 8), 8);
-	close(fd);
-	return entry >> 55 & 1;
+	return ht_pagemap(p) >> 55 & 1;
 }
 
 static void soft_dirty_bits(const void *arg)
@@ -105,29 +100,6 @@ static void soft_dirty_bits(const void *arg)
 
 /* --- KSM: equal pages become one, a WRITE must part them again -------------------- */
 
-static long number_in(const char *path)
-{
-	FILE *f = fopen(path, "r");
-	long n = -1;
-
-	if (f) {
-		if (fscanf(f, "%ld", &n) != 1)
-			n = -1;
-		fclose(f);
-	}
-	return n;
-}
-
-static bool put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool ok = fd >= 0 && write(fd, text, strlen(text)) > 0;
-
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
 static void ksm(const void *arg)
 {
 	const size_t pages = 32;
@@ -140,13 +112,13 @@ static void ksm(const void *arg)
 			v.p + (pages - 1 - i) * HT_PAGE);
 	if (madvise(v.p, v.len, MADV_MERGEABLE))
 		ht_skip("no KSM: %s", strerror(errno));
-	put("/sys/kernel/mm/ksm/sleep_millisecs", "1");
-	put("/sys/kernel/mm/ksm/pages_to_scan", "10000");
-	if (!put("/sys/kernel/mm/ksm/run", "1"))
+	ht_put("/sys/kernel/mm/ksm/sleep_millisecs", "1");
+	ht_put("/sys/kernel/mm/ksm/pages_to_scan", "10000");
+	if (!ht_put("/sys/kernel/mm/ksm/run", "1"))
 		ht_skip("KSM cannot be started");
-	ht_wait_until(number_in("/sys/kernel/mm/ksm/pages_sharing") >= (long)pages - 2,
+	ht_wait_until(ht_number("/sys/kernel/mm/ksm/pages_sharing") >= (long)pages - 2,
 		      "KSM to merge the pages");
-	put("/sys/kernel/mm/ksm/run", "0");
+	ht_put("/sys/kernel/mm/ksm/run", "0");
 	for (size_t i = 0; i < pages; i += 2)
 		iv_write(&v, i * HT_PAGE + 1, 100, 7);
 	for (size_t i = 0; i < pages; i++) {

@@ -87,16 +87,11 @@ static void *transfer(void *arg)
 	return NULL;
 }
 
+/* Not every kernel has the file; then nothing changes. */
 static void put(const char *path, const char *text)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd >= 0) {
-		/* Not every kernel has it; then nothing changes. */
-		if (write(fd, text, strlen(text)) < 0)
-			ht_note("%s: %s", path, strerror(errno));
-		close(fd);
-	}
+	if (!ht_put(path, text) && errno != ENOENT)
+		ht_note("%s: %s", path, strerror(errno));
 }
 
 static void pageout(struct ht_rng *g)

@@ -67,15 +67,7 @@ static void want_fault(size_t off, bool wp)
 
 static void bring(size_t off, uint64_t seed)
 {
-	static uint8_t page[4096] __attribute__((aligned(4096)));
-	struct uffdio_copy c = {
-		.dst = (uintptr_t)v.p + off,
-		.src = (uintptr_t)page,
-		.len = HT_PAGE,
-	};
-
-	ht_fill(page, HT_PAGE, seed, off);
-	ht_sys(ioctl(uffd, UFFDIO_COPY, &c));
+	ht_uffd_deliver(uffd, v.p + off, seed, off);
 }
 
 /* Deliver pages as long as there are faults and @cq has no completion. */

@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 
 #include "kill.h"
 
@@ -276,11 +275,9 @@ static void bounds_edges(const void *arg)
 
 static int references(void)
 {
-	FILE *f = fopen("/sys/module/hmm_odp/refcnt", "r");
-	int n = -1;
+	int n = ht_number("/sys/module/hmm_odp/refcnt");
 
-	ht_true(f && fscanf(f, "%d", &n) == 1);
-	fclose(f);
+	ht_true(n >= 0);
 	return n;
 }
 
@@ -386,50 +383,6 @@ static void bounds_prefetch(const void *arg)
 
 /* --- datagrams -------------------------------------------------------------------- */
 
-#define GROUPS "/sys/fs/cgroup/hodp-bounds-"
-
-static bool put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
-/* The calling process moves into a memory cgroup of its own. */
-static void join_group(const char *name)
-{
-	char path[80], pid[20];
-
-	put("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
-	snprintf(path, sizeof(path), GROUPS "%s", name);
-	if (mkdir(path, 0755) && errno != EEXIST)
-		ht_skip("no cgroup2 hierarchy: %s", strerror(errno));
-	snprintf(path, sizeof(path), GROUPS "%s/cgroup.procs", name);
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	ht_check(put(path, pid), "%s: %s", path, strerror(errno));
-}
-
-/* Bytes of kernel memory that the group is charged for. */
-static long charged(const char *name)
-{
-	char path[80], line[100];
-	long bytes = -1;
-	FILE *f;
-
-	snprintf(path, sizeof(path), GROUPS "%s/memory.stat", name);
-	f = fopen(path, "r");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "kernel %ld", &bytes) == 1)
-			break;
-	if (f)
-		fclose(f);
-	ht_check(bytes >= 0, "%s says nothing of kernel memory", path);
-	return bytes;
-}
-
 enum { RECEIVERS = 16, EACH = 128, LOAD = 4000 };
 
 /* The receiver tells it through shared memory. */
@@ -445,7 +398,7 @@ static void receiver(void *arg)
 	static struct herd h;
 	struct ht_side s;
 
-	join_group("receiver");
+	ht_cgroup_enter("receiver");
 	herd_open(&h, RECEIVERS * 2, USER);
 	letter->gid = h.dev.gid;
 	for (int i = 0; i < RECEIVERS; i++) {
@@ -469,7 +422,7 @@ static void sender(void *arg)
 	struct ht_side s;
 	struct ibv_ah *ah;
 
-	join_group("sender");
+	ht_cgroup_enter("sender");
 	herd_open(&h, 8, OTHER);
 	ht_side_clone(&s, &h.s, &ud);
 	ht_connect(&s, &ud, NULL);
@@ -509,12 +462,12 @@ static void bounds_datagrams(const void *arg)
 	ht_wait_until(atomic_load(&board->ready) == 1, "the receiver");
 	pid[1] = ht_fork(sender, NULL);
 	ht_wait_until(atomic_load(&board->ready) == 2, "the sender");
-	had[0] = charged("receiver");
-	had[1] = charged("sender");
+	had[0] = ht_cgroup_stat("receiver", "kernel");
+	had[1] = ht_cgroup_stat("sender", "kernel");
 	atomic_store(&board->flag, 1);
 	ht_wait_until(atomic_load(&board->ready) == 3, "the datagrams to be sent");
-	got[0] = charged("receiver") - had[0];
-	got[1] = charged("sender") - had[1];
+	got[0] = ht_cgroup_stat("receiver", "kernel") - had[0];
+	got[1] = ht_cgroup_stat("sender", "kernel") - had[1];
 	ht_note("%ld bytes wait; the receiver pays %ld more, the sender %ld", load, got[0], got[1]);
 	/* Charges are kept in batches of a few hundred KiB a CPU. */
 	ht_check(got[0] > load * 9 / 10, "the receiver pays only %ld bytes", got[0]);

@@ -64,12 +64,12 @@ bool ht_put(const char *path, const char *text);
 
 /* --- a memory cgroup for the rest of the case: cgroup.c -------------------- */
 
-/* No limit at first; skips the case where there are no cgroups. */
-void ht_cgroup_enter(void);
-void ht_cgroup_max(size_t bytes);
-size_t ht_cgroup_current(void);
-/* A line of memory.stat, in bytes. */
-size_t ht_cgroup_stat(const char *name);
+/* Enter group @name, without a limit. */
+void ht_cgroup_enter(const char *name);
+void ht_cgroup_max(const char *name, size_t bytes);
+size_t ht_cgroup_current(const char *name);
+/* A line of the group's memory.stat, in bytes. */
+size_t ht_cgroup_stat(const char *name, const char *line);
 
 /* --- states of memory that need a kernel module: mtest.c ------------------- */
 

@@ -31,7 +31,7 @@ static void holes(const void *arg)
 	ht_rig_get(&r, NULL, HT_PAGE);
 	ht_need_mr(r.b->dev, HT_ODP_IMPLICIT);
 	ht_mr_get(&all, r.b->pd, NULL, 0, HT_ODP_IMPLICIT, HT_ACCESS_ALL);
-	ht_cgroup_enter();
+	ht_cgroup_enter("mirror");
 	p[0] = ht_map(len, PROT_READ | PROT_WRITE);
 	p[1] = ht_map(len, PROT_NONE);
 	p[2] = ht_map(len, PROT_READ);
@@ -41,12 +41,12 @@ static void holes(const void *arg)
 		     -1, 0) == page);
 	ht_fill(page, HT_PAGE, 740, 0);
 	ht_sys(munmap(p[2], page - p[2]));
-	before = ht_cgroup_stat("slab");
+	before = ht_cgroup_stat("mirror", "slab");
 	for (int i = 0; i < 3; i++) {
 		size_t now;
 
 		ht_ok(advise(&all, IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT, p[i]));
-		now = ht_cgroup_stat("slab");
+		now = ht_cgroup_stat("mirror", "slab");
 		ht_check(now < before + HT_MIB, "advice %d about nothing takes %zu KiB", i,
 			 (now - before) / HT_KIB);
 	}
@@ -73,12 +73,12 @@ static void charged(const void *arg)
 	/* Small pages: a huge one needs no table. */
 	ht_sys(madvise(p, chunks * HT_HUGE, MADV_NOHUGEPAGE));
 	ht_mr_get(&mr, r.b->pd, p, chunks * HT_HUGE, HT_ODP, HT_ACCESS_ALL);
-	ht_cgroup_enter();
-	before = ht_cgroup_stat("slab");
+	ht_cgroup_enter("mirror");
+	before = ht_cgroup_stat("mirror", "slab");
 	ht_fill(r.p[0], HT_PAGE, 741, 0);
 	for (size_t i = 0; i < chunks; i++)
 		ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0], HT_PAGE, &mr, p + i * HT_HUGE);
-	now = ht_cgroup_stat("slab");
+	now = ht_cgroup_stat("mirror", "slab");
 	for (size_t i = 0; i < chunks; i++)
 		ht_check_fill(p + i * HT_HUGE, HT_PAGE, 741, 0, "WRITE");
 	ht_check(now >= before + chunks * HT_PAGE, "%zu tables of 4 KiB cost their process %zu KiB",

@@ -1,42 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* What a process makes the kernel hold is charged to its memory cgroup. */
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include "rules.h"
 
-#define GROUP "/sys/fs/cgroup/hodp-rules"
+#define GROUP "rules"
 
 static struct ht_dev dev;
 static struct ibv_pd *pd;
 
 static long charged(void)
 {
-	char text[40] = "";
-	int fd = open(GROUP "/memory.current", O_RDONLY);
-
-	ht_check(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0, "memory.current: %s",
-		 strerror(errno));
-	close(fd);
-	return atol(text);
-}
-
-static void say(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-
-	ht_check(fd >= 0 && write(fd, text, strlen(text)) > 0, "%s: %s", path, strerror(errno));
-	close(fd);
+	return ht_cgroup_current(GROUP);
 }
 
 static void enter(void)
 {
-	char pid[20];
-
-	say("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
-	ht_true(!mkdir(GROUP, 0755) || errno == EEXIST);
-	snprintf(pid, sizeof(pid), "%d", (int)getpid());
-	say(GROUP "/cgroup.procs", pid);
+	ht_cgroup_enter(GROUP);
 	ht_open(&dev, ht_opt.dev);
 	pd = ibv_alloc_pd(dev.ctx);
 	ht_true(pd != NULL);

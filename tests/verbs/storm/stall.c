@@ -34,19 +34,6 @@ static uint8_t *hopeless(size_t pages)
 	return p;
 }
 
-static void deliver(uint8_t *to, uint64_t seed)
-{
-	static uint8_t page[HT_PAGE] __attribute__((aligned(4096)));
-	struct uffdio_copy copy = {
-		.dst = (uintptr_t)to,
-		.src = (uintptr_t)page,
-		.len = HT_PAGE,
-	};
-
-	ht_fill(page, HT_PAGE, seed, 0);
-	ht_sys(ioctl(ufd, UFFDIO_COPY, &copy));
-}
-
 static void stick(struct stuck *s, uint8_t *q, enum role role)
 {
 	struct ht_conf conf = { .two_contexts = role % 2, .depth = 8 };
@@ -95,7 +82,7 @@ static void free_stuck(struct stuck *s)
 	uint64_t seed = 950 + s->role, word, was;
 	struct ibv_wc wc;
 
-	deliver(s->q, seed);
+	ht_uffd_deliver(ufd, s->q, seed, 0);
 	ht_want_wc(s->pair.s[0].scq, &wc, 0x5c, IBV_WC_SUCCESS);
 	if (s->role == RECEIVE)
 		ht_want_wc(s->pair.s[1].rcq, &wc, 0x5d, IBV_WC_SUCCESS);
@@ -173,7 +160,7 @@ static void stall_many(const void *arg)
 		still_stuck(&s[i]);
 	/* The last one first: pages may come in any order. */
 	for (int i = MANY - 1; i >= 0; i--)
-		deliver(s[i].q, 950 + s[i].role);
+		ht_uffd_deliver(ufd, s[i].q, 950 + s[i].role, 0);
 	for (int i = 0; i < MANY; i++) {
 		struct ibv_wc wc;
 
@@ -214,7 +201,7 @@ static void stall_datagrams(const void *arg)
 		ht_do(r.a, &w);
 	}
 	ht_no_wc(r.b->rcq, 5);
-	deliver(q, 962);
+	ht_uffd_deliver(ufd, q, 962, 0);
 	ht_want_wc(r.b->rcq, &wc, 0, IBV_WC_SUCCESS);
 	ht_check_fill(q + 48, LEN, 960, 0, "the datagram that waited");
 	ht_check_fill(q + 48 + LEN, 100, 962, 48 + LEN, "the bytes behind");
