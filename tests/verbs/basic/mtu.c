@@ -4,41 +4,14 @@
  * arrives, one byte more does not, and is no error (IBTA C10-93.1.1). The MTU
  * is the netdev's, so the case makes a netdev and a device of its own.
  */
-#include <arpa/inet.h>
-
 #include "basic.h"
 
 #define LEN (8 * HT_PAGE)
 #define DEV "hodpmtu"
-#define NET "hodpmtu-net"
 
 static struct ht_pair p;
 static struct ht_mr mr[2];
 static uint8_t *buf[2];
-
-static void shell(const char *command)
-{
-	int status = system(command);
-
-	ht_check(status == 0, "%s: status 0x%x", command, status);
-}
-
-static void set_mtu(int mtu)
-{
-	char text[80];
-
-	snprintf(text, sizeof(text), "ip link set " NET " mtu %d", mtu);
-	shell(text);
-}
-
-static bool has_ipv4_gid(const char *dev)
-{
-	char text[120];
-
-	snprintf(text, sizeof(text), "grep -qs 'ffff:0a4d' /sys/class/infiniband/%s/ports/1/gids/*",
-		 dev);
-	return system(text) == 0;
-}
 
 static void make_device(void)
 {
@@ -48,16 +21,7 @@ static void make_device(void)
 	if (!d.is_hodp)
 		ht_skip("rdma link add makes hmm_odp devices only here");
 	ht_close(&d);
-	/* What a failed run left behind. */
-	shell("ip link delete " NET " 2> /dev/null || true");
-	shell("ip link add " NET " type dummy");
-	set_mtu(9000);
-	shell("ip link set " NET " up");
-	shell("ip addr add 10.77.90.1/24 dev " NET);
-	shell("rdma link add " DEV " type hmm_odp netdev " NET);
-	ht_wait_until(has_ipv4_gid(DEV), "the GID of the new device");
-	ht_opt.dev = DEV;
-	ht_opt.peer = DEV;
+	ht_device_make(DEV, 90);
 }
 
 static struct ht_wr datagram(struct ibv_ah *ah, uint32_t qpn, uint64_t id, uint32_t len)
@@ -114,7 +78,7 @@ static void ud_mtu(const void *arg)
 	for (int i = 0; i < 2; i++)
 		ah[i] = ht_ah(&p.s[0], i ? &group : &p.s[1].dev->gid);
 	for (size_t i = 0; i < HT_LEN(rows); i++) {
-		set_mtu(rows[i].netdev);
+		ht_shell("ip link set " DEV "-net mtu %d", rows[i].netdev);
 		edge(ah[0], p.s[1].qp->qp_num, rows[i].active, 500 + i);
 		edge(ah[1], 0xffffff, rows[i].active, 600 + i);
 	}
@@ -124,8 +88,7 @@ static void ud_mtu(const void *arg)
 		ht_mr_put(&mr[i]);
 	}
 	ht_pair_put(&p);
-	shell("rdma link delete " DEV);
-	shell("ip link delete " NET);
+	ht_device_drop(DEV);
 }
 
 const struct ht_case basic_mtu[] = {

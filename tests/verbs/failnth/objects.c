@@ -276,23 +276,6 @@ static bool sane(int err)
 	return err == ENOMEM || err == EFAULT || err == EAGAIN || err == EINTR || err == ENOBUFS;
 }
 
-static void ledger(char *text, size_t size)
-{
-	char cmd[300];
-	size_t n;
-	FILE *f;
-
-	snprintf(cmd, sizeof(cmd),
-		 "rdma resource show %s | sed 's/^[0-9]*: //'; cat /sys/module/hmm_odp/refcnt; "
-		 "ls /proc/$PPID/fd | wc -l",
-		 ht_opt.dev);
-	f = popen(cmd, "r");
-	ht_true(f != NULL);
-	n = fread(text, 1, size - 1, f);
-	text[n] = 0;
-	ht_check(!pclose(f) && strstr(text, "qp "), "rdma resource show says: %s", text);
-}
-
 /* All shots at the verb's @which-th system call; false: it makes fewer calls. */
 static bool shots(const struct what *w, int which, int *hits, int *failed)
 {
@@ -346,7 +329,7 @@ static void object(const void *arg)
 	shot_need();
 	ht_rig_get(&r, NULL, LEN);
 	ht_fill(r.p[0], LEN, 470, 0);
-	ledger(before, sizeof(before));
+	ht_ledger(before, sizeof(before), true);
 	while (shots(w, which, &hits, &failed))
 		which++;
 	ht_note("%d system calls, %d allocations and copies, %d of them errors", which - 1, hits,
@@ -354,7 +337,7 @@ static void object(const void *arg)
 	ht_check(hits > 0, "nothing was hit");
 	ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0] + 5, 9000, &r.mr[1], r.p[1]);
 	ht_check_fill(r.p[1], 9000, 470, 5, "a WRITE afterwards");
-	ledger(after, sizeof(after));
+	ht_ledger(after, sizeof(after), true);
 	ht_check(!strcmp(before, after), "before: %s; after: %s", before, after);
 	ht_rig_put(&r);
 }

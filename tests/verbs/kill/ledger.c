@@ -6,25 +6,9 @@
 
 static char before[400];
 
-/* "0: hodp0: pd 1 cq 1 …", and the references to the module. */
-static void ask(char *text, size_t size)
-{
-	char cmd[300];
-	size_t n;
-	FILE *f;
-
-	snprintf(cmd, sizeof(cmd), "rdma resource show %s && cat /sys/module/hmm_odp/refcnt 2>&1",
-		 ht_opt.dev);
-	f = popen(cmd, "r");
-	ht_check(f, "popen: %s", strerror(errno));
-	n = fread(text, 1, size - 1, f);
-	text[n] = 0;
-	ht_check(pclose(f) == 0 && strstr(text, "qp "), "rdma resource show says: %s", text);
-}
-
 void ledger_open(void)
 {
-	ask(before, sizeof(before));
+	ht_ledger(before, sizeof(before), false);
 	board = ht_map_shared(sizeof(*board));
 }
 
@@ -34,7 +18,7 @@ void ledger_close(const char *when)
 	char now[400];
 
 	for (;;) {
-		ask(now, sizeof(now));
+		ht_ledger(now, sizeof(now), false);
 		if (!strcmp(now, before))
 			break;
 		if (ht_over(deadline)) {
@@ -51,7 +35,7 @@ void ledger_note(const char *when)
 {
 	char now[400];
 
-	ask(now, sizeof(now));
+	ht_ledger(now, sizeof(now), false);
 	for (char *p = now; *p; p++)
 		if (*p == '\n')
 			*p = ' ';

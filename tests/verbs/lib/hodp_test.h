@@ -62,6 +62,16 @@ void ht_check_value(const void *p, size_t len, uint8_t value, const char *what);
 /* Write @text into a file that is there. */
 bool ht_put(const char *path, const char *text);
 
+/* --- commands, devices, what the kernel holds: device.c --------------------- */
+
+/* Run a command, which must succeed. */
+void ht_shell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Make hmm_odp device @dev on a netdev "@dev-net" of its own, 10.77.@net.1; test it. */
+void ht_device_make(const char *dev, int net);
+void ht_device_drop(const char *dev);
+/* `rdma resource show`, references to the module, and open files if asked for. */
+void ht_ledger(char *text, size_t size, bool files);
+
 /* --- a memory cgroup for the rest of the case: cgroup.c -------------------- */
 
 /* Enter group @name, without a limit. */

@@ -11,10 +11,8 @@
  * the kernel: its stack is printed and the program bails out, because nothing that
  * runs after that can be trusted.
  */
-#include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>

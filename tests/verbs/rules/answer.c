@@ -10,7 +10,6 @@
  * The device under test is made for the case and deleted after it: the module
  * then complains in the kernel log of any number or table entry left behind.
  */
-#include <fcntl.h>
 #include <rdma/ib_user_ioctl_cmds.h>
 #include <rdma/ib_user_verbs.h>
 #include <rdma/rdma_user_ioctl_cmds.h>
@@ -21,8 +20,7 @@
 
 #include "rules.h"
 
-#define DEV "hodp-rules0"
-#define NETDEV "hodp-rules-net"
+#define DEV "hodp-rules"
 #define UHW_OUT 0x1001 /* UVERBS_ATTR_UHW_OUT */
 
 static bool spoil;
@@ -84,69 +82,6 @@ ssize_t write(int fd, const void *buf, size_t len)
 	memcpy(copy + sizeof(*h), &at, 8);
 	spoiled++;
 	return syscall(SYS_write, fd, copy, len);
-}
-
-/* --- the device --------------------------------------------------------------- */
-
-static void run(const char *cmd)
-{
-	int rc = system(cmd);
-
-	ht_check(rc == 0, "%s: status %d", cmd, rc);
-}
-
-/* The core fills the table of GIDs in its own time. */
-static bool has_gid(void)
-{
-	char path[120], text[64];
-
-	for (int i = 0; i < 8; i++) {
-		FILE *f;
-
-		snprintf(path, sizeof(path), "/sys/class/infiniband/" DEV "/ports/1/gids/%d", i);
-		f = fopen(path, "r");
-		if (!f)
-			return false;
-		text[0] = 0;
-		if (fgets(text, sizeof(text), f) && strstr(text, "ffff:0a4d")) {
-			fclose(f);
-			return true;
-		}
-		fclose(f);
-	}
-	return false;
-}
-
-static void make_device(void)
-{
-	run("ip link add " NETDEV " mtu 9000 up type dummy && "
-	    "ip addr add 10.77.99.1/24 dev " NETDEV " && "
-	    "exec rdma link add " DEV " type hmm_odp netdev " NETDEV);
-	ht_wait_until(has_gid(), "a GID of the new device");
-}
-
-static void drop_device(void)
-{
-	run("rdma link delete " DEV " && exec ip link delete " NETDEV);
-}
-
-/* The core's counts, references to the module, open files. */
-static void ledger(char *text, size_t size)
-{
-	FILE *f = popen("exec rdma resource show " DEV, "r");
-	int files = 0;
-	size_t n;
-
-	ht_true(f != NULL);
-	n = fread(text, 1, size - 50, f);
-	text[n] = 0;
-	ht_check(!pclose(f) && strstr(text, "qp "), "rdma resource show says: %s", text);
-	f = fopen("/sys/module/hmm_odp/refcnt", "r");
-	ht_true(f && fgets(text + n, 20, f));
-	fclose(f);
-	for (int fd = 0; fd < 256; fd++)
-		files += fcntl(fd, F_GETFD) != -1;
-	snprintf(text + strlen(text), 20, "%d files", files);
 }
 
 /* --- the objects ------------------------------------------------------------------ */
@@ -278,7 +213,6 @@ static void spoil_all(void *arg)
 {
 	char before[600], after[600];
 
-	ht_opt.dev = ht_opt.peer = DEV;
 	ht_rig_get(&r, NULL, 4 * HT_PAGE);
 	qp_init = (struct ibv_qp_init_attr){
 		.send_cq = r.a->rcq,
@@ -289,10 +223,10 @@ static void spoil_all(void *arg)
 			 .max_send_sge = 2,
 			 .max_recv_sge = 2 },
 	};
-	ledger(before, sizeof(before));
+	ht_ledger(before, sizeof(before), true);
 	for (size_t i = 0; i < HT_LEN(kinds); i++)
 		spoil_kind(&kinds[i]);
-	ledger(after, sizeof(after));
+	ht_ledger(after, sizeof(after), true);
 	ht_check(!strcmp(before, after), "before: %s; after: %s", before, after);
 }
 
@@ -300,11 +234,11 @@ static void answer(const void *arg)
 {
 	if (access("/sys/module/hmm_odp/refcnt", R_OK))
 		ht_skip("the module is not there");
-	make_device();
+	ht_device_make(DEV, 99);
 	pages = ht_map(2 * HT_PAGE, PROT_READ | PROT_WRITE);
 	ht_sys(mprotect(pages + HT_PAGE, HT_PAGE, PROT_READ));
 	ht_join(ht_fork(spoil_all, NULL));
-	drop_device();
+	ht_device_drop(DEV);
 }
 
 const struct ht_case rules_answer[] = {
