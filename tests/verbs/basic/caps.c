@@ -3,8 +3,6 @@
  * What the device reports is true: limits can be reached, operations reported for
  * ODP memory work on it, others do not exist.
  */
-#include <endian.h>
-
 #include "basic.h"
 
 #define LEN (32 * HT_KIB)

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Completion queues: events, resize, overrun. */
-#include <fcntl.h>
-#include <poll.h>
-
 #include "basic.h"
 
 #define LEN (16 * HT_KIB)

@@ -11,11 +11,9 @@
  * the time. The runner of this program checks the kernel log for warnings.
  */
 #include <pthread.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "errors.h"
 #include "rings.h"

@@ -5,7 +5,6 @@
  */
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include <rdma/hmm_odp-abi.h>
 

@@ -13,7 +13,6 @@
  * "apart": a place is mapped to pool A and B in turns while another thread
  * WRITEs to it. While B is mapped, A must not change, and vice versa.
  */
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>

@@ -4,7 +4,6 @@
  * has places. Others go on, the user's other processes too. What nobody wants any
  * more ends, even if the handler never answers.
  */
-#include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
 #include <sys/mman.h>

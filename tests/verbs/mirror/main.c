@@ -4,7 +4,6 @@
  * with no more rights than the process has.
  */
 #include <sys/mman.h>
-#include <sys/syscall.h>
 
 #include "mirror.h"
 

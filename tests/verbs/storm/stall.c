@@ -5,9 +5,6 @@
  * Only the case itself delivers, when it wants to. Until then stalled queue pairs
  * stay stalled, and all others run.
  */
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #include "storm.h"
