@@ -40,7 +40,6 @@ static void setup(struct ht_pair *pair)
 		s->rcq = ibv_create_cq(s->dev->ctx, 64, NULL, NULL, 0);
 		ht_true(s->scq && s->rcq);
 	}
-	num_rings = 0;
 	find_rings(true);
 	ht_check(num_rings == 4, "%d rings of 4 CQs in /proc/self/maps", num_rings);
 	ht_pair_create(pair);
@@ -136,7 +135,7 @@ static void nasty_entry(struct ht_rng *g, uint8_t *at)
  * Not the producer index of a CQ: it is the kernel's to write, and lying there only
  * makes the process's own library walk through 2^32 entries.
  */
-static void lie(struct ring *r, int what, uint32_t value)
+static void lie(struct ht_ring *r, int what, uint32_t value)
 {
 	switch (what) {
 	case 0:
@@ -150,7 +149,7 @@ static void lie(struct ring *r, int what, uint32_t value)
 
 static void scribble(struct ht_rng *g)
 {
-	struct ring *r = &rings[ht_below(g, num_rings)];
+	struct ht_ring *r = &rings[ht_below(g, num_rings)];
 	size_t room = r->size - HODP_RING_ENTRIES_OFFSET;
 
 	switch (ht_below(g, 6)) {
@@ -351,7 +350,7 @@ static void hostile_doorbell(const void *arg)
 	int bell;
 
 	setup(&p);
-	bell = doorbell_file();
+	bell = ht_doorbell_file();
 	if (bell < 0)
 		ht_skip("this device has no doorbell file");
 	/* A second context: the first one may not ring its QPs. */

@@ -104,7 +104,7 @@ static void anew(void)
 }
 
 /* The queue that has MAGIC in its first entry. */
-static struct ring *queue_with_magic(void)
+static struct ht_ring *queue_with_magic(void)
 {
 	for (int i = 0; i < num_rings; i++) {
 		if (!rings[i].is_cq && *(uint64_t *)rings[i].entries == MAGIC)
@@ -149,7 +149,7 @@ static enum ibv_wc_status status_of_good(enum kind kind)
 static void try_row(const struct row *row)
 {
 	uint8_t entry[128];
-	struct ring *sq;
+	struct ht_ring *sq;
 	struct ibv_wc wc;
 	uint32_t value;
 

@@ -8,20 +8,11 @@
 
 #define RINGS 16
 
-struct ring {
-	struct hodp_ring_hdr *hdr;
-	uint8_t *entries;
-	size_t size;
-	bool is_cq;
-};
-
-extern struct ring rings[RINGS];
+extern struct ht_ring rings[RINGS];
 extern int num_rings;
 
 /* Add the device's mappings that are not known yet. */
 void find_rings(bool is_cq);
-/* The file of the short doorbell, or -1. */
-int doorbell_file(void);
 /* Both doorbells: the short one, and post_send without work requests. */
 void doorbell(const struct ibv_qp *qp);
 

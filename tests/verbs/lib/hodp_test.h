@@ -72,6 +72,26 @@ void ht_device_drop(const char *dev);
 /* `rdma resource show`, references to the module, and open files if asked for. */
 void ht_ledger(char *text, size_t size, bool files);
 
+/* --- rings without the library: rings.c ------------------------------------- */
+
+struct ht_ring {
+	struct hodp_ring_hdr *hdr;
+	uint8_t *entries;
+	size_t size; /* bytes of the mapping */
+	/* For the caller: */
+	bool is_cq;
+	uint32_t num; /* entries */
+	uint32_t stride;
+};
+
+/*
+ * The rings that were not there at the last call, @max at most. Call it before
+ * and after an object is made: the new ones are the object's.
+ */
+int ht_new_rings(struct ht_ring *r, int max);
+/* The file of the short doorbell, or -1. */
+int ht_doorbell_file(void);
+
 /* --- a memory cgroup for the rest of the case: cgroup.c -------------------- */
 
 /* Enter group @name, without a limit. */

@@ -331,7 +331,7 @@ static void raw_srq_index(const void *arg)
 	struct ibv_srq_init_attr init = { .attr = { .max_wr = 16, .max_sge = 1 } };
 	struct ibv_async_event ev;
 	struct ht_pair pair;
-	struct raw_ring ring;
+	struct ht_ring ring;
 	struct ibv_srq *srq;
 	struct ibv_wc wc;
 	struct ht_wr w = { .op = IBV_WR_SEND, .no_sge = true, .id = 9 };
@@ -339,9 +339,9 @@ static void raw_srq_index(const void *arg)
 	ht_pair_open(&pair, NULL);
 	if (!pair.s[1].dev->is_hodp)
 		ht_skip("the layout of this device's rings is another");
-	raw_mark();
+	ht_new_rings(NULL, 0);
 	srq = ht_pair_srq(&pair, &init);
-	ht_eq(raw_new(&ring, 1), 1);
+	ht_eq(ht_new_rings(&ring, 1), 1);
 	ht_pair_create(&pair);
 	ht_pair_connect(&pair);
 	for (int i = 0; i < 3; i++) {

@@ -4,101 +4,21 @@
 
 #include "rules.h"
 
-#define MARKS 64
-
-static uintptr_t marks[MARKS];
-static int num_marks;
-
-static bool next_mapping(FILE *f, uintptr_t *from, uintptr_t *to)
-{
-	char line[400];
-
-	while (fgets(line, sizeof(line), f)) {
-		unsigned long a, b;
-
-		if (!strstr(line, "uverbs") || sscanf(line, "%lx-%lx", &a, &b) != 2)
-			continue;
-		*from = a;
-		*to = b;
-		return true;
-	}
-	return false;
-}
-
-static bool is_marked(uintptr_t at)
-{
-	for (int i = 0; i < num_marks; i++)
-		if (marks[i] == at)
-			return true;
-	return false;
-}
-
-void raw_mark(void)
-{
-	FILE *f = fopen("/proc/self/maps", "r");
-	uintptr_t from, to;
-
-	ht_true(f != NULL);
-	num_marks = 0;
-	while (num_marks < MARKS && next_mapping(f, &from, &to))
-		marks[num_marks++] = from;
-	fclose(f);
-}
-
-int raw_new(struct raw_ring *r, int max)
-{
-	FILE *f = fopen("/proc/self/maps", "r");
-	uintptr_t from, to;
-	int n = 0;
-
-	ht_true(f != NULL);
-	while (n < max && next_mapping(f, &from, &to)) {
-		if (is_marked(from))
-			continue;
-		r[n++] = (struct raw_ring){
-			.hdr = (void *)from,
-			.size = to - from,
-			.entries = (uint8_t *)from + HODP_RING_ENTRIES_OFFSET,
-		};
-	}
-	fclose(f);
-	raw_mark();
-	return n;
-}
-
-void raw_shape(struct raw_ring *r, uint32_t num, uint32_t stride)
+void raw_shape(struct ht_ring *r, uint32_t num, uint32_t stride)
 {
 	r->num = num;
 	r->stride = stride;
 	ht_true(HODP_RING_ENTRIES_OFFSET + (size_t)num * stride <= r->size);
 }
 
-static int doorbell(unsigned int cmd, uint32_t qpn)
-{
-	static int bell = -1;
-	char path[64], text[200];
-
-	for (int fd = 0; fd < 64 && bell < 0; fd++) {
-		ssize_t n;
-
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		n = readlink(path, text, sizeof(text) - 1);
-		text[n < 0 ? 0 : n] = 0;
-		if (strstr(text, "hmm_odp-doorbell"))
-			bell = fd;
-	}
-	ht_check(bell >= 0, "there is no doorbell file");
-	return ioctl(bell, cmd, (unsigned long)qpn) ? errno : 0;
-}
-
 int raw_ring_send(uint32_t qpn)
 {
-	return doorbell(HODP_IOCTL_RING_SEND, qpn);
-}
+	static int bell = -1;
 
-int raw_ring_recv(uint32_t qpn)
-{
-	return doorbell(HODP_IOCTL_RING_RECV, qpn);
+	if (bell < 0)
+		bell = ht_doorbell_file();
+	ht_check(bell >= 0, "there is no doorbell file");
+	return ioctl(bell, HODP_IOCTL_RING_SEND, (unsigned long)qpn) ? errno : 0;
 }
 
 /*
@@ -108,12 +28,12 @@ int raw_ring_recv(uint32_t qpn)
  */
 static void qp_rings(struct raw_pair *p)
 {
-	struct raw_ring two[2];
+	struct ht_ring two[2];
 	struct ibv_qp_init_attr init;
 	struct ibv_qp_attr attr;
 	uint32_t stride;
 
-	ht_eq(raw_new(two, 2), 2);
+	ht_eq(ht_new_rings(two, 2), 2);
 	ht_ok(ibv_query_qp(p->r.a->qp, &attr, IBV_QP_CAP, &init));
 	p->cap = init.cap;
 	/* Behind the header there is space for SGEs or inline data: see the ABI. */
@@ -136,11 +56,11 @@ void raw_pair_get(struct raw_pair *p, const struct ht_conf *conf, size_t len)
 		ht_skip("the layout of this device's rings is another");
 	p->r.a = s;
 	p->r.b = &p->r.pair.s[1];
-	raw_mark();
+	ht_new_rings(NULL, 0);
 	s->scq = ibv_create_cq(s->dev->ctx, p->r.pair.conf.cq_depth, s, NULL, 0);
-	ht_eq(raw_new(&p->scq, 1), 1);
+	ht_eq(ht_new_rings(&p->scq, 1), 1);
 	s->rcq = ibv_create_cq(s->dev->ctx, p->r.pair.conf.cq_depth, s, NULL, 0);
-	ht_eq(raw_new(&p->rcq, 1), 1);
+	ht_eq(ht_new_rings(&p->rcq, 1), 1);
 	ht_true(s->scq && s->rcq);
 	raw_shape(&p->scq, s->scq->cqe, sizeof(struct hodp_cqe));
 	raw_shape(&p->rcq, s->rcq->cqe, sizeof(struct hodp_cqe));

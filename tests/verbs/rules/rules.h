@@ -11,33 +11,21 @@
 
 #include "hodp_test.h"
 
-/* A ring as the process maps it, found without the library. */
-struct raw_ring {
-	struct hodp_ring_hdr *hdr;
-	uint8_t *entries;
-	size_t size; /* bytes of the mapping */
-	uint32_t num; /* entries, where raw_shape() was told */
-	uint32_t stride;
-};
+/* How many entries the ring has, and of what size. */
+void raw_shape(struct ht_ring *r, uint32_t num, uint32_t stride);
 
-/* Call before and after an object is made: the new mapping is its ring. */
-void raw_mark(void);
-int raw_new(struct raw_ring *r, int max);
-void raw_shape(struct raw_ring *r, uint32_t num, uint32_t stride);
-
-static inline void *raw_at(const struct raw_ring *r, uint32_t index)
+static inline void *raw_at(const struct ht_ring *r, uint32_t index)
 {
 	return r->entries + (size_t)(index & (r->num - 1)) * r->stride;
 }
 
-/* Ring the send or receive doorbell of @qpn; 0 or errno. */
+/* Ring the send doorbell of @qpn; 0 or errno. */
 int raw_ring_send(uint32_t qpn);
-int raw_ring_recv(uint32_t qpn);
 
 /* A pair whose first side's rings are known. */
 struct raw_pair {
 	struct ht_rig r;
-	struct raw_ring scq, rcq, sq, rq;
+	struct ht_ring scq, rcq, sq, rq;
 	struct ibv_qp_cap cap;
 };
 

@@ -60,7 +60,7 @@ static void ud_ah_numbers(const void *arg)
 {
 	const struct ht_conf conf = { .type = IBV_QPT_UD };
 	struct hodp_send_wqe *e;
-	struct raw_ring ring[2], sq;
+	struct ht_ring ring[2], sq;
 	struct ht_side s;
 	struct ibv_ah *ah;
 	struct ibv_wc wc;
@@ -70,10 +70,10 @@ static void ud_ah_numbers(const void *arg)
 	setup();
 	if (!p.s[0].dev->is_hodp)
 		ht_skip("the layout of this device's rings is another");
-	raw_mark();
+	ht_new_rings(NULL, 0);
 	s = p.s[0];
 	ht_side_create(&s, &conf, 0);
-	ht_eq(raw_new(ring, 2), 2);
+	ht_eq(ht_new_rings(ring, 2), 2);
 	sq = ring[ring[0].size < ring[1].size];
 	ht_connect(&s, &conf, NULL);
 	for (int i = 0; i < 5; i++) {
