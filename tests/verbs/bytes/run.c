@@ -127,37 +127,6 @@ static void move_shadow(const struct bytes_side *from, struct bytes_side *to, si
 	free(flat);
 }
 
-/* Piece @k and a page on either side of it. */
-static size_t neighbourhood(const struct bytes_side *s, int k, size_t *from)
-{
-	size_t to = HT_MIN(s->piece[k].off + s->piece[k].len + HT_PAGE, s->mem.len);
-
-	*from = s->piece[k].off > HT_PAGE ? s->piece[k].off - HT_PAGE : 0;
-	return to - *from;
-}
-
-static void compare_near(const struct bytes_side *s, const char *what)
-{
-	size_t from, n;
-
-	for (int k = 0; k < s->pieces; k++) {
-		n = neighbourhood(s, k, &from);
-		ht_check_bytes(s->mem.p + from, s->shadow + from, n, what);
-	}
-}
-
-static bool near_differs(const struct bytes_side *s)
-{
-	size_t from, n;
-
-	for (int k = 0; k < s->pieces; k++) {
-		n = neighbourhood(s, k, &from);
-		if (memcmp(s->mem.p + from, s->shadow + from, n))
-			return true;
-	}
-	return false;
-}
-
 static int sgl_of(const struct bytes_side *s, struct ibv_sge *sge, bool inlined)
 {
 	for (int k = 0; k < s->pieces; k++) {
@@ -191,12 +160,22 @@ static void perform(struct bytes_state *t, struct ht_wr *w, bool recv, size_t le
 	}
 }
 
+/* Compare each piece and a page on either side of it. */
 static void compare(struct bytes_state *t, enum op op, size_t len, const char *cold)
 {
-	if (near_differs(&t->side[0]) || near_differs(&t->side[1]))
-		describe(t, op, len, cold);
-	compare_near(&t->side[0], "local buffer");
-	compare_near(&t->side[1], "remote buffer");
+	for (int i = 0; i < 2; i++) {
+		const struct bytes_side *s = &t->side[i];
+
+		for (int k = 0; k < s->pieces; k++) {
+			size_t off = s->piece[k].off, from = off > HT_PAGE ? off - HT_PAGE : 0;
+			size_t n = HT_MIN(off + s->piece[k].len + HT_PAGE, s->mem.len) - from;
+
+			if (memcmp(s->mem.p + from, s->shadow + from, n))
+				describe(t, op, len, cold);
+			ht_check_bytes(s->mem.p + from, s->shadow + from, n,
+				       i ? "remote buffer" : "local buffer");
+		}
+	}
 }
 
 static void transfer_atomic(struct bytes_state *t, enum op op)
