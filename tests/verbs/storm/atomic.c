@@ -84,17 +84,41 @@ static void *crew_adds(void *arg)
 	return NULL;
 }
 
+/* Each lane adds @each times, as @crew does it, and the CPU @cpu times. */
+static void contest(void *(*crew)(void *), const char *what, long each, long cpu)
+{
+	pthread_t cpu_thread;
+
+	total = LANES * each + cpu;
+	seen = calloc(total, 1);
+	*counter = 0;
+	for (int i = 0; i < LANES; i++)
+		f.lane[i].todo = each;
+	ht_ok(pthread_create(&f.storm, NULL, storm_run, &f));
+	for (int i = 0; i < CREWS; i++)
+		ht_ok(pthread_create(&f.crew[i].thread, NULL, crew, &f.crew[i]));
+	ht_ok(pthread_create(&cpu_thread, NULL, cpu_adds, &cpu));
+	storm_thread_join(cpu_thread, "the CPU's adder");
+	for (int i = 0; i < CREWS; i++)
+		storm_thread_join(f.crew[i].thread, what);
+	atomic_store(&f.over, true);
+	storm_thread_join(f.storm, "the storm");
+	ht_eq(*counter & 0xffffffff, total);
+	ht_eq(*counter >> 32, total);
+}
+
+static bool is_global(void)
+{
+	return f.pair.s[1].dev->attr.orig_attr.atomic_cap == IBV_ATOMIC_GLOB;
+}
+
 static void atomic_sum(const void *arg)
 {
 	const struct contest *c = arg;
-	long each = ht_count(150), cpu = 20 * each;
-	pthread_t cpu_thread;
+	long each = ht_count(150);
 
 	fleet_get(&f, LANES, c->kind, ONE_MR, c->weather);
-	ht_require(f.pair.s[1].dev, f.pair.s[1].dev->attr.orig_attr.atomic_cap == IBV_ATOMIC_GLOB,
-		   "no ATOMIC_GLOB");
-	total = LANES * each + cpu;
-	seen = calloc(total, 1);
+	ht_require(f.pair.s[1].dev, is_global(), "no ATOMIC_GLOB");
 	counter = (uint64_t *)f.mem[1].p;
 	if (f.mem[1].fd >= 0) {
 		/* The CPU counts through another mapping of the same page. */
@@ -102,20 +126,7 @@ static void atomic_sum(const void *arg)
 			       f.mem[1].off);
 		ht_true(counter != MAP_FAILED);
 	}
-	*counter = 0;
-	for (int i = 0; i < LANES; i++)
-		f.lane[i].todo = each;
-	ht_ok(pthread_create(&f.storm, NULL, storm_run, &f));
-	for (int i = 0; i < CREWS; i++)
-		ht_ok(pthread_create(&f.crew[i].thread, NULL, crew_adds, &f.crew[i]));
-	ht_ok(pthread_create(&cpu_thread, NULL, cpu_adds, &cpu));
-	storm_thread_join(cpu_thread, "the CPU's adder");
-	for (int i = 0; i < CREWS; i++)
-		storm_thread_join(f.crew[i].thread, "a crew of adders");
-	atomic_store(&f.over, true);
-	storm_thread_join(f.storm, "the storm");
-	ht_eq(*counter & 0xffffffff, total);
-	ht_eq(*counter >> 32, total);
+	contest(crew_adds, "a crew of adders", each, 20 * each);
 	ht_eq(*(uint64_t *)f.mem[1].p, *counter);
 	ht_note("%ld additions, %ld gusts", total, f.gusts);
 }
@@ -157,31 +168,11 @@ static void *crew_swaps(void *arg)
 
 static void atomic_swap(const void *arg)
 {
-	long each = ht_count(40), cpu = 20 * each;
-	pthread_t cpu_thread;
+	long each = ht_count(40);
 
 	fleet_get(&f, LANES, HT_ANON, ONE_MR, RIGHTS);
-	total = LANES * each + cpu;
-	seen = calloc(total, 1);
 	counter = (uint64_t *)f.mem[1].p;
-	*counter = 0;
-	for (int i = 0; i < LANES; i++)
-		f.lane[i].todo = each;
-	ht_ok(pthread_create(&f.storm, NULL, storm_run, &f));
-	for (int i = 0; i < CREWS; i++)
-		ht_ok(pthread_create(&f.crew[i].thread, NULL, crew_swaps, &f.crew[i]));
-	if (f.pair.s[1].dev->attr.orig_attr.atomic_cap != IBV_ATOMIC_GLOB) {
-		total -= cpu;
-		cpu = 0;
-	}
-	ht_ok(pthread_create(&cpu_thread, NULL, cpu_adds, &cpu));
-	storm_thread_join(cpu_thread, "the CPU's adder");
-	for (int i = 0; i < CREWS; i++)
-		storm_thread_join(f.crew[i].thread, "a crew of swappers");
-	atomic_store(&f.over, true);
-	storm_thread_join(f.storm, "the storm");
-	ht_eq(*counter & 0xffffffff, total);
-	ht_eq(*counter >> 32, total);
+	contest(crew_swaps, "a crew of swappers", each, is_global() ? 20 * each : 0);
 }
 
 static const struct contest contests[] = {
