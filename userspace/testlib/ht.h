@@ -159,8 +159,6 @@ struct ht_mem {
 	size_t page; /* bytes, what MADV_DONTNEED works on */
 	int fd; /* -1: anonymous */
 	off_t off; /* of p in fd */
-	void *hold; /* the reservation around it */
-	size_t hold_len;
 };
 
 const char *ht_mem_name(enum ht_mem_kind kind);

@@ -146,18 +146,12 @@ static int map_flags(enum ht_mem_kind kind)
 	}
 }
 
-/* Half of @len lies below the boundary, in whole huge pages where needed. */
-static void place(struct ht_mem *m, size_t len, size_t straddle)
+/* Half of it lies below the boundary, in whole huge pages where needed. */
+static void place(struct ht_mem *m, size_t straddle)
 {
 	size_t unit = m->page > HT_PAGE || m->kind == HT_THP ? HT_HUGE : HT_PAGE;
-	size_t before;
 
-	if (straddle < HT_HUGE)
-		straddle = HT_HUGE;
-	before = len / 2 / unit * unit;
-	m->hold = ht_reserve(len, before, straddle);
-	m->hold_len = len;
-	m->p = m->hold;
+	m->p = ht_reserve(m->len, m->len / 2 / unit * unit, HT_MAX(straddle, HT_HUGE));
 }
 
 /* Each mapping of a case uses another part of the device. */
@@ -186,7 +180,7 @@ void ht_mem_get(struct ht_mem *m, enum ht_mem_kind kind, size_t len, size_t stra
 		m->fd = ht_file(kind, m->len, NULL, 0);
 	else if (kind == HT_DEVDAX)
 		open_devdax(m);
-	place(m, m->len, straddle);
+	place(m, straddle);
 	p = mmap(m->p, m->len, PROT_READ | PROT_WRITE, map_flags(kind) | MAP_FIXED, m->fd, m->off);
 	if (p == MAP_FAILED && kind == HT_HUGETLB && errno == ENOMEM)
 		ht_skip("not enough hugetlb pages for %zu bytes", m->len);
