@@ -443,6 +443,9 @@ enum ht_mr_kind ht_best_mr(const struct ht_dev *d);
 /* A one-sided request from a's buffer at @loff to b's at @roff. */
 struct ht_wr ht_rig_wr(const struct ht_rig *r, enum ibv_wr_opcode op, size_t loff, uint32_t len,
 		       size_t roff);
+/* Post one, and wait for success. */
+void ht_rig_do(const struct ht_rig *r, enum ibv_wr_opcode op, size_t loff, uint32_t len,
+	       size_t roff);
 /* A buffer on each side, filled with @seed and @seed + 1, registered with @access. */
 void ht_buffers(struct ht_pair *p, uint8_t *buf[2], struct ht_mr mr[2], size_t len, uint64_t seed,
 		int access);

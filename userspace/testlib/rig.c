@@ -61,6 +61,14 @@ struct ht_wr ht_rig_wr(const struct ht_rig *r, enum ibv_wr_opcode op, size_t lof
 	return ht_rdma_wr(next++, op, &r->mr[0], r->p[0] + loff, len, &r->mr[1], r->p[1] + roff);
 }
 
+void ht_rig_do(const struct ht_rig *r, enum ibv_wr_opcode op, size_t loff, uint32_t len,
+	       size_t roff)
+{
+	struct ht_wr w = ht_rig_wr(r, op, loff, len, roff);
+
+	ht_do(r->a, &w);
+}
+
 void ht_buffers(struct ht_pair *p, uint8_t *buf[2], struct ht_mr mr[2], size_t len, uint64_t seed,
 		int access)
 {

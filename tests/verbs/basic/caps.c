@@ -203,7 +203,6 @@ static void odp_op_rc(const struct odp_op *o, struct ht_rig *r)
 				o->bit == IBV_ODP_SUPPORT_READ	? IBV_WR_RDMA_READ :
 								  IBV_WR_SEND;
 	struct ibv_wc wc;
-	struct ht_wr w;
 
 	/* Source pages come from a file, so they keep their contents when they are dropped. */
 	ht_rig_get_kind(r, NULL, LEN, HT_TMPFS, HT_ODP);
@@ -213,8 +212,7 @@ static void odp_op_rc(const struct odp_op *o, struct ht_rig *r)
 	}
 	if (op == IBV_WR_SEND)
 		ht_recv(r->b, 9, &r->mr[1], r->p[1] + OFF, MSG + 9);
-	w = ht_rig_wr(r, op, OFF + 3, MSG, OFF);
-	ht_do(r->a, &w);
+	ht_rig_do(r, op, OFF + 3, MSG, OFF);
 	if (op == IBV_WR_SEND)
 		ht_want_wc(r->b->rcq, &wc, 9, IBV_WC_SUCCESS);
 	if (op == IBV_WR_RDMA_READ) {

@@ -287,7 +287,7 @@ static void cq_busy(const void *arg)
 	ht_errno(ibv_destroy_cq(r.a->scq), EBUSY);
 	ht_errno(ibv_destroy_cq(r.b->rcq), EBUSY);
 	ht_errno(ibv_dealloc_pd(r.a->pd), EBUSY);
-	ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0], 8, &r.mr[1], r.p[1]);
+	ht_rig_do(&r, IBV_WR_RDMA_WRITE, 0, 8, 0);
 	ht_rig_put(&r);
 }
 

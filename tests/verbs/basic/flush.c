@@ -94,8 +94,7 @@ static void flush_after_error(const void *arg)
 	ht_want_event(r.b->dev->ctx, IBV_EVENT_QP_ACCESS_ERR, r.b->qp);
 	/* After RESET both work as new. */
 	ht_pair_reconnect(&r.pair);
-	w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, 3, 1000, 2000);
-	ht_do(r.a, &w);
+	ht_rig_do(&r, IBV_WR_RDMA_WRITE, 3, 1000, 2000);
 	ht_check_fill(r.p[1] + 2000, 1000, 143, 3, "WRITE after RESET");
 	ht_rig_put(&r);
 }

@@ -58,7 +58,6 @@ static void lives_psn(const void *arg)
 	static const int wrong[] = { 1, -1, 0x800000 };
 	struct ht_conf conf = { .timeout = 8, .retry = 1 };
 	static struct ht_rig r;
-	struct ht_wr w;
 
 	ht_rig_get(&r, &conf, LEN);
 	ht_fill(r.p[0], LEN, 140, 0);
@@ -69,8 +68,7 @@ static void lives_psn(const void *arg)
 		ht_pair_reconnect(&r.pair);
 	}
 	begin_anew(&r, r.a->psn);
-	w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, 100, 1000, 200);
-	ht_do(r.a, &w);
+	ht_rig_do(&r, IBV_WR_RDMA_WRITE, 100, 1000, 200);
 	ht_check_fill(r.p[1], 200, 141, 0, "the bytes before");
 	ht_check_fill(r.p[1] + 200, 1000, 140, 100, "a request with the right PSN");
 	ht_check_fill(r.p[1] + 1200, LEN - 1200, 141, 1200, "the bytes behind");

@@ -62,11 +62,8 @@ static void op_send(const void *arg)
 
 static void op_write(const void *arg)
 {
-	struct ht_wr w;
-
 	setup();
-	w = ht_rig_wr(&rig, IBV_WR_RDMA_WRITE, OFF, MSG, ROFF);
-	ht_do(rig.a, &w);
+	ht_rig_do(&rig, IBV_WR_RDMA_WRITE, OFF, MSG, ROFF);
 	memcpy(shadow[1] + ROFF, shadow[0] + OFF, MSG);
 	verify();
 	ht_no_wc(rig.b->rcq, 5);
@@ -96,11 +93,8 @@ static void op_write_imm(const void *arg)
 
 static void op_read(const void *arg)
 {
-	struct ht_wr w;
-
 	setup();
-	w = ht_rig_wr(&rig, IBV_WR_RDMA_READ, OFF, MSG, ROFF);
-	ht_do(rig.a, &w);
+	ht_rig_do(&rig, IBV_WR_RDMA_READ, OFF, MSG, ROFF);
 	memcpy(shadow[0] + OFF, shadow[1] + ROFF, MSG);
 	verify();
 	ht_rig_put(&rig);
@@ -196,7 +190,6 @@ static void op_recv_sges(const void *arg)
 	struct ibv_sge sge[4];
 	uint32_t done = 0;
 	struct ibv_wc wc;
-	struct ht_wr w;
 
 	setup();
 	for (int i = 0; i < 4; i++) {
@@ -209,8 +202,7 @@ static void op_recv_sges(const void *arg)
 		done += n;
 	}
 	ht_ok(ht_recv_try(rig.b->qp, NULL, 80, sge, 4));
-	w = ht_rig_wr(&rig, IBV_WR_SEND, OFF, MSG, 0);
-	ht_do(rig.a, &w);
+	ht_rig_do(&rig, IBV_WR_SEND, OFF, MSG, 0);
 	ht_want_wc(rig.b->rcq, &wc, 80, IBV_WC_SUCCESS);
 	ht_eq(wc.byte_len, MSG);
 	verify();

@@ -173,7 +173,7 @@ static void states_migration(const void *arg)
 	ht_ok(ibv_query_qp(r.a->qp, &a, 0x1fffff, &init));
 	ht_eq(a.path_mig_state, IBV_MIG_MIGRATED);
 	ht_fill(r.p[0], LEN, 133, 0);
-	ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0], LEN, &r.mr[1], r.p[1]);
+	ht_rig_do(&r, IBV_WR_RDMA_WRITE, 0, LEN, 0);
 	ht_check_bytes(r.p[1], r.p[0], LEN, "a WRITE afterwards");
 	ht_rig_put(&r);
 }
@@ -208,11 +208,10 @@ static void states_no_resources(const void *arg)
 		ht_ok(ht_to_rts(r.b, &r.pair.conf));
 		ht_fill(r.p[0], LEN, 134, 0);
 		ht_fill(r.p[1], LEN, 135, 0);
-		ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0] + 64, 64, &r.mr[1], r.p[1] + 64);
+		ht_rig_do(&r, IBV_WR_RDMA_WRITE, 64, 64, 64);
 		ht_check_fill(r.p[1] + 64, 64, 134, 64, "a WRITE");
 		ht_recv(r.b, 1, &r.mr[1], r.p[1] + 256, 64);
-		w = ht_rig_wr(&r, IBV_WR_SEND, 256, 64, 0);
-		ht_do(r.a, &w);
+		ht_rig_do(&r, IBV_WR_SEND, 256, 64, 0);
 		ht_want_wc(r.b->rcq, &wc, 1, IBV_WC_SUCCESS);
 		ht_check_fill(r.p[1] + 256, 64, 134, 256, "a SEND");
 		w = ht_rig_wr(&r, ops[i], 0, 8, 0);
@@ -363,7 +362,6 @@ static void states_comm_est(const void *arg)
 	static struct ht_rig r;
 	struct ht_addr a[2];
 	struct ibv_wc wc;
-	struct ht_wr w;
 
 	ht_rig_get(&r, NULL, LEN);
 	ht_fill(r.p[0], LEN, 132, 0);
@@ -375,8 +373,7 @@ static void states_comm_est(const void *arg)
 	ht_ok(ht_to_init(r.b, &r.pair.conf));
 	ht_recv(r.b, 1, &r.mr[1], r.p[1] + 5, 100);
 	ht_ok(ht_to_rtr(r.b, &r.pair.conf, &a[0]));
-	w = ht_rig_wr(&r, IBV_WR_SEND, 0, 100, 0);
-	ht_do(r.a, &w);
+	ht_rig_do(&r, IBV_WR_SEND, 0, 100, 0);
 	ht_want_wc(r.b->rcq, &wc, 1, IBV_WC_SUCCESS);
 	ht_check_fill(r.p[1] + 5, 100, 132, 0, "received in RTR");
 	ht_want_event(r.b->dev->ctx, IBV_EVENT_COMM_EST, r.b->qp);

@@ -76,7 +76,7 @@ static void victim(void *arg)
 		uint32_t n = 1 + i * 131 % 20000;
 
 		ht_fill(r.p[0], n, i, 0);
-		ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0], n, &r.mr[1], r.p[1] + 7);
+		ht_rig_do(&r, IBV_WR_RDMA_WRITE, 0, n, 7);
 		ht_check_fill(r.p[1] + 7, n, i, 0, "the victim's transfer");
 	}
 	ht_eq(read(fd, &c, 1), 1);
@@ -310,7 +310,7 @@ static void hostile_unmap(const void *arg)
 	ht_ok(ht_to(&p.s[0], IBV_QPS_ERR));
 	/* Not through the library, which would read its rings. */
 	ht_rig_get(&r, NULL, LEN);
-	ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0], 100, &r.mr[1], r.p[1]);
+	ht_rig_do(&r, IBV_WR_RDMA_WRITE, 0, 100, 0);
 	ht_check_bytes(r.p[1], r.p[0], 100, "a new pair");
 	outside_is_untouched();
 }

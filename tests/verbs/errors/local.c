@@ -41,7 +41,7 @@ static void unchanged(void)
 static void works_again(void)
 {
 	ht_pair_reconnect(&r.pair);
-	ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0] + 5, 2000, &r.mr[1], r.p[1] + 3);
+	ht_rig_do(&r, IBV_WR_RDMA_WRITE, 5, 2000, 3);
 	memcpy(shadow[1] + 3, shadow[0] + 5, 2000);
 	unchanged();
 }
@@ -271,7 +271,7 @@ static void local_stranger(const void *arg)
 		ht_do_status(&c, &w, IBV_WC_RETRY_EXC_ERR);
 	}
 	unchanged();
-	ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0], 100, &r.mr[1], r.p[1] + 1);
+	ht_rig_do(&r, IBV_WR_RDMA_WRITE, 0, 100, 1);
 	memcpy(shadow[1] + 1, shadow[0], 100);
 	unchanged();
 	ht_side_put(&c);

@@ -130,7 +130,7 @@ static void memory_bad(const void *arg)
 	/* Nothing else changed; only a READ's good pages may differ. */
 	if (row->what != GUARD_HOLE)
 		ht_check_fill(r.p[0], r.len, 250, 0, "requester's memory");
-	ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0], 5000, &r.mr[1], r.p[1] + 1);
+	ht_rig_do(&r, IBV_WR_RDMA_WRITE, 0, 5000, 1);
 	ht_check_bytes(r.p[1] + 1, r.p[0], 5000, "a good WRITE afterwards");
 }
 

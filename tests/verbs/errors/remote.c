@@ -162,7 +162,7 @@ static void refuse(const void *arg)
 	/* Nothing of it sticks. */
 	r.pair.conf.access = HT_ACCESS_ALL & ~IBV_ACCESS_LOCAL_WRITE;
 	ht_pair_reconnect(&r.pair);
-	ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0] + 99, 3000, &r.mr[1], r.p[1] + 1);
+	ht_rig_do(&r, IBV_WR_RDMA_WRITE, 99, 3000, 1);
 	memcpy(shadow[1] + 1, shadow[0] + 99, 3000);
 	ht_check_bytes(r.p[1], shadow[1], LEN, "a good WRITE afterwards");
 }

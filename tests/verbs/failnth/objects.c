@@ -335,7 +335,7 @@ static void object(const void *arg)
 	ht_note("%d system calls, %d allocations and copies, %d of them errors", which - 1, hits,
 		failed);
 	ht_check(hits > 0, "nothing was hit");
-	ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0] + 5, 9000, &r.mr[1], r.p[1]);
+	ht_rig_do(&r, IBV_WR_RDMA_WRITE, 5, 9000, 0);
 	ht_check_fill(r.p[1], 9000, 470, 5, "a WRITE afterwards");
 	ht_ledger(after, sizeof(after), true);
 	ht_check(!strcmp(before, after), "before: %s; after: %s", before, after);

@@ -95,21 +95,19 @@ void fresh_here(void *arg)
 	const char *when = arg;
 	static struct ht_rig r;
 	struct ibv_wc wc;
-	struct ht_wr w;
 
 	ht_rig_get(&r, NULL, 16 * HT_PAGE);
 	ht_fill(r.p[0], r.len, 7001, 0);
 	memset(r.p[1], 0x33, r.len);
-	ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0] + 1, 50001, &r.mr[1], r.p[1] + 3);
+	ht_rig_do(&r, IBV_WR_RDMA_WRITE, 1, 50001, 3);
 	ht_check_fill(r.p[1] + 3, 50001, 7001, 1, when);
 	ht_check_value(r.p[1], 3, 0x33, when);
 	ht_check_value(r.p[1] + 50004, r.len - 50004, 0x33, when);
 	memset(r.p[0], 0x44, r.len);
-	ht_rdma(r.a, IBV_WR_RDMA_READ, &r.mr[0], r.p[0] + 5, 40000, &r.mr[1], r.p[1] + 3);
+	ht_rig_do(&r, IBV_WR_RDMA_READ, 5, 40000, 3);
 	ht_check_fill(r.p[0] + 5, 40000, 7001, 1, when);
 	ht_recv(r.b, 5, &r.mr[1], r.p[1] + 9, 3000);
-	w = ht_rig_wr(&r, IBV_WR_SEND, 5, 3000, 0);
-	ht_do(r.a, &w);
+	ht_rig_do(&r, IBV_WR_SEND, 5, 3000, 0);
 	ht_want_wc(r.b->rcq, &wc, 5, IBV_WC_SUCCESS);
 	ht_check_fill(r.p[1] + 9, 3000, 7001, 1, when);
 	ht_rig_put(&r);

@@ -26,15 +26,14 @@ static void child_first(void *arg)
 		ht_fill(r.p[0], END_LEN, 8300 + round, 0);
 		ht_fill(r.p[1], END_LEN, 8200, 0);
 		pid = ht_fork(write_over, r.p[1]);
-		ht_rdma(r.a, IBV_WR_RDMA_READ, &r.mr[0], r.p[0], 1000, &r.mr[1], r.p[1]);
+		ht_rig_do(&r, IBV_WR_RDMA_READ, 0, 1000, 0);
 		ht_check_fill(r.p[0], 1000, 8200, 0, "READ from the parent's pages");
-		ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0] + 1000, END_LEN - 2000, &r.mr[1],
-			r.p[1] + 1000);
+		ht_rig_do(&r, IBV_WR_RDMA_WRITE, 1000, END_LEN - 2000, 1000);
 		ht_join(pid);
 		ht_check_fill(r.p[1], 1000, 8200, 0, "the parent's pages, before the WRITE");
 		ht_check_fill(r.p[1] + 1000, END_LEN - 2000, 8300 + round, 1000,
 			      "the parent's pages");
-		ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0], END_LEN, &r.mr[1], r.p[1]);
+		ht_rig_do(&r, IBV_WR_RDMA_WRITE, 0, END_LEN, 0);
 		ht_check_bytes(r.p[1], r.p[0], END_LEN, "a WRITE after the child's end");
 	}
 	ht_rig_put(&r);

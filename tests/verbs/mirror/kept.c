@@ -93,12 +93,12 @@ static void forked(const void *arg)
 	if (!ht_mr_is_odp(ht_best_mr(r.b->dev)))
 		ht_skip("a pinned page is copied for the child at fork");
 	ht_fill(r.p[0], LEN, 530, 0);
-	ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0], LEN, &r.mr[1], r.p[1]);
+	ht_rig_do(&r, IBV_WR_RDMA_WRITE, 0, LEN, 0);
 	t.p = r.p[1];
 	ht_sys(pipe(t.go));
 	pid = ht_fork(child_looks, &t);
 	ht_fill(r.p[0], LEN, 531, 0);
-	ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0], LEN, &r.mr[1], r.p[1]);
+	ht_rig_do(&r, IBV_WR_RDMA_WRITE, 0, LEN, 0);
 	ht_eq(write(t.go[1], "", 1), 1);
 	ht_join(pid);
 	ht_check_fill(r.p[1], LEN, 531, 0, "the parent's pages");
@@ -118,7 +118,7 @@ static void lazyfree(const void *arg)
 		ht_fill(r.p[1], 2 * LEN, 540, 0);
 		ht_sys(madvise(r.p[1], 2 * LEN, MADV_FREE));
 		ht_fill(r.p[0], LEN, 541 + again, 0);
-		ht_rdma(r.a, IBV_WR_RDMA_WRITE, &r.mr[0], r.p[0], LEN, &r.mr[1], r.p[1]);
+		ht_rig_do(&r, IBV_WR_RDMA_WRITE, 0, LEN, 0);
 		ht_sys(madvise(r.p[1], 2 * LEN, MADV_PAGEOUT));
 		for (size_t i = LEN; i < 2 * LEN; i += HT_PAGE)
 			gone += !ht_present(r.p[1] + i);
