@@ -286,7 +286,9 @@ struct ht_conf {
 	uint64_t more_ops; /* IBV_QP_EX_WITH_… beside them */
 	bool two_contexts; /* the second side opens the device again */
 	bool one_pd; /* the second side shares the first one's PD */
-	struct ibv_srq *srq[2]; /* made on ht_pair.s[i].pd: see ht_pair_open */
+	int srq_wr; /* the second side has an SRQ of this size; 0: none */
+	int srq_sge; /* default 1 */
+	struct ibv_srq *srq; /* made by ht_pair_open() */
 	bool filled; /* the defaults are in place */
 };
 
@@ -310,10 +312,8 @@ struct ht_pair {
 	struct ht_conf conf;
 };
 
-/* Devices and PDs only, for what has to exist before the QPs. */
+/* Devices, PDs and the SRQ only, for what has to exist before the QPs. */
 void ht_pair_open(struct ht_pair *p, const struct ht_conf *conf);
-/* An SRQ for the second side, between ht_pair_open() and ht_pair_create(). */
-struct ibv_srq *ht_pair_srq(struct ht_pair *p, struct ibv_srq_init_attr *init);
 /* CQs and QPs, in state RESET. */
 void ht_pair_create(struct ht_pair *p);
 void ht_pair_connect(struct ht_pair *p);

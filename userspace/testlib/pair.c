@@ -30,6 +30,8 @@ static void fill_conf(struct ht_conf *to, const struct ht_conf *from)
 		to->sge = 4;
 	if (!to->cq_depth)
 		to->cq_depth = 4 * to->depth;
+	if (!to->srq_sge)
+		to->srq_sge = 1;
 	to->timeout = number(to->timeout, 18);
 	to->retry = number(to->retry, 7);
 	to->rnr_retry = number(to->rnr_retry, 7);
@@ -88,22 +90,24 @@ static struct ibv_cq *create_cq(struct ht_side *s, const struct ht_conf *c, int 
 void ht_side_create(struct ht_side *s, const struct ht_conf *conf, int which)
 {
 	struct ibv_qp_init_attr init;
+	struct ibv_srq *srq;
 	struct ht_conf c;
 
 	fill_conf(&c, conf);
+	srq = which ? c.srq : NULL;
 	if (!s->scq) {
 		s->scq = create_cq(s, &c, 0);
 		s->rcq = create_cq(s, &c, 1);
 	}
 	init = (struct ibv_qp_init_attr){
 		.qp_context = s, .send_cq = s->scq, .recv_cq = s->rcq,
-		.srq = c.srq[which], .qp_type = c.type,
+		.srq = srq, .qp_type = c.type,
 		.sq_sig_all = c.sig_all,
 		.cap = {
 			.max_send_wr = c.depth,
-			.max_recv_wr = c.srq[which] ? 0 : c.depth,
+			.max_recv_wr = srq ? 0 : c.depth,
 			.max_send_sge = c.sge,
-			.max_recv_sge = c.srq[which] ? 0 : c.sge,
+			.max_recv_sge = srq ? 0 : c.sge,
 			.max_inline_data = c.inl,
 		},
 	};
@@ -128,6 +132,18 @@ void ht_side_put(struct ht_side *s)
 	s->qp = NULL;
 }
 
+static void create_srq(struct ht_pair *p)
+{
+	struct ibv_srq_init_attr init = {
+		.attr = { .max_wr = p->conf.srq_wr, .max_sge = p->conf.srq_sge },
+	};
+
+	p->conf.srq = ibv_create_srq(p->s[1].pd, &init);
+	ht_check(p->conf.srq, "ibv_create_srq: %s", strerror(errno));
+	ht_true(init.attr.max_wr >= (uint32_t)p->conf.srq_wr);
+	ht_true(init.attr.max_sge >= (uint32_t)p->conf.srq_sge);
+}
+
 void ht_pair_open(struct ht_pair *p, const struct ht_conf *conf)
 {
 	bool other = strcmp(ht_opt.dev, ht_opt.peer);
@@ -144,13 +160,8 @@ void ht_pair_open(struct ht_pair *p, const struct ht_conf *conf)
 	}
 	if (!p->conf.mtu)
 		p->conf.mtu = HT_MIN(p->s[0].dev->port.active_mtu, p->s[1].dev->port.active_mtu);
-}
-
-struct ibv_srq *ht_pair_srq(struct ht_pair *p, struct ibv_srq_init_attr *init)
-{
-	p->conf.srq[1] = ibv_create_srq(p->s[1].pd, init);
-	ht_check(p->conf.srq[1], "ibv_create_srq: %s", strerror(errno));
-	return p->conf.srq[1];
+	if (p->conf.srq_wr)
+		create_srq(p);
 }
 
 void ht_pair_create(struct ht_pair *p)
@@ -179,6 +190,8 @@ void ht_pair_put(struct ht_pair *p)
 				ht_ok(ibv_destroy_comp_channel(s->chan[k]));
 		}
 	}
+	if (p->conf.srq)
+		ht_ok(ibv_destroy_srq(p->conf.srq));
 	for (int i = 0; i < 2 - p->conf.one_pd; i++)
 		ht_ok(ibv_dealloc_pd(p->s[i].pd));
 	for (int i = 0; i < 2; i++) {

@@ -284,7 +284,7 @@ static void odp_op_new(const struct odp_op *o, struct ht_rig *r)
 
 static void odp_op_srq(const struct odp_op *o)
 {
-	struct ibv_srq_init_attr init = { .attr = { .max_wr = 8, .max_sge = 1 } };
+	struct ht_conf conf = { .srq_wr = 8 };
 	struct ibv_sge sge;
 	struct ht_pair p;
 	struct ht_mem m[2];
@@ -292,10 +292,7 @@ static void odp_op_srq(const struct odp_op *o)
 	struct ibv_wc wc;
 	struct ht_wr w;
 
-	ht_pair_open(&p, NULL);
-	ht_pair_srq(&p, &init);
-	ht_pair_create(&p);
-	ht_pair_connect(&p);
+	ht_pair_get(&p, &conf);
 	for (int i = 0; i < 2; i++) {
 		ht_mem_get(&m[i], HT_TMPFS, LEN, 0);
 		ht_fill(m[i].p, LEN, 60 + i, 0);
@@ -303,7 +300,7 @@ static void odp_op_srq(const struct odp_op *o)
 		ht_mr_get(&mr[i], p.s[i].pd, m[i].p, LEN, HT_ODP, HT_ACCESS_ALL);
 	}
 	sge = ht_sge(&mr[1], m[1].p + OFF, MSG + 5);
-	ht_ok(ht_recv_try(NULL, p.conf.srq[1], 3, &sge, 1));
+	ht_ok(ht_recv_try(NULL, p.conf.srq, 3, &sge, 1));
 	w = ht_send_wr(4, &mr[0], m[0].p + 1, MSG);
 	ht_do(&p.s[0], &w);
 	ht_want_wc(p.s[1].rcq, &wc, 3, IBV_WC_SUCCESS);

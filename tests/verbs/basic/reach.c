@@ -23,22 +23,15 @@ struct how {
 static struct ht_pair p;
 static struct ht_mem mem[2];
 static struct ht_mr from, to;
-static struct ibv_srq *srq;
 static struct ibv_ah *ah;
 static uint8_t *shadow;
 
 static void setup(const struct how *how, enum ibv_qp_type type)
 {
-	struct ht_conf conf = { .type = type };
-	struct ibv_srq_init_attr init = { .attr = { .max_wr = 8, .max_sge = 4 } };
+	struct ht_conf conf = { .type = type, .srq_wr = how->srq ? 8 : 0, .srq_sge = 4 };
 
-	ht_pair_open(&p, &conf);
+	ht_pair_get(&p, &conf);
 	ht_need_mr(p.s[1].dev, how->kind);
-	if (how->srq) {
-		srq = ht_pair_srq(&p, &init);
-	}
-	ht_pair_create(&p);
-	ht_pair_connect(&p);
 	/* Files, so that pages keep their contents when they are dropped. */
 	for (int i = 0; i < 2; i++) {
 		ht_mem_get(&mem[i], HT_TMPFS, LEN, 0);
@@ -48,9 +41,8 @@ static void setup(const struct how *how, enum ibv_qp_type type)
 	memcpy(shadow, mem[1].p, LEN);
 	ht_mr_get(&from, p.s[0].pd, mem[0].p, LEN, how->kind, IBV_ACCESS_LOCAL_WRITE);
 	ht_mr_get(&to, p.s[1].pd, mem[1].p + FROM, END - FROM, how->kind, HT_ACCESS_ALL);
-	if (type != IBV_QPT_UD)
-		return;
-	ah = ht_ah(&p.s[0], &p.s[1].dev->gid);
+	if (type == IBV_QPT_UD)
+		ah = ht_ah(&p.s[0], &p.s[1].dev->gid);
 }
 
 static void teardown(void)
@@ -59,9 +51,6 @@ static void teardown(void)
 		ht_ok(ibv_destroy_ah(ah));
 	ht_mr_put(&from);
 	ht_mr_put(&to);
-	ht_side_put(&p.s[1]);
-	if (srq)
-		ht_ok(ibv_destroy_srq(srq));
 	ht_pair_put(&p);
 }
 
@@ -72,7 +61,7 @@ static struct ibv_sge entry(size_t off, uint32_t len)
 
 static void post(uint64_t id, struct ibv_sge *sgl, int num)
 {
-	ht_ok(ht_recv_try(p.s[1].qp, srq, id, sgl, num));
+	ht_ok(ht_recv_try(p.s[1].qp, p.conf.srq, id, sgl, num));
 }
 
 static struct ht_wr message(uint64_t id, size_t off, uint32_t len)

@@ -9,16 +9,12 @@ static struct ht_pair p;
 static struct ht_mr mr[2];
 static uint8_t *buf[2];
 static struct ibv_srq *srq;
+static const struct ht_conf plain = { .srq_wr = WRS, .srq_sge = 2 };
 
 static void setup(const struct ht_conf *conf)
 {
-	struct ibv_srq_init_attr init = { .attr = { .max_wr = WRS, .max_sge = 2 } };
-
-	ht_pair_open(&p, conf);
-	srq = ht_pair_srq(&p, &init);
-	ht_true(init.attr.max_wr >= WRS && init.attr.max_sge >= 2);
-	ht_pair_create(&p);
-	ht_pair_connect(&p);
+	ht_pair_get(&p, conf);
+	srq = p.conf.srq;
 	ht_buffers(&p, buf, mr, LEN, 100, HT_ACCESS_ALL);
 }
 
@@ -26,8 +22,6 @@ static void teardown(void)
 {
 	for (int i = 0; i < 2; i++)
 		ht_mr_put(&mr[i]);
-	ht_side_put(&p.s[1]);
-	ht_ok(ibv_destroy_srq(srq));
 	ht_pair_put(&p);
 }
 
@@ -52,7 +46,7 @@ static void srq_two_qps(const void *arg)
 	struct ibv_wc wc;
 	bool seen[8] = { 0 };
 
-	setup(NULL);
+	setup(&plain);
 	ht_side_clone(&s2[0], &p.s[0], &p.conf);
 	s2[1] = p.s[1];
 	ht_side_create(&s2[1], &p.conf, 1);
@@ -86,7 +80,7 @@ static void srq_full(const void *arg)
 	struct ibv_wc wc;
 	unsigned int n;
 
-	setup(NULL);
+	setup(&plain);
 	ht_ok(ibv_query_srq(srq, &attr));
 	ht_true(attr.max_wr >= WRS);
 	for (int round = 0; round < 3; round++) {
@@ -110,7 +104,7 @@ static void srq_limit(const void *arg)
 	struct ibv_wc wc;
 	int n = 0;
 
-	setup(NULL);
+	setup(&plain);
 	for (int i = 0; i < 8; i++)
 		post(i, i * 64, 64);
 	ht_ok(ibv_modify_srq(srq, &attr, IBV_SRQ_LIMIT));
@@ -139,6 +133,8 @@ static void srq_empty(const void *arg)
 {
 	const bool *give_up = arg;
 	struct ht_conf conf = {
+		.srq_wr = WRS,
+		.srq_sge = 2,
 		.rnr_retry = *give_up ? HT_NONE : 7,
 		.rnr_timer = 14,
 	};
@@ -163,7 +159,7 @@ static void srq_last_wqe(const void *arg)
 {
 	struct ibv_wc wc;
 
-	setup(NULL);
+	setup(&plain);
 	for (int i = 0; i < 3; i++)
 		post(i, i * 64, 64);
 	ht_ok(ht_to(&p.s[1], IBV_QPS_ERR));
@@ -182,7 +178,7 @@ static void srq_last_wqe(const void *arg)
 /* An SRQ in use cannot be destroyed, nor resized below its contents. */
 static void srq_busy(const void *arg)
 {
-	setup(NULL);
+	setup(&plain);
 	ht_check(ibv_destroy_srq(srq) != 0, "an SRQ in use was destroyed");
 	ht_check(ibv_post_recv(p.s[1].qp, &(struct ibv_recv_wr){ .wr_id = 1 },
 			       &(struct ibv_recv_wr *){ NULL }) != 0,
@@ -196,7 +192,7 @@ static void srq_resize(const void *arg)
 	struct ibv_wc wc;
 	int err, n;
 
-	setup(NULL);
+	setup(&plain);
 	for (int i = 0; i < WRS; i++)
 		post(i, i * 64, 64);
 	err = ibv_modify_srq(srq, &attr, IBV_SRQ_MAX_WR);

@@ -15,20 +15,13 @@ static struct ht_pair p;
 static struct ht_mr mr[2];
 static uint8_t *buf[2];
 static struct ibv_ah *ah;
-static struct ibv_srq *srq;
 
 static void setup_srq(bool shared)
 {
-	struct ht_conf conf = { .type = IBV_QPT_UD, .inl = 64 };
-	struct ibv_srq_init_attr init = { .attr = { .max_wr = 16, .max_sge = 1 } };
+	struct ht_conf conf = { .type = IBV_QPT_UD, .inl = 64, .srq_wr = shared ? 16 : 0 };
 	struct ibv_ah_attr attr;
 
-	ht_pair_open(&p, &conf);
-	if (shared) {
-		srq = ht_pair_srq(&p, &init);
-	}
-	ht_pair_create(&p);
-	ht_pair_connect(&p);
+	ht_pair_get(&p, &conf);
 	ht_buffers(&p, buf, mr, LEN, 110, IBV_ACCESS_LOCAL_WRITE);
 	ht_ah_attr(&attr, &p.s[0], &p.s[1].dev->gid);
 	attr.grh.traffic_class = 0x20;
@@ -51,9 +44,6 @@ static void teardown(void)
 	ht_ok(ibv_destroy_ah(ah));
 	for (int i = 0; i < 2; i++)
 		ht_mr_put(&mr[i]);
-	ht_side_put(&p.s[1]);
-	if (srq)
-		ht_ok(ibv_destroy_srq(srq));
 	ht_pair_put(&p);
 }
 

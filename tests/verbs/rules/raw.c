@@ -328,19 +328,16 @@ static void raw_flip(const void *arg)
 /* An impossible index kills the queue: one event, and an error at the sender. */
 static void raw_srq_index(const void *arg)
 {
-	struct ibv_srq_init_attr init = { .attr = { .max_wr = 16, .max_sge = 1 } };
+	struct ht_conf conf = { .srq_wr = 16 };
 	struct ibv_async_event ev;
 	struct ht_pair pair;
 	struct ht_ring ring;
-	struct ibv_srq *srq;
 	struct ibv_wc wc;
 	struct ht_wr w = { .op = IBV_WR_SEND, .no_sge = true, .id = 9 };
 
-	ht_pair_open(&pair, NULL);
+	ht_pair_open(&pair, &conf);
 	if (!pair.s[1].dev->is_hodp)
 		ht_skip("the layout of this device's rings is another");
-	ht_new_rings(NULL, 0);
-	srq = ht_pair_srq(&pair, &init);
 	ht_eq(ht_new_rings(&ring, 1), 1);
 	ht_pair_create(&pair);
 	ht_pair_connect(&pair);
@@ -353,7 +350,8 @@ static void raw_srq_index(const void *arg)
 		while (ht_poll_fd(pair.s[1].dev->ctx->async_fd, 50)) {
 			ht_ok(ibv_get_async_event(pair.s[1].dev->ctx, &ev));
 			if (ev.event_type == IBV_EVENT_SRQ_ERR) {
-				ht_check(!event && ev.element.srq == srq, "another SRQ_ERR");
+				ht_check(!event && ev.element.srq == pair.conf.srq,
+					 "another SRQ_ERR");
 				event = true;
 			}
 			ibv_ack_async_event(&ev);

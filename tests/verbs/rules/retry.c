@@ -40,18 +40,14 @@ static void retry_rnr(const void *arg)
 /* Each operation has all its retries. */
 static void retry_rnr_each(const void *arg)
 {
-	struct ht_conf conf = { .rnr_retry = 2, .rnr_timer = 14 };
-	struct ibv_srq_init_attr init = { .attr = { .max_wr = 16, .max_sge = 1 } };
+	struct ht_conf conf = { .rnr_retry = 2, .rnr_timer = 14, .srq_wr = 16 };
 	struct ibv_wc wc;
 	struct ht_pair p;
 	struct ht_wr w = { .op = IBV_WR_SEND, .no_sge = true };
 	long n = ht_count(12), waited = 0;
 
 	/* With an SRQ only the timer ends a wait, so each receive is late. */
-	ht_pair_open(&p, &conf);
-	ht_pair_srq(&p, &init);
-	ht_pair_create(&p);
-	ht_pair_connect(&p);
+	ht_pair_get(&p, &conf);
 	/* A late worker finds the receive already there and does not wait. */
 	for (long i = 0; i < n || (waited <= 3 && i < 20 * n); i++) {
 		uint64_t before = ht_counter(p.s[0].dev, "rnr_naks");
@@ -59,7 +55,7 @@ static void retry_rnr_each(const void *arg)
 		w.id = i;
 		ht_post(p.s[0].qp, &w);
 		/* At least one of the two waits that it may have. */
-		ht_ok(ht_recv_try(NULL, p.conf.srq[1], i, NULL, 0));
+		ht_ok(ht_recv_try(NULL, p.conf.srq, i, NULL, 0));
 		ht_next_wc(p.s[0].scq, &wc, "of a SEND that met RNR");
 		if (wc.status == IBV_WC_RNR_RETRY_EXC_ERR) {
 			/* A slow machine: it has used up its retries. */

@@ -12,8 +12,7 @@
  */
 static void srq_taken(const void *arg)
 {
-	struct ht_conf conf = { .timeout = 8, .retry = 1 };
-	struct ibv_srq_init_attr init = { .attr = { .max_wr = 8, .max_sge = 1 } };
+	struct ht_conf conf = { .timeout = 8, .retry = 1, .srq_wr = 8 };
 	struct ht_mem late, mem;
 	struct ht_mr late_mr, mr;
 	struct ibv_sge sge;
@@ -22,10 +21,7 @@ static void srq_taken(const void *arg)
 	struct ht_wr w;
 	int ufd;
 
-	ht_pair_open(&p, &conf);
-	ht_pair_srq(&p, &init);
-	ht_pair_create(&p);
-	ht_pair_connect(&p);
+	ht_pair_get(&p, &conf);
 	ht_mem_get(&mem, HT_ANON, LEN, 0);
 	ht_mem_get(&late, HT_ANON, LEN, 0);
 	ht_mr_get(&mr, p.s[0].pd, mem.p, LEN, HT_ODP, HT_ACCESS_ALL);
@@ -33,7 +29,7 @@ static void srq_taken(const void *arg)
 	ufd = ht_uffd_missing(late.p, LEN);
 	sge = ht_sge(&late_mr, late.p, LEN);
 	for (int i = 0; i < 2; i++)
-		ht_ok(ht_recv_try(NULL, p.conf.srq[1], 80 + i, &sge, 1));
+		ht_ok(ht_recv_try(NULL, p.conf.srq, 80 + i, &sge, 1));
 	w = ht_send_wr(1, &mr, mem.p, 500);
 	ht_post(p.s[0].qp, &w);
 	ht_check(ht_poll_fd(ufd, HT_PATIENCE_MS), "no page fault of the receive");
