@@ -195,6 +195,16 @@ static void caps_odp(const void *arg)
 	ht_close(&d);
 }
 
+/* The pages are a file's, so they keep their contents when they are dropped. */
+static void cold_rig(struct ht_rig *r, const struct ht_conf *conf)
+{
+	ht_rig_get_kind(r, conf, LEN, HT_TMPFS, HT_ODP);
+	for (int i = 0; i < 2; i++) {
+		ht_fill(r->p[i], LEN, 50 + i, 0);
+		ht_mem_cold(&r->mem[i], 0, LEN);
+	}
+}
+
 /* The buffer on the side that the capability names is ODP and not in memory. */
 static void odp_op_rc(const struct odp_op *o, struct ht_rig *r)
 {
@@ -204,12 +214,7 @@ static void odp_op_rc(const struct odp_op *o, struct ht_rig *r)
 								  IBV_WR_SEND;
 	struct ibv_wc wc;
 
-	/* Source pages come from a file, so they keep their contents when they are dropped. */
-	ht_rig_get_kind(r, NULL, LEN, HT_TMPFS, HT_ODP);
-	for (int i = 0; i < 2; i++) {
-		ht_fill(r->p[i], LEN, 50 + i, 0);
-		ht_mem_cold(&r->mem[i], 0, LEN);
-	}
+	cold_rig(r, NULL);
 	if (op == IBV_WR_SEND)
 		ht_recv(r->b, 9, &r->mr[1], r->p[1] + OFF, MSG + 9);
 	ht_rig_do(r, op, OFF + 3, MSG, OFF);
@@ -230,11 +235,7 @@ static void odp_op_atomic(struct ht_rig *r)
 {
 	struct ht_wr w;
 
-	ht_rig_get_kind(r, NULL, LEN, HT_TMPFS, HT_ODP);
-	for (int i = 0; i < 2; i++) {
-		ht_fill(r->p[i], LEN, 50 + i, 0);
-		ht_mem_cold(&r->mem[i], 0, LEN);
-	}
+	cold_rig(r, NULL);
 	w = ht_rig_wr(r, IBV_WR_ATOMIC_FETCH_AND_ADD, OFF + 57, 8, 2 * HT_PAGE - 8);
 	w.add = 0;
 	ht_do(r->a, &w);
@@ -282,30 +283,19 @@ static void odp_op_new(const struct odp_op *o, struct ht_rig *r)
 	ht_check_fill(r->p[1] + HT_PAGE, LEN - HT_PAGE, 50, HT_PAGE, "behind the word");
 }
 
-static void odp_op_srq(const struct odp_op *o)
+static void odp_op_srq(struct ht_rig *r)
 {
 	struct ht_conf conf = { .srq_wr = 8 };
 	struct ibv_sge sge;
-	struct ht_pair p;
-	struct ht_mem m[2];
-	struct ht_mr mr[2];
 	struct ibv_wc wc;
-	struct ht_wr w;
 
-	ht_pair_get(&p, &conf);
-	for (int i = 0; i < 2; i++) {
-		ht_mem_get(&m[i], HT_TMPFS, LEN, 0);
-		ht_fill(m[i].p, LEN, 60 + i, 0);
-		ht_mem_cold(&m[i], 0, LEN);
-		ht_mr_get(&mr[i], p.s[i].pd, m[i].p, LEN, HT_ODP, HT_ACCESS_ALL);
-	}
-	sge = ht_sge(&mr[1], m[1].p + OFF, MSG + 5);
-	ht_ok(ht_recv_try(NULL, p.conf.srq, 3, &sge, 1));
-	w = ht_send_wr(4, &mr[0], m[0].p + 1, MSG);
-	ht_do(&p.s[0], &w);
-	ht_want_wc(p.s[1].rcq, &wc, 3, IBV_WC_SUCCESS);
-	ht_check_fill(m[1].p + OFF, MSG, 60, 1, "received data");
-	ht_check_fill(m[1].p + OFF + MSG, LEN - OFF - MSG, 61, OFF + MSG, "behind it");
+	cold_rig(r, &conf);
+	sge = ht_sge(&r->mr[1], r->p[1] + OFF, MSG + 5);
+	ht_ok(ht_recv_try(NULL, r->pair.conf.srq, 3, &sge, 1));
+	ht_rig_do(r, IBV_WR_SEND, 1, MSG, 0);
+	ht_want_wc(r->b->rcq, &wc, 3, IBV_WC_SUCCESS);
+	ht_check_fill(r->p[1] + OFF, MSG, 50, 1, "received data");
+	ht_check_fill(r->p[1] + OFF + MSG, LEN - OFF - MSG, 51, OFF + MSG, "behind it");
 }
 
 static void caps_odp_op(const void *arg)
@@ -323,7 +313,7 @@ static void caps_odp_op(const void *arg)
 	ht_close(&d);
 	switch (o->bit) {
 	case IBV_ODP_SUPPORT_ATOMIC: odp_op_atomic(&rig); break;
-	case IBV_ODP_SUPPORT_SRQ_RECV: odp_op_srq(o); break;
+	case IBV_ODP_SUPPORT_SRQ_RECV: odp_op_srq(&rig); break;
 	case ODP_FLUSH:
 	case ODP_ATOMIC_WRITE: odp_op_new(o, &rig); break;
 	default: odp_op_rc(o, &rig);
@@ -334,7 +324,6 @@ static void caps_odp_op(const void *arg)
 static void caps_absent(const void *arg)
 {
 	uint64_t flags, ops = 0;
-	struct ibv_mw *mw;
 	struct ht_pair p;
 	struct ht_dev d;
 
@@ -343,8 +332,8 @@ static void caps_absent(const void *arg)
 	ht_pair_open(&p, NULL);
 	if (!(flags & (IBV_DEVICE_MEM_WINDOW | IBV_DEVICE_MEM_WINDOW_TYPE_2A |
 		       IBV_DEVICE_MEM_WINDOW_TYPE_2B))) {
-		mw = ibv_alloc_mw(p.s[0].pd, IBV_MW_TYPE_1);
-		ht_check(!mw, "a memory window was made, the caps know of none");
+		ht_check(!ibv_alloc_mw(p.s[0].pd, IBV_MW_TYPE_1),
+			 "a memory window was made, the caps know of none");
 	}
 	if (!(flags & IBV_DEVICE_XRC)) {
 		struct ibv_xrcd_init_attr x = {

@@ -219,9 +219,11 @@ static void cq_resize_busy(const void *arg)
 /* More completions than a CQ holds: the CQ says so and its QPs stop. */
 static void cq_overrun(const void *arg)
 {
-	struct ht_conf conf = { .depth = 256, .cq_depth = 8 };
+	struct ht_conf conf = { .depth = 256, .cq_depth = 8 }, c2 = { .cq_depth = 64 };
 	static struct ht_rig r;
 	struct ibv_async_event ev;
+	struct ht_side s2[2];
+	struct ht_wr w;
 	int err = 0, n;
 
 	ht_rig_get(&r, &conf, LEN);
@@ -229,8 +231,7 @@ static void cq_overrun(const void *arg)
 	if (n >= 256)
 		ht_skip("the smallest CQ has %d places", n);
 	for (int i = 0; i <= n && !err; i++) {
-		struct ht_wr w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, 0, 8, 0);
-
+		w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, 0, 8, 0);
 		err = ht_post_try(r.a->qp, &w);
 	}
 	/* Its QP may fail first, which raises an event as well. */
@@ -245,17 +246,11 @@ static void cq_overrun(const void *arg)
 	ht_check(ev.element.cq == r.a->scq, "the event is of another CQ");
 	/* Nothing else is harmed. */
 	ht_eq(r.p[1][0], r.p[0][0]);
-	{
-		struct ht_side s2[2];
-		struct ht_conf c2 = { .cq_depth = 64 };
-		struct ht_wr w;
-
-		ht_second_pair(s2, &r.pair, &c2);
-		ht_fill(r.p[0], 100, 120, 0);
-		w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, 0, 100, 1);
-		ht_do(&s2[0], &w);
-		ht_check_fill(r.p[1] + 1, 100, 120, 0, "a WRITE on another CQ");
-	}
+	ht_second_pair(s2, &r.pair, &c2);
+	ht_fill(r.p[0], 100, 120, 0);
+	w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, 0, 100, 1);
+	ht_do(&s2[0], &w);
+	ht_check_fill(r.p[1] + 1, 100, 120, 0, "a WRITE on another CQ");
 }
 
 static void cq_bad_sizes(const void *arg)
@@ -264,14 +259,12 @@ static void cq_bad_sizes(const void *arg)
 	struct ht_dev d;
 
 	ht_open(&d, ht_opt.dev);
-	cq = ibv_create_cq(d.ctx, d.attr.orig_attr.max_cqe + 1, NULL, NULL, 0);
-	ht_check(!cq, "a CQ of max_cqe + 1 entries");
-	cq = ibv_create_cq(d.ctx, 0, NULL, NULL, 0);
-	ht_check(!cq, "a CQ of 0 entries");
-	cq = ibv_create_cq(d.ctx, -1, NULL, NULL, 0);
-	ht_check(!cq, "a CQ of -1 entries");
-	cq = ibv_create_cq(d.ctx, 1, NULL, NULL, d.ctx->num_comp_vectors);
-	ht_check(!cq, "a completion vector that there is not");
+	ht_check(!ibv_create_cq(d.ctx, d.attr.orig_attr.max_cqe + 1, NULL, NULL, 0),
+		 "a CQ of max_cqe + 1 entries");
+	ht_check(!ibv_create_cq(d.ctx, 0, NULL, NULL, 0), "a CQ of 0 entries");
+	ht_check(!ibv_create_cq(d.ctx, -1, NULL, NULL, 0), "a CQ of -1 entries");
+	ht_check(!ibv_create_cq(d.ctx, 1, NULL, NULL, d.ctx->num_comp_vectors),
+		 "a completion vector that there is not");
 	cq = ibv_create_cq(d.ctx, 1, NULL, NULL, 0);
 	ht_check(cq && cq->cqe >= 1, "no CQ of 1 entry");
 	ht_ok(ibv_destroy_cq(cq));

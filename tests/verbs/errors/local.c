@@ -254,22 +254,20 @@ static void local_nobody(const void *arg)
 /* The peer is connected to another QP. */
 static void local_stranger(const void *arg)
 {
+	struct ht_conf conf = { .timeout = 8, .retry = 2 };
 	struct ht_side c;
 	struct ht_addr b;
+	struct ht_wr w;
 
 	setup(NULL);
 	ht_addr_of(&b, r.b);
 	ht_side_clone(&c, r.a, NULL);
 	/* r.b stays connected to r.a; c sends to r.b with a PSN of its own. */
 	c.psn = (c.psn + 0x400000) & 0xffffff;
-	{
-		struct ht_conf conf = { .timeout = 8, .retry = 2 };
-		struct ht_wr w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, 0, 100, 0);
-
-		conf.mtu = r.pair.conf.mtu;
-		ht_connect(&c, &conf, &b);
-		ht_do_status(&c, &w, IBV_WC_RETRY_EXC_ERR);
-	}
+	conf.mtu = r.pair.conf.mtu;
+	ht_connect(&c, &conf, &b);
+	w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, 0, 100, 0);
+	ht_do_status(&c, &w, IBV_WC_RETRY_EXC_ERR);
 	unchanged();
 	ht_rig_do(&r, IBV_WR_RDMA_WRITE, 0, 100, 1);
 	memcpy(shadow[1] + 1, shadow[0], 100);

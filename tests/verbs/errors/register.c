@@ -32,6 +32,7 @@ static void refused(void *p, size_t len, int access, int want, const char *what)
 static void register_flags(const void *arg)
 {
 	const int *odp = arg;
+	struct ibv_mr *mr;
 	struct ht_mem m;
 
 	setup(*odp);
@@ -45,13 +46,9 @@ static void register_flags(const void *arg)
 	refused(m.p, m.len, *odp | 1 << 15, 0, "an unknown flag");
 	refused(m.p, m.len, *odp | 1 << 19, 0, "an unknown flag");
 	/* Relaxed ordering is optional: it may be ignored, not refused. */
-	{
-		struct ibv_mr *mr = ibv_reg_mr(pd, m.p, m.len,
-					       *odp | HT_ACCESS_ALL | IBV_ACCESS_RELAXED_ORDERING);
-
-		ht_check(mr, "RELAXED_ORDERING, an optional flag: %s", strerror(errno));
-		ht_ok(ibv_dereg_mr(mr));
-	}
+	mr = ibv_reg_mr(pd, m.p, m.len, *odp | HT_ACCESS_ALL | IBV_ACCESS_RELAXED_ORDERING);
+	ht_check(mr, "RELAXED_ORDERING, an optional flag: %s", strerror(errno));
+	ht_ok(ibv_dereg_mr(mr));
 }
 
 /*
@@ -119,6 +116,7 @@ static void register_ranges(const void *arg)
 static void register_iova(const void *arg)
 {
 	const int *odp = arg;
+	struct ibv_mr *mr;
 	struct ht_mem m;
 
 	setup(*odp);
@@ -130,13 +128,9 @@ static void register_iova(const void *arg)
 				  *odp | HT_ACCESS_ALL),
 		 "an iova range that wraps around");
 	/* A range up to the very end is allowed. */
-	{
-		struct ibv_mr *mr = ibv_reg_mr_iova(pd, m.p, HT_PAGE, UINT64_MAX - 2 * HT_PAGE + 1,
-						    *odp | HT_ACCESS_ALL);
-
-		ht_check(mr, "an iova near the end: %s", strerror(errno));
-		ht_ok(ibv_dereg_mr(mr));
-	}
+	mr = ibv_reg_mr_iova(pd, m.p, HT_PAGE, UINT64_MAX - 2 * HT_PAGE + 1, *odp | HT_ACCESS_ALL);
+	ht_check(mr, "an iova near the end: %s", strerror(errno));
+	ht_ok(ibv_dereg_mr(mr));
 }
 
 /* The cost of an ODP registration does not depend on the length, so absurd sizes are allowed. */
