@@ -440,9 +440,11 @@ void ht_rig_mem(struct ht_rig *r, size_t len, enum ht_mem_kind mem, enum ht_mr_k
 void ht_rig_put(struct ht_rig *r);
 /* $HODP_MR, else ODP on hmm_odp and pinned elsewhere. */
 enum ht_mr_kind ht_best_mr(const struct ht_dev *d);
-/* A one-sided request from a's buffer at @loff to b's at @roff. */
+/* A request from a's buffer at @loff to b's at @roff. */
 struct ht_wr ht_rig_wr(const struct ht_rig *r, enum ibv_wr_opcode op, size_t loff, uint32_t len,
 		       size_t roff);
+/* Fill them with @seed and @seed + 1; with @shadow, keep copies there. */
+void ht_rig_fill(const struct ht_rig *r, uint64_t seed, uint8_t *shadow[2]);
 /* Post one, and wait for success. */
 void ht_rig_do(const struct ht_rig *r, enum ibv_wr_opcode op, size_t loff, uint32_t len,
 	       size_t roff);

@@ -61,6 +61,17 @@ struct ht_wr ht_rig_wr(const struct ht_rig *r, enum ibv_wr_opcode op, size_t lof
 	return ht_rdma_wr(next++, op, &r->mr[0], r->p[0] + loff, len, &r->mr[1], r->p[1] + roff);
 }
 
+void ht_rig_fill(const struct ht_rig *r, uint64_t seed, uint8_t *shadow[2])
+{
+	for (int i = 0; i < 2; i++) {
+		ht_fill(r->p[i], r->len, seed + i, 0);
+		if (shadow) {
+			shadow[i] = malloc(r->len);
+			memcpy(shadow[i], r->p[i], r->len);
+		}
+	}
+}
+
 void ht_rig_do(const struct ht_rig *r, enum ibv_wr_opcode op, size_t loff, uint32_t len,
 	       size_t roff)
 {

@@ -24,8 +24,7 @@ static void setup(void)
 	struct ht_conf conf = { .extended = true, .inl = 64 };
 
 	ht_rig_get(&rig, &conf, LEN);
-	for (int i = 0; i < 2; i++)
-		ht_fill(rig.p[i], LEN, 150 + i, 0);
+	ht_rig_fill(&rig, 150, NULL);
 }
 
 /* All operations in one ibv_wr_start/complete section. */

@@ -38,8 +38,7 @@ static void lives_peer(const void *arg)
 
 	ht_rig_get(&r, &conf, LEN);
 	for (size_t i = 0; i < HT_LEN(ops); i++) {
-		ht_fill(r.p[0], LEN, 140, 0);
-		ht_fill(r.p[1], LEN, 141, 0);
+		ht_rig_fill(&r, 140, NULL);
 		w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, 0, 8, 0);
 		ht_do(r.a, &w);
 		ht_fill(r.p[1], LEN, 141, 0);
@@ -60,8 +59,7 @@ static void lives_psn(const void *arg)
 	static struct ht_rig r;
 
 	ht_rig_get(&r, &conf, LEN);
-	ht_fill(r.p[0], LEN, 140, 0);
-	ht_fill(r.p[1], LEN, 141, 0);
+	ht_rig_fill(&r, 140, NULL);
 	for (size_t i = 0; i < HT_LEN(wrong); i++) {
 		begin_anew(&r, (r.a->psn + wrong[i]) & 0xffffff);
 		refused(&r, IBV_WR_RDMA_READ, "a request with a wrong PSN");

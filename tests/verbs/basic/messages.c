@@ -134,8 +134,7 @@ static void message_list(const void *arg)
 	struct ibv_wc wc;
 
 	ht_rig_get(&r, NULL, 64 * HT_KIB);
-	for (int i = 0; i < 2; i++)
-		ht_fill(r.p[i], r.len, 80 + i, 0);
+	ht_rig_fill(&r, 80, NULL);
 	for (int i = 0; i < 3; i++)
 		ht_recv(r.b, i, &r.mr[1], r.p[1] + (8 + i) * 4096, 3001);
 	for (int i = 0; i < 6; i++) {

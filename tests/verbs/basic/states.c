@@ -206,8 +206,7 @@ static void states_no_resources(const void *arg)
 					    IBV_QP_RQ_PSN | IBV_QP_MAX_DEST_RD_ATOMIC |
 					    IBV_QP_MIN_RNR_TIMER));
 		ht_ok(ht_to_rts(r.b, &r.pair.conf));
-		ht_fill(r.p[0], LEN, 134, 0);
-		ht_fill(r.p[1], LEN, 135, 0);
+		ht_rig_fill(&r, 134, NULL);
 		ht_rig_do(&r, IBV_WR_RDMA_WRITE, 64, 64, 64);
 		ht_check_fill(r.p[1] + 64, 64, 134, 64, "a WRITE");
 		ht_recv(r.b, 1, &r.mr[1], r.p[1] + 256, 64);

@@ -24,11 +24,7 @@ static uint8_t *shadow[2];
 static void setup(const struct ht_conf *conf)
 {
 	ht_rig_get(&r, conf, LEN);
-	for (int i = 0; i < 2; i++) {
-		ht_fill(r.p[i], LEN, 220 + i, 0);
-		shadow[i] = malloc(LEN);
-		memcpy(shadow[i], r.p[i], LEN);
-	}
+	ht_rig_fill(&r, 220, shadow);
 }
 
 static void unchanged(void)

@@ -90,8 +90,7 @@ static void memory_bad(const void *arg)
 
 	ht_rig_get(&r, NULL, 8 * HT_PAGE);
 	need_odp();
-	for (int i = 0; i < 2; i++)
-		ht_fill(r.p[i], r.len, 250 + i, 0);
+	ht_rig_fill(&r, 250, NULL);
 	bad = trouble(row->what, &len);
 	for (int i = 0; i < 2; i++) {
 		int err = ht_mr_try(&mr[i], r.pair.s[i].pd, bad, len, HT_ODP, HT_ACCESS_ALL);

@@ -10,11 +10,7 @@ static uint8_t *shadow[2];
 static void setup(void)
 {
 	ht_rig_get(&r, NULL, LEN);
-	for (int i = 0; i < 2; i++) {
-		ht_fill(r.p[i], LEN, 230 + i, 0);
-		shadow[i] = malloc(LEN);
-		memcpy(shadow[i], r.p[i], LEN);
-	}
+	ht_rig_fill(&r, 230, shadow);
 }
 
 static void finish(void)

@@ -145,11 +145,7 @@ static void refuse(const void *arg)
 	if (row->how == QP_NO_RIGHT)
 		conf.access = HT_NONE;
 	ht_rig_get(&r, &conf, LEN);
-	for (int i = 0; i < 2; i++) {
-		ht_fill(r.p[i], LEN, 200 + i, 0);
-		shadow[i] = malloc(LEN);
-		memcpy(shadow[i], r.p[i], LEN);
-	}
+	ht_rig_fill(&r, 200, shadow);
 	make_region();
 	w = good_request(len);
 	spoil(&w);

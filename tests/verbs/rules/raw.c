@@ -22,8 +22,7 @@ static void setup(void)
 
 	raw_pair_get(&p, &conf, LEN);
 	ht_eq(p.cap.max_send_sge, SGES);
-	for (int i = 0; i < 2; i++)
-		ht_fill(p.r.p[i], LEN, 400 + i, 0);
+	ht_rig_fill(&p.r, 400, NULL);
 	shadow = malloc(LEN);
 	memcpy(shadow, p.r.p[1], LEN);
 }

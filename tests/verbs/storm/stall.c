@@ -181,8 +181,7 @@ static void stall_datagrams(const void *arg)
 	struct ibv_wc wc;
 
 	ht_rig_get(&r, &conf, 8 * HT_PAGE);
-	ht_fill(r.p[0], r.len, 960, 0);
-	ht_fill(r.p[1], r.len, 961, 0);
+	ht_rig_fill(&r, 960, NULL);
 	ht_mr_get(&bad, r.b->pd, q, HT_PAGE, HT_ODP, HT_ACCESS_ALL);
 	ah = ht_ah(r.a, &r.b->dev->gid);
 	/* In any other state the last one would be delivered at once. */
