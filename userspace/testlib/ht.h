@@ -162,7 +162,6 @@ struct ht_mem {
 };
 
 const char *ht_mem_name(enum ht_mem_kind kind);
-bool ht_mem_is_file(enum ht_mem_kind kind);
 /* Pages survive MADV_DONTNEED: the contents are the file's. */
 bool ht_mem_persists(enum ht_mem_kind kind);
 /* A pinned registration is expected to work on it. */

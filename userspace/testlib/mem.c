@@ -30,7 +30,7 @@ const char *ht_mem_name(enum ht_mem_kind kind)
 	return names[kind];
 }
 
-bool ht_mem_is_file(enum ht_mem_kind kind)
+static bool is_file(enum ht_mem_kind kind)
 {
 	return kind >= HT_TMPFS && kind <= HT_DAX_XFS;
 }
@@ -176,7 +176,7 @@ void ht_mem_get(struct ht_mem *m, enum ht_mem_kind kind, size_t len, size_t stra
 	m->fd = -1;
 	m->page = kind == HT_HUGETLB || kind == HT_DEVDAX ? HT_HUGE : HT_PAGE;
 	m->len = (len + m->page - 1) / m->page * m->page;
-	if (ht_mem_is_file(kind))
+	if (is_file(kind))
 		m->fd = ht_file(kind, m->len, NULL, 0);
 	else if (kind == HT_DEVDAX)
 		open_devdax(m);
