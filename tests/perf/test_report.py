@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 
-import rooms
+import layers
 import samples
 import tables
 from results import Results
@@ -115,9 +115,9 @@ class Report(Case):
         self.assertIn("holds no results", self.dies(Results, self.tmp))
 
 
-class Rooms(Case):
-    def test_rooms(self):
-        """profile: functions land in their rooms"""
+class Layers(Case):
+    def test_layers(self):
+        """profile: functions land in their layers"""
         for function, module, due in (
                 ("xas_load", "vmlinux", "kernel: look-ups (xarray, maple tree)"), ("hmm_range_fault", "vmlinux",
                                                                                   "kernel: HMM, notifiers"),
@@ -126,4 +126,4 @@ class Rooms(Case):
                 ("__schedule", "vmlinux", "kernel: scheduler"), ("zap_pte_range", "vmlinux",
                                                                  "kernel: memory management")):
             with self.subTest(function):
-                self.assertEqual(rooms.room(function, module), due)
+                self.assertEqual(layers.layer(function, module), due)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-"""Which room does a function of the guest belong to? For perf/bench/profile.
+"""Which layer does a function of the guest belong to? For perf/bench/profile.
 
-hmm_odp's rooms are its source files. The kernel itself has no debug
-information here, so its functions are put into rooms by name.
+hmm_odp's layers are its source files. The kernel itself has no debug
+information here, so its functions are put into layers by name.
 """
 
 import re
@@ -33,13 +33,13 @@ KERNEL = [
 ]
 
 
-def room(function, module):
+def layer(function, module):
     if module == "vmlinux":
         return next((name for name, rule in KERNEL if re.search(rule, function)), "kernel: other")
     return f"module {module}"
 
 
-def user_room(name):
+def user_layer(name):
     if name.startswith("libhmm_odp"):
         return "user: provider"
     if name.startswith("libibverbs"):
@@ -50,6 +50,6 @@ def user_room(name):
 
 
 def order(name):
-    """Rooms of hmm_odp first, the user's last."""
+    """Layers of hmm_odp first, the user's last."""
     rank = ("hmm_odp/", "module", "kernel", "user")
     return (next((i for i, r in enumerate(rank) if name.startswith(r)), len(rank)), name)
