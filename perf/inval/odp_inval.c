@@ -12,49 +12,23 @@
  * run; stalls say something about the device with two CPUs and more.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "inval.h"
-
-enum {
-	OPT_EVENT = 256,
-	OPT_REG,
-	OPT_MEM,
-	OPT_LOAD,
-};
-
-static const struct option longs[] = {
-	{ "event", required_argument, NULL, OPT_EVENT },
-	{ "reg", required_argument, NULL, OPT_REG },
-	{ "mem", required_argument, NULL, OPT_MEM },
-	{ "load", required_argument, NULL, OPT_LOAD },
-	{ NULL },
-};
 
 static const char *const load_names[] = { "idle", "traffic", NULL };
 
 static uint32_t want_events = ~0u, want_regs = ~0u, want_loads = 1;
 static uint32_t want_mems = 1 << PERF_ANON | 1 << PERF_THP | 1 << PERF_TMPFS;
 
-static void own(int value, const char *arg)
-{
-	switch (value) {
-	case OPT_EVENT:
-		want_events = perf_choose("event", arg, event_names);
-		break;
-	case OPT_REG:
-		want_regs = perf_choose("reg", arg, reg_names);
-		break;
-	case OPT_MEM:
-		want_mems = perf_choose("mem", arg, perf_mem_names);
-		break;
-	case OPT_LOAD:
-		want_loads = perf_choose("load", arg, load_names);
-		break;
-	}
-}
+static const struct perf_option own_options[] = {
+	{ "event", .set = &want_events, .names = event_names },
+	{ "reg", .set = &want_regs, .names = reg_names },
+	{ "mem", .set = &want_mems, .names = perf_mem_names },
+	{ "load", .set = &want_loads, .names = load_names },
+	{},
+};
 
 static const struct perf_program program = {
 	.name = "odp_inval",
@@ -69,8 +43,7 @@ static const struct perf_program program = {
 		"      --mem LIST          anon,thp,hugetlb,tmpfs,file,fsdax "
 		"(anon,thp,tmpfs)\n"
 		"      --load LIST         idle,traffic (idle)\n",
-	.longs = longs,
-	.own = own,
+	.options = own_options,
 	.iterations = 100,
 	.warmup = 5,
 	.sizes = "4k,64k,2M",

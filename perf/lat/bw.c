@@ -8,7 +8,6 @@
  * made for the whole region before each batch, so every operation of a batch
  * meets pages in that state; a batch is shorter where 16 MiB hold fewer pieces.
  */
-#include <getopt.h>
 #include <stdlib.h>
 
 #include "shared.h"
@@ -16,9 +15,12 @@
 #define ENOUGH 5
 #define AT_ONCE 16 /* completions by one poll */
 
-const int end_depth = 256;
+#define DEPTH 256
 
-static long window = 16, batch = 64;
+const int end_depth = DEPTH;
+
+static int window_max = 16, batch = 64;
+static long window;
 static uint64_t *samples;
 
 /*
@@ -126,66 +128,40 @@ static void measure(struct rig *g, struct a_case *c)
 	perf_row_extra(&c->row, "ops_per_batch", c->shape.count);
 }
 
-enum { OPT_WINDOW = GRID_END, OPT_BATCH };
+static const struct perf_option own_options[] = {
+	{ "window", .number = &window_max, .min = 1, .max = DEPTH },
+	{ "batch", .number = &batch, .min = 1, .max = DEPTH },
+	{},
+};
 
-static void option(int value, const char *arg)
-{
-	char *end;
-	long n = strtol(arg, &end, 10);
-
-	if (value < GRID_END) {
-		grid_option(value, arg);
-		return;
-	}
-	if (*end || end == arg || n < 1 || n > end_depth)
-		perf_die("--%s %s: give a whole number from 1 to %d",
-			 value == OPT_WINDOW ? "window" : "batch", arg,
-			 end_depth);
-	if (value == OPT_WINDOW)
-		window = n;
-	else
-		batch = n;
-}
+static const struct perf_program program = {
+	.name = "odp_bw",
+	.summary = "Throughput of operations, by what is known of their "
+		   "memory.",
+	.help = GRID_HELP
+	"  --window N       operations outstanding at a time (16)\n"
+	"  --batch N        operations of a sample (64)\n",
+	.options = grid_options,
+	.more_options = own_options,
+	.peers = true,
+};
 
 int main(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		GRID_OPTIONS,
-		{ "window", required_argument, NULL, OPT_WINDOW },
-		{ "batch", required_argument, NULL, OPT_BATCH },
-		{},
-	};
-	char help[1500];
-	const struct perf_program p = {
-		.name = "odp_bw",
-		.summary =
-			"Throughput of operations, by what is known of their "
-			"memory.",
-		.help = help,
-		.longs = longs,
-		.own = option,
-		.peers = true,
-	};
 	struct perf_options o;
 	struct rig g;
 
-	snprintf(help, sizeof(help),
-		 "%s"
-		 "  --window N       operations outstanding at a time (16)\n"
-		 "  --batch N        operations of a sample (64)\n",
-		 grid_help);
-	perf_options(&o, &p, argc, argv);
+	perf_options(&o, &program, argc, argv);
 	if (o.server)
 		return end_server(&o);
 	samples = calloc(o.iterations, sizeof(*samples));
 	perf_need(samples, "memory for samples");
 	rig_open(&g, &o);
 	/* The device may have shorter queues. */
-	if (window > g.near.depth)
-		window = g.near.depth;
+	window = window_max < g.near.depth ? window_max : g.near.depth;
 	if (batch > g.near.depth)
 		batch = g.near.depth;
-	perf_report_open(&o, &p, &g.near.dev, argc, argv);
+	perf_report_open(&o, &program, &g.near.dev, argc, argv);
 	grid_run(&g, PERF_MBPS, batch, measure);
 	rig_close(&g);
 	free(samples);

@@ -23,14 +23,6 @@ const char *const reg_names[REGS + 1] = { "pinned",  "hot",	   "cold",
 					  "touched", "prefetched", "implicit" };
 const char *const side_names[SIDES + 1] = { "local", "remote", "both" };
 
-const char grid_help[] =
-	"  --op LIST        SEND,WRITE,WRITE_WITH_IMM,READ,FAA,CAS (WRITE,READ)\n"
-	"  --reg LIST       pinned,hot,cold,touched,prefetched,implicit\n"
-	"                   (pinned,hot,cold)\n"
-	"  --mem LIST       anon,thp,hugetlb,tmpfs,file,fsdax (anon)\n"
-	"  --side LIST      whose memory that is: local,remote,both (remote)\n"
-	"  --row-time S     after S seconds 20 samples are enough for a row (5)\n";
-
 struct grid grid = {
 	.ops = 1 << OP_WRITE | 1 << OP_READ,
 	.regs = 1 << REG_PINNED | 1 << REG_HOT | 1 << REG_COLD,
@@ -39,29 +31,14 @@ struct grid grid = {
 	.row_time = 5,
 };
 
-void grid_option(int value, const char *arg)
-{
-	switch (value) {
-	case GRID_OP:
-		grid.ops = perf_choose("op", arg, op_names);
-		break;
-	case GRID_REG:
-		grid.regs = perf_choose("reg", arg, reg_names);
-		break;
-	case GRID_MEM:
-		grid.mems = perf_choose("mem", arg, perf_mem_names);
-		break;
-	case GRID_SIDE:
-		grid.sides = perf_choose("side", arg, side_names);
-		break;
-	case GRID_TIME:
-		grid.row_time = atoi(arg);
-		if (grid.row_time < 1 || grid.row_time > 86400)
-			perf_die("--row-time %s: give seconds from 1 to 86400",
-				 arg);
-		break;
-	}
-}
+const struct perf_option grid_options[] = {
+	{ "op", .set = &grid.ops, .names = op_names },
+	{ "reg", .set = &grid.regs, .names = reg_names },
+	{ "mem", .set = &grid.mems, .names = perf_mem_names },
+	{ "side", .set = &grid.sides, .names = side_names },
+	{ "row-time", .number = &grid.row_time, .min = 1, .max = 86400 },
+	{},
+};
 
 /* --- what cannot be -------------------------------------------------------------- */
 

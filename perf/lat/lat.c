@@ -3,7 +3,6 @@
  * odp_lat: how long one operation takes, from ibv_post_send() to its completion
  * polled, in every state of the memory of either end.
  */
-#include <getopt.h>
 #include <stdlib.h>
 
 #include "shared.h"
@@ -91,28 +90,26 @@ static void measure(struct rig *g, struct a_case *c)
 		perf_row_samples(&c->row, samples, n);
 }
 
+static const struct perf_program program = {
+	.name = "odp_lat",
+	.summary = "Latency of operations, by what is known of their memory.",
+	.help = GRID_HELP,
+	.options = grid_options,
+	.peers = true,
+};
+
 int main(int argc, char **argv)
 {
-	static const struct option longs[] = { GRID_OPTIONS, {} };
-	const struct perf_program p = {
-		.name = "odp_lat",
-		.summary = "Latency of operations, by what is known of their "
-			   "memory.",
-		.help = grid_help,
-		.longs = longs,
-		.own = grid_option,
-		.peers = true,
-	};
 	struct perf_options o;
 	struct rig g;
 
-	perf_options(&o, &p, argc, argv);
+	perf_options(&o, &program, argc, argv);
 	if (o.server)
 		return end_server(&o);
 	samples = calloc(o.iterations, sizeof(*samples));
 	perf_need(samples, "memory for samples");
 	rig_open(&g, &o);
-	perf_report_open(&o, &p, &g.near.dev, argc, argv);
+	perf_report_open(&o, &program, &g.near.dev, argc, argv);
 	grid_run(&g, PERF_NS, 1, measure);
 	rig_close(&g);
 	free(samples);

@@ -154,21 +154,16 @@ struct grid {
 
 extern struct grid grid;
 
-/* The options of a grid, and what takes them. */
-enum { GRID_OP = 256, GRID_REG, GRID_MEM, GRID_SIDE, GRID_TIME, GRID_END };
+/* The options of a grid, and their help. */
+extern const struct perf_option grid_options[];
 
-#define GRID_OPTIONS                                            \
-	{ "op", required_argument, NULL, GRID_OP },             \
-		{ "reg", required_argument, NULL, GRID_REG },   \
-		{ "mem", required_argument, NULL, GRID_MEM },   \
-		{ "side", required_argument, NULL, GRID_SIDE }, \
-	{                                                       \
-		"row-time", required_argument, NULL, GRID_TIME  \
-	}
-
-extern const char grid_help[];
-
-void grid_option(int value, const char *arg);
+#define GRID_HELP                                                                  \
+	"  --op LIST        SEND,WRITE,WRITE_WITH_IMM,READ,FAA,CAS (WRITE,READ)\n" \
+	"  --reg LIST       pinned,hot,cold,touched,prefetched,implicit\n"         \
+	"                   (pinned,hot,cold)\n"                                   \
+	"  --mem LIST       anon,thp,hugetlb,tmpfs,file,fsdax (anon)\n"            \
+	"  --side LIST      whose memory that is: local,remote,both (remote)\n"    \
+	"  --row-time S     after S seconds 20 samples are enough for a row (5)\n"
 
 struct a_case {
 	enum op op;

@@ -12,52 +12,26 @@
 
 #include "perf.h"
 
-#define LARGEST_MESSAGE ((size_t)64 << 20)
+#define LARGEST "8-64M"
+#define MOST 64 /* options of one program */
 
-/* Values of long options without a letter; programs' own begin at 256. */
-enum {
-	OPT_SERVER = 1000,
-	OPT_OUT_JSON,
-	OPT_CLOCK,
-	OPT_FILE_DIR,
-	OPT_DAX_DIR,
-	OPT_TIMEOUT,
+/* Values of long options, by place; below are letters. */
+#define LONG 256
+
+struct table {
+	struct perf_option all[MOST];
+	struct option longs[MOST + 1];
+	char shorts[2 * MOST + 2];
+	int n;
 };
-
-/* The colon tells a missing argument from an unknown option. */
-static const char shorts[] = ":d:i:x:p:m:n:w:s:aUqh";
-
-static const struct option longs[] = {
-	{ "device", required_argument, NULL, 'd' },
-	{ "ib-dev", required_argument, NULL, 'd' },
-	{ "ib-port", required_argument, NULL, 'i' },
-	{ "gid-index", required_argument, NULL, 'x' },
-	{ "port", required_argument, NULL, 'p' },
-	{ "mtu", required_argument, NULL, 'm' },
-	{ "iters", required_argument, NULL, 'n' },
-	{ "warmup", required_argument, NULL, 'w' },
-	{ "size", required_argument, NULL, 's' },
-	{ "all", no_argument, NULL, 'a' },
-	{ "report-unsorted", no_argument, NULL, 'U' },
-	{ "quiet", no_argument, NULL, 'q' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "server", no_argument, NULL, OPT_SERVER },
-	{ "out_json", required_argument, NULL, OPT_OUT_JSON },
-	{ "clock", required_argument, NULL, OPT_CLOCK },
-	{ "file-dir", required_argument, NULL, OPT_FILE_DIR },
-	{ "dax-dir", required_argument, NULL, OPT_DAX_DIR },
-	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
-};
-
-#define LONGS (sizeof(longs) / sizeof(longs[0]))
 
 static const char help[] =
 	"  -d, --device NAME       RDMA device (also --ib-dev)\n"
 	"  -i, --ib-port N         its port (1)\n"
 	"  -x, --gid-index N       GID (the first RoCEv2 one of an IPv4 address)\n"
 	"  -m, --mtu BYTES         path MTU (the port's)\n"
-	"  -n, --iters N           measured operations per row (%ld)\n"
-	"  -w, --warmup N          operations before them (%ld)\n"
+	"  -n, --iters N           measured operations per row (%d)\n"
+	"  -w, --warmup N          operations before them (%d)\n"
 	"  -s, --size LIST         sizes: 8,4k,1M or 8-64M by powers of two (%s)\n"
 	"  -a, --all               sizes: 8-64M\n"
 	"  -p, --port N            TCP port of the server (18515)\n"
@@ -88,7 +62,7 @@ static void print_help(const struct perf_program *p)
 	exit(0);
 }
 
-static long number(const char *what, const char *text, long min, long max)
+static int number(const char *what, const char *text, int min, int max)
 {
 	char *end;
 	long n;
@@ -96,9 +70,32 @@ static long number(const char *what, const char *text, long min, long max)
 	errno = 0;
 	n = strtol(text, &end, 10);
 	if (errno || end == text || *end || n < min || n > max)
-		perf_die("%s %s: give a whole number from %ld to %ld", what,
+		perf_die("--%s %s: give a whole number from %d to %d", what,
 			 text, min, max);
 	return n;
+}
+
+static void numbers(const struct perf_option *x, const char *text)
+{
+	char *copy = strdup(text), *rest = copy, *item;
+	struct perf_list *l = x->list;
+
+	perf_need(copy, "strdup");
+	l->n = 0;
+	while ((item = strsep(&rest, ","))) {
+		int n = number(x->name, item, 1, x->max);
+
+		for (int i = 0; i < l->n; i++) {
+			if (l->v[i] == n)
+				perf_die("--%s %s: give each number once",
+					 x->name, text);
+		}
+		if (l->n == PERF_LIST)
+			perf_die("--%s: give %d numbers at most", x->name,
+				 PERF_LIST);
+		l->v[l->n++] = n;
+	}
+	free(copy);
 }
 
 static bool parse_size(const char *text, size_t *size)
@@ -180,15 +177,6 @@ void perf_sizes(struct perf_options *o, const char *list)
 	free(copy);
 }
 
-static int mtu_bytes(const char *text)
-{
-	long n = number("--mtu", text, 256, 4096);
-
-	if (n & (n - 1))
-		perf_die("--mtu %ld: use 256, 512, 1024, 2048 or 4096", n);
-	return n;
-}
-
 static bool is_icount(const char *text)
 {
 	if (strcmp(text, "icount") && strcmp(text, "wall"))
@@ -201,102 +189,61 @@ static void die_of_option(const struct perf_program *p, int c, char **argv)
 {
 	const char *what = c == ':' ? "wants an argument" : "is not known";
 	const char letter[] = { '-', optopt, 0 };
-	bool is_letter = optopt > 0 && optopt < 256;
 
 	perf_die("the option %s %s: see %s --help",
-		 is_letter && argv[optind - 1][1] != '-' ? letter :
-							   argv[optind - 1],
-		 what, p->name);
+		 optopt > 0 && optopt < LONG ? letter : argv[optind - 1], what,
+		 p->name);
 }
 
-static void take(struct perf_options *o, const struct perf_program *p, int c,
-		 char **argv)
+static void add(struct table *t, const struct perf_option *list)
 {
-	switch (c) {
-	case 'd':
-		o->device = optarg;
-		break;
-	case 'i':
-		o->port = number("--ib-port", optarg, 1, 255);
-		break;
-	case 'x':
-		o->gid_index = number("--gid-index", optarg, 0, 65535);
-		break;
-	case 'p':
-		o->tcp_port = number("--port", optarg, 1, 65535);
-		break;
-	case 'm':
-		o->mtu = mtu_bytes(optarg);
-		break;
-	case 'n':
-		o->iterations = number("--iters", optarg, 1, 100000000);
-		break;
-	case 'w':
-		o->warmup = number("--warmup", optarg, 0, 100000000);
-		break;
-	case 's':
-		perf_sizes(o, optarg);
-		break;
-	case 'a':
-		o->nsizes = 0;
-		add_range(o, 8, LARGEST_MESSAGE);
-		break;
-	case 'U':
-		o->samples = true;
-		break;
-	case 'q':
-		o->quiet = true;
-		break;
-	case 'h':
-		print_help(p);
-		break;
-	case OPT_SERVER:
-		o->server = true;
-		break;
-	case OPT_OUT_JSON:
-		o->out_json = optarg;
-		break;
-	case OPT_CLOCK:
-		o->icount = is_icount(optarg);
-		break;
-	case OPT_FILE_DIR:
-		o->file_dir = optarg;
-		break;
-	case OPT_DAX_DIR:
-		o->dax_dir = optarg;
-		break;
-	case OPT_TIMEOUT:
-		o->timeout = number("--timeout", optarg, 1, 3600);
-		break;
-	default:
-		if (c >= 256 && c < OPT_SERVER && p->own)
-			p->own(c, optarg);
-		else
-			die_of_option(p, c, argv);
+	char *end = t->shorts + strlen(t->shorts);
+
+	for (; list && list->name; list++) {
+		bool bare = list->flag || list->fixed;
+
+		if (t->n == MOST)
+			perf_die("%d options at most: this is a bug of the "
+				 "program",
+				 MOST);
+		t->longs[t->n] =
+			(struct option){ list->name,
+					 bare ? no_argument : required_argument,
+					 NULL, LONG + t->n };
+		t->all[t->n++] = *list;
+		if (list->letter)
+			end += sprintf(end, "%c%s", list->letter,
+				       bare ? "" : ":");
 	}
 }
 
-#define OWN_LONGS 32
-
-static const struct option *all_longs(const struct perf_program *p)
+static const struct perf_option *find(const struct table *t, int c)
 {
-	static struct option all[LONGS + OWN_LONGS + 1];
-	size_t n = 0;
+	for (int i = 0; i < t->n; i++) {
+		if (c == LONG + i || c == t->all[i].letter)
+			return &t->all[i];
+	}
+	return NULL;
+}
 
-	while (p->longs && p->longs[n].name)
-		n++;
-	if (n > OWN_LONGS)
-		perf_die("%d own options at most: this is a bug of the program",
-			 OWN_LONGS);
-	memset(all, 0, sizeof(all));
-	memcpy(all, longs, sizeof(longs));
-	if (n)
-		memcpy(all + LONGS, p->longs, n * sizeof(*all));
-	return all;
+static void take(const struct perf_option *x)
+{
+	if (x->flag)
+		*x->flag = true;
+	else if (x->text)
+		*x->text = x->fixed ? x->fixed : optarg;
+	else if (x->number)
+		*x->number = number(x->name, optarg, x->min, x->max);
+	else if (x->list)
+		numbers(x, optarg);
+	else
+		*x->set = perf_choose(x->name, optarg, x->names);
 }
 
 static void check(const struct perf_options *o, const struct perf_program *p)
 {
+	if (o->mtu & (o->mtu - 1))
+		perf_die("--mtu %d: use 256, 512, 1024, 2048 or 4096", o->mtu);
 	if (!o->device && !p->no_device)
 		perf_die(
 			"no device: give one with -d (ibv_devices lists them)");
@@ -311,7 +258,33 @@ static void check(const struct perf_options *o, const struct perf_program *p)
 void perf_options(struct perf_options *o, const struct perf_program *p,
 		  int argc, char **argv)
 {
-	const struct option *all = all_longs(p);
+	const char *sizes = sizes_default(p), *clock = "wall";
+	bool help_wanted = false;
+	const struct perf_option common[] = {
+		{ "device", 'd', .text = &o->device },
+		{ "ib-dev", .text = &o->device },
+		{ "ib-port", 'i', .number = &o->port, .min = 1, .max = 255 },
+		{ "gid-index", 'x', .number = &o->gid_index, .max = 65535 },
+		{ "port", 'p', .number = &o->tcp_port, .min = 1, .max = 65535 },
+		{ "mtu", 'm', .number = &o->mtu, .min = 256, .max = 4096 },
+		{ "iters", 'n', .number = &o->iterations, .min = 1,
+		  .max = 100000000 },
+		{ "warmup", 'w', .number = &o->warmup, .max = 100000000 },
+		{ "size", 's', .text = &sizes },
+		{ "all", 'a', .text = &sizes, .fixed = LARGEST },
+		{ "report-unsorted", 'U', .flag = &o->samples },
+		{ "quiet", 'q', .flag = &o->quiet },
+		{ "help", 'h', .flag = &help_wanted },
+		{ "server", .flag = &o->server },
+		{ "out_json", .text = &o->out_json },
+		{ "clock", .text = &clock },
+		{ "file-dir", .text = &o->file_dir },
+		{ "dax-dir", .text = &o->dax_dir },
+		{ "timeout", .number = &o->timeout, .min = 1, .max = 3600 },
+		{},
+	};
+	/* The colon tells a missing argument from an unknown option. */
+	struct table t = { .shorts = ":" };
 	int c;
 
 	memset(o, 0, sizeof(*o));
@@ -322,16 +295,27 @@ void perf_options(struct perf_options *o, const struct perf_program *p,
 	o->warmup = p->warmup ? p->warmup : 20;
 	o->timeout = 10;
 	o->file_dir = "/var/tmp";
-	perf_sizes(o, sizes_default(p));
+	add(&t, common);
+	add(&t, p->options);
+	add(&t, p->more_options);
 	opterr = 0;
 	optind = 0; /* from the beginning, also a second time */
-	while ((c = getopt_long(argc, argv, shorts, all, NULL)) != -1)
-		take(o, p, c, argv);
+	while ((c = getopt_long(argc, argv, t.shorts, t.longs, NULL)) != -1) {
+		const struct perf_option *x = find(&t, c);
+
+		if (!x)
+			die_of_option(p, c, argv);
+		take(x);
+		if (help_wanted)
+			print_help(p);
+	}
 	if (p->peers && optind < argc)
 		o->host = argv[optind++];
 	if (optind < argc)
 		perf_die("%s: nothing is known to do with it: see %s --help",
 			 argv[optind], p->name);
+	perf_sizes(o, sizes);
+	o->icount = is_icount(clock);
 	check(o, p);
 }
 

@@ -88,8 +88,8 @@ struct perf_options {
 	const char *host; /* the server to connect to; NULL: loopback or server */
 	bool server; /* --server: wait for one client */
 	int mtu; /* -m --mtu in bytes, 0: the port's */
-	long iterations; /* -n --iters */
-	long warmup; /* -w --warmup */
+	int iterations; /* -n --iters */
+	int warmup; /* -w --warmup */
 	size_t sizes[PERF_SIZES]; /* -s --size 8,4096,64k or 8-64M (powers of 2); -a --all */
 	int nsizes;
 	const char
@@ -102,14 +102,38 @@ struct perf_options {
 	bool quiet; /* -q --quiet: no table */
 };
 
-struct option;
+#define PERF_LIST 32
+
+/* Numbers from 1 on, each once. */
+struct perf_list {
+	int n, v[PERF_LIST];
+};
+
+/**
+ * struct perf_option - an option, and where its argument goes
+ * @name, @letter: --name, and -x if it has a letter
+ * @flag: it has no argument, and sets this
+ * @text: becomes the argument; with @fixed it has none, and this is it
+ * @number: becomes a whole number from @min to @max
+ * @list: becomes the numbers, up to @max
+ * @set: becomes a bit for each of @names that is wanted; see perf_choose()
+ */
+struct perf_option {
+	const char *name;
+	char letter;
+	bool *flag;
+	const char **text, *fixed;
+	int *number, min, max;
+	struct perf_list *list;
+	uint32_t *set;
+	const char *const *names;
+};
 
 /**
  * struct perf_program - a program's own part of its command line
  * @name, @summary: for --help
  * @help: text of its own options
- * @longs: its long options, values from 256 on, ended by zeros; or NULL
- * @own: called for one of @longs; @arg may be NULL
+ * @options, @more_options: they, each ended by {}; or NULL
  * @iterations, @warmup, @sizes: its defaults; 0 or NULL: 1000, 20, 8,4k,64k,1M
  * @peers: it takes --server and HOST
  * @no_device: it needs no -d
@@ -118,10 +142,9 @@ struct perf_program {
 	const char *name;
 	const char *summary;
 	const char *help;
-	const struct option *longs; /* values from 256 to 999 */
-	void (*own)(int value, const char *arg);
-	long iterations;
-	long warmup;
+	const struct perf_option *options, *more_options;
+	int iterations;
+	int warmup;
 	const char *sizes;
 	bool peers;
 	bool no_device;

@@ -18,7 +18,6 @@
  * really taken away, and sizes that become the same are one row.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -444,24 +443,14 @@ static void rows_of_sizes(int op, enum perf_mem_kind kind)
 
 /* --- the program ---------------------------------------------------------- */
 
-enum { OPT_OP = 256, OPT_MEM };
-
 static uint32_t chosen_ops = (1 << OPS) - 1;
 static uint32_t chosen_mem = (1 << PERF_MEM_KINDS) - 1;
 
-static const struct option longs[] = {
-	{ "op", required_argument, NULL, OPT_OP },
-	{ "mem", required_argument, NULL, OPT_MEM },
-	{ NULL, 0, NULL, 0 },
+static const struct perf_option own_options[] = {
+	{ "op", .set = &chosen_ops, .names = op_names },
+	{ "mem", .set = &chosen_mem, .names = perf_mem_names },
+	{},
 };
-
-static void own(int value, const char *arg)
-{
-	if (value == OPT_OP)
-		chosen_ops = perf_choose("op", arg, op_names);
-	else
-		chosen_mem = perf_choose("mem", arg, perf_mem_names);
-}
 
 static const struct perf_program program = {
 	.name = "odp_limit",
@@ -471,8 +460,7 @@ static const struct perf_program program = {
 		"                          process_vm_readv, first_touch, dontneed,\n"
 		"                          munmap (all)\n"
 		"  --mem LIST              anon, thp, hugetlb, tmpfs, file, fsdax (all)\n",
-	.longs = longs,
-	.own = own,
+	.options = own_options,
 	.iterations = 200,
 	.no_device = true,
 };

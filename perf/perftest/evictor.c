@@ -17,7 +17,6 @@
  *            that a device has pinned, the event counts: it met them
  */
 #include <errno.h>
-#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -50,9 +49,9 @@ static struct evictor_target target = { .pidfd = -1,
 static struct tally tallies[EVICTOR_HOWS];
 static const char *missing[EVICTOR_HOWS];
 static uint32_t hows = 1 << EVICTOR_PAGEOUT;
-static long rate = 100, seconds = -1, patience = 10;
+static int rate = 100, seconds = -1, patience = 10, pid;
+static const char *want_bytes, *want_range, *want_file;
 static uint64_t bytes = UINT64_MAX, lasted;
-static long pid;
 static bool is_exec;
 static char **command;
 static volatile sig_atomic_t stop;
@@ -185,7 +184,7 @@ static bool wait_for_mapping(void)
 
 	while (!evictor_target_find(&target)) {
 		if (perf_now() > end)
-			perf_die("process %d has no mapping of %s after %ld s: "
+			perf_die("process %d has no mapping of %s after %d s: "
 				 "see /proc/%d/maps, or give it more time with "
 				 "--wait",
 				 target.pid,
@@ -316,79 +315,18 @@ static int end_command(void)
 
 /* --- the program ---------------------------------------------------------- */
 
-enum {
-	OPT_PID = 256,
-	OPT_EXEC,
-	OPT_HOW,
-	OPT_RATE,
-	OPT_BYTES,
-	OPT_RANGE,
-	OPT_FILE,
-	OPT_SECONDS,
-	OPT_WAIT,
+static const struct perf_option own_options[] = {
+	{ "pid", .number = &pid, .min = 1, .max = 1 << 22 },
+	{ "exec", .flag = &is_exec },
+	{ "how", .set = &hows, .names = evictor_how_names },
+	{ "rate", .number = &rate, .max = 1000000 },
+	{ "bytes", .text = &want_bytes },
+	{ "range", .text = &want_range },
+	{ "file", .text = &want_file },
+	{ "seconds", .number = &seconds, .max = 1000000 },
+	{ "wait", .number = &patience, .max = 1000000 },
+	{},
 };
-
-static const struct option longs[] = {
-	{ "pid", required_argument, NULL, OPT_PID },
-	{ "exec", no_argument, NULL, OPT_EXEC },
-	{ "how", required_argument, NULL, OPT_HOW },
-	{ "rate", required_argument, NULL, OPT_RATE },
-	{ "bytes", required_argument, NULL, OPT_BYTES },
-	{ "range", required_argument, NULL, OPT_RANGE },
-	{ "file", required_argument, NULL, OPT_FILE },
-	{ "seconds", required_argument, NULL, OPT_SECONDS },
-	{ "wait", required_argument, NULL, OPT_WAIT },
-	{ NULL, 0, NULL, 0 },
-};
-
-static long number(const char *name, const char *arg, long min, long max)
-{
-	char *end;
-	long n;
-
-	errno = 0;
-	n = strtol(arg, &end, 10);
-	if (errno || end == arg || *end || n < min || n > max)
-		perf_die("--%s %s: give a whole number from %ld to %ld", name,
-			 arg, min, max);
-	return n;
-}
-
-static void own(int value, const char *arg)
-{
-	switch (value) {
-	case OPT_PID:
-		pid = number("pid", arg, 1, 1 << 22);
-		break;
-	case OPT_EXEC:
-		is_exec = true;
-		break;
-	case OPT_HOW:
-		hows = perf_choose("how", arg, evictor_how_names);
-		break;
-	case OPT_RATE:
-		rate = number("rate", arg, 0, 1000000);
-		break;
-	case OPT_BYTES:
-		bytes = perf_size(arg);
-		if (bytes % PERF_PAGE)
-			perf_die("--bytes %s: give whole pages of 4096 bytes",
-				 arg);
-		break;
-	case OPT_RANGE:
-		evictor_target_which(&target, arg);
-		break;
-	case OPT_FILE:
-		evictor_target_file(&target, arg);
-		break;
-	case OPT_SECONDS:
-		seconds = number("seconds", arg, 0, 1000000);
-		break;
-	case OPT_WAIT:
-		patience = number("wait", arg, 0, 1000000);
-		break;
-	}
-}
 
 static const struct perf_program program = {
 	.name = "evictor",
@@ -408,8 +346,7 @@ static const struct perf_program program = {
 		"  --seconds S             for so long (until the process ends; 10\n"
 		"                          without a process)\n"
 		"  --wait S                for the mapping to be there (10)\n",
-	.longs = longs,
-	.own = own,
+	.options = own_options,
 	.no_device = true,
 };
 
@@ -440,6 +377,15 @@ static int split_command(int argc, char **argv)
 
 static void check(void)
 {
+	if (want_bytes)
+		bytes = perf_size(want_bytes);
+	if (want_bytes && bytes % PERF_PAGE)
+		perf_die("--bytes %s: give whole pages of 4096 bytes",
+			 want_bytes);
+	if (want_range)
+		evictor_target_which(&target, want_range);
+	if (want_file)
+		evictor_target_file(&target, want_file);
 	if (is_exec && (!command || !*command))
 		perf_die("--exec needs a command: evictor --exec -- COMMAND");
 	if (command && !is_exec)

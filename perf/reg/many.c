@@ -106,19 +106,20 @@ static void beside(enum reg reg, size_t n)
 
 void sweep_mrs(enum reg reg)
 {
-	for (int i = 0; i < t.nmrs; i++) {
-		struct key key = { "mrs",     "reg",	reg, PAGES_RESERVED,
-				   PERF_PAGE, t.mrs[i], 1 };
-		const char *why = reg_missing(reg, t.mrs[i] * PERF_PAGE);
+	for (int i = 0; i < t.mrs.n; i++) {
+		size_t n = t.mrs.v[i];
+		struct key key = { "mrs",     "reg", reg, PAGES_RESERVED,
+				   PERF_PAGE, n,     1 };
+		const char *why = reg_missing(reg, n * PERF_PAGE);
 
 		if (reg == REG_IMPLICIT)
 			return; /* there is one, or none */
-		if (!why && t.mrs[i] >= (size_t)t.dev.attr.orig_attr.max_mr)
+		if (!why && n >= (size_t)t.dev.attr.orig_attr.max_mr)
 			why = "the device has fewer regions (max_mr)";
 		if (why)
 			row_why(&key, PERF_ROW_UNSUPPORTED, why);
 		else
-			beside(reg, t.mrs[i]);
+			beside(reg, n);
 	}
 }
 
@@ -253,7 +254,7 @@ static void at_once(struct key key)
 
 void sweep_procs(enum reg reg)
 {
-	for (int i = 0; i < t.nprocs; i++) {
+	for (int i = 0; i < t.procs.n; i++) {
 		struct key key = {
 			"procs",
 			"reg",
@@ -261,10 +262,10 @@ void sweep_procs(enum reg reg)
 			reg == REG_PINNED ? PAGES_PRESENT : PAGES_RESERVED,
 			PERF_PAGE,
 			t.per_proc,
-			t.procs[i]
+			t.procs.v[i]
 		};
 		const char *why = reg_missing(
-			reg, (size_t)t.procs[i] * t.per_proc * PERF_PAGE);
+			reg, (size_t)t.procs.v[i] * t.per_proc * PERF_PAGE);
 
 		if (reg == REG_IMPLICIT)
 			return;

@@ -10,7 +10,6 @@
  * registers and does not work gets no figure.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,25 +18,6 @@
 #define KMEM_ENOUGH ((int64_t)1 << 20)
 #define KMEM_MRS 1024
 
-enum {
-	OPT_SWEEP = 256,
-	OPT_REG,
-	OPT_MRS,
-	OPT_PROCS,
-	OPT_PER_PROC,
-	OPT_PAGES,
-};
-
-static const struct option longs[] = {
-	{ "sweep", required_argument, NULL, OPT_SWEEP },
-	{ "reg", required_argument, NULL, OPT_REG },
-	{ "pages", required_argument, NULL, OPT_PAGES },
-	{ "mrs", required_argument, NULL, OPT_MRS },
-	{ "procs", required_argument, NULL, OPT_PROCS },
-	{ "mrs-per-proc", required_argument, NULL, OPT_PER_PROC },
-	{ NULL },
-};
-
 static const char *const sweep_names[] = { "length", "mrs", "procs", "prefetch",
 					   NULL };
 static const char *const length_pages[] = { "reserved", "present", NULL };
@@ -45,62 +25,15 @@ static const char *const length_pages[] = { "reserved", "present", NULL };
 static uint32_t want_sweeps = ~0u;
 static uint32_t want_pages = 1; /* bits as in length_pages */
 
-/* "1,10,100": numbers from 1 to @most. */
-static int numbers(const char *what, const char *list, size_t *to, size_t most)
-{
-	int n = 0;
-
-	for (const char *at = list;; at++) {
-		char *end;
-
-		errno = 0;
-		to[n] = strtoul(at, &end, 10);
-		if (*at < '0' || *at > '9' || errno || !to[n] || to[n] > most ||
-		    (*end && *end != ',') || n == 31)
-			perf_die("--%s %s: give numbers from 1 to %zu, with "
-				 "commas between them",
-				 what, list, most);
-		n++;
-		for (int i = 0; i < n - 1; i++) {
-			if (to[i] == to[n - 1])
-				perf_die("--%s %s: give each number once", what,
-					 list);
-		}
-		if (!*end)
-			return n;
-		at = end;
-	}
-}
-
-static void own(int value, const char *arg)
-{
-	size_t list[32];
-
-	switch (value) {
-	case OPT_SWEEP:
-		want_sweeps = perf_choose("sweep", arg, sweep_names);
-		break;
-	case OPT_REG:
-		t.regs = perf_choose("reg", arg, reg_names);
-		break;
-	case OPT_PAGES:
-		want_pages = perf_choose("pages", arg, length_pages);
-		break;
-	case OPT_MRS:
-		t.nmrs = numbers("mrs", arg, t.mrs, 1000000);
-		break;
-	case OPT_PROCS:
-		t.nprocs = numbers("procs", arg, list, 1000);
-		for (int i = 0; i < t.nprocs; i++)
-			t.procs[i] = list[i];
-		break;
-	case OPT_PER_PROC:
-		if (numbers("mrs-per-proc", arg, list, 100000) != 1)
-			perf_die("--mrs-per-proc %s: give one number", arg);
-		t.per_proc = list[0];
-		break;
-	}
-}
+static const struct perf_option own_options[] = {
+	{ "sweep", .set = &want_sweeps, .names = sweep_names },
+	{ "reg", .set = &t.regs, .names = reg_names },
+	{ "pages", .set = &want_pages, .names = length_pages },
+	{ "mrs", .list = &t.mrs, .max = 1000000 },
+	{ "procs", .list = &t.procs, .max = 1000 },
+	{ "mrs-per-proc", .number = &t.per_proc, .min = 1, .max = 100000 },
+	{},
+};
 
 static const struct perf_program program = {
 	.name = "odp_reg",
@@ -115,8 +48,7 @@ static const struct perf_program program = {
 		"(1,10,100,1000,10000)\n"
 		"      --procs LIST        processes at once (1,4,16,64)\n"
 		"      --mrs-per-proc N    regions of each of them (64)\n",
-	.longs = longs,
-	.own = own,
+	.options = own_options,
 	.iterations = 50,
 	.warmup = 5,
 	.sizes = "4k,64k,2M,64M,1G,64G,1T",

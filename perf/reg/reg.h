@@ -47,9 +47,7 @@ struct tools {
 	struct ibv_mr *page_mr;
 	uint64_t *samples, *samples2;
 	uint32_t regs; /* wanted */
-	size_t mrs[32];
-	int procs[32];
-	int nmrs, nprocs;
+	struct perf_list mrs, procs;
 	int per_proc;
 };
 

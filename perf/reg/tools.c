@@ -15,10 +15,8 @@ const char *const reg_names[REGS + 1] = {
 
 struct tools t = {
 	.regs = ~0u,
-	.mrs = { 1, 10, 100, 1000, 10000 },
-	.nmrs = 5,
-	.procs = { 1, 4, 16, 64 },
-	.nprocs = 4,
+	.mrs = { 5, { 1, 10, 100, 1000, 10000 } },
+	.procs = { 4, { 1, 4, 16, 64 } },
 	.per_proc = 64,
 };
 

@@ -11,7 +11,6 @@
  * repeat; --seconds makes it a time.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,35 +20,6 @@
 #define END_S 60
 #define MOST_REPEAT 1000
 
-enum {
-	OPT_QPS = 256,
-	OPT_MRS,
-	OPT_THREADS,
-	OPT_PROCS,
-	OPT_STORM,
-	OPT_OP,
-	OPT_REG,
-	OPT_DEPTH,
-	OPT_REPEAT,
-	OPT_RATE,
-	OPT_SECONDS,
-};
-
-static const struct option longs[] = {
-	{ "qps", required_argument, NULL, OPT_QPS },
-	{ "mrs", required_argument, NULL, OPT_MRS },
-	{ "threads", required_argument, NULL, OPT_THREADS },
-	{ "procs", required_argument, NULL, OPT_PROCS },
-	{ "storm", required_argument, NULL, OPT_STORM },
-	{ "op", required_argument, NULL, OPT_OP },
-	{ "reg", required_argument, NULL, OPT_REG },
-	{ "depth", required_argument, NULL, OPT_DEPTH },
-	{ "repeat", required_argument, NULL, OPT_REPEAT },
-	{ "storm-rate", required_argument, NULL, OPT_RATE },
-	{ "seconds", required_argument, NULL, OPT_SECONDS },
-	{ NULL },
-};
-
 static const char *const mrs_names[] = { "one", "many", NULL };
 static const char *const storm_names[] = { "off", "beside", "same", NULL };
 static const char *const op_names[] = { "WRITE", "READ", NULL };
@@ -57,50 +27,12 @@ static const char *const reg_names[] = { "odp", "pinned", NULL };
 
 struct settings set = { .depth = 4, .repeat = 3, .rate = 1000 };
 
-struct list {
-	int n;
-	int v[32];
-};
-
-static struct list qps = { 5, { 1, 4, 16, 64, 256 } };
-static struct list threads = { 1, { 1 } }, procs = { 1, { 1 } };
+static struct perf_list qps = { 5, { 1, 4, 16, 64, 256 } };
+static struct perf_list threads = { 1, { 1 } }, procs = { 1, { 1 } };
 static uint32_t want_mrs = ~0u, want_storms = 1 << STORM_OFF | 1 << STORM_SAME;
 static uint32_t want_ops = 1, want_regs = 1;
 
-static int number(const char *what, const char *text, long least, long most)
-{
-	char *end;
-	long n;
-
-	errno = 0;
-	n = strtol(text, &end, 10);
-	if (errno || end == text || *end || n < least || n > most)
-		perf_die("--%s %s: give a number from %ld to %ld", what, text,
-			 least, most);
-	return n;
-}
-
-static void numbers(struct list *l, const char *what, const char *list,
-		    long most)
-{
-	char *copy = strdup(list), *rest = copy, *item;
-
-	perf_need(copy, "strdup");
-	l->n = 0;
-	while ((item = strsep(&rest, ","))) {
-		int n = number(what, item, 1, most);
-
-		for (int i = 0; i < l->n; i++) {
-			if (l->v[i] == n)
-				perf_die("--%s %s: give each number once", what,
-					 list);
-		}
-		if (l->n == 32)
-			perf_die("--%s: give 32 numbers at most", what);
-		l->v[l->n++] = n;
-	}
-	free(copy);
-}
+static const char *want_seconds;
 
 static double seconds(const char *text)
 {
@@ -112,44 +44,20 @@ static double seconds(const char *text)
 	return s;
 }
 
-static void own(int value, const char *arg)
-{
-	switch (value) {
-	case OPT_QPS:
-		numbers(&qps, "qps", arg, 100000);
-		break;
-	case OPT_MRS:
-		want_mrs = perf_choose("mrs", arg, mrs_names);
-		break;
-	case OPT_THREADS:
-		numbers(&threads, "threads", arg, 1000);
-		break;
-	case OPT_PROCS:
-		numbers(&procs, "procs", arg, 1000);
-		break;
-	case OPT_STORM:
-		want_storms = perf_choose("storm", arg, storm_names);
-		break;
-	case OPT_OP:
-		want_ops = perf_choose("op", arg, op_names);
-		break;
-	case OPT_REG:
-		want_regs = perf_choose("reg", arg, reg_names);
-		break;
-	case OPT_DEPTH:
-		set.depth = number("depth", arg, 1, 1024);
-		break;
-	case OPT_REPEAT:
-		set.repeat = number("repeat", arg, 1, MOST_REPEAT);
-		break;
-	case OPT_RATE:
-		set.rate = number("storm-rate", arg, 0, 1000000);
-		break;
-	case OPT_SECONDS:
-		set.seconds = seconds(arg);
-		break;
-	}
-}
+static const struct perf_option own_options[] = {
+	{ "qps", .list = &qps, .max = 100000 },
+	{ "mrs", .set = &want_mrs, .names = mrs_names },
+	{ "threads", .list = &threads, .max = 1000 },
+	{ "procs", .list = &procs, .max = 1000 },
+	{ "storm", .set = &want_storms, .names = storm_names },
+	{ "op", .set = &want_ops, .names = op_names },
+	{ "reg", .set = &want_regs, .names = reg_names },
+	{ "depth", .number = &set.depth, .min = 1, .max = 1024 },
+	{ "repeat", .number = &set.repeat, .min = 1, .max = MOST_REPEAT },
+	{ "storm-rate", .number = &set.rate, .max = 1000000 },
+	{ "seconds", .text = &want_seconds },
+	{},
+};
 
 static const struct perf_program program = {
 	.name = "odp_scale",
@@ -171,8 +79,7 @@ static const struct perf_program program = {
 		"      --repeat N          samples of each row (3)\n"
 		"      --seconds S         so long instead of -n operations of "
 		"each pair\n",
-	.longs = longs,
-	.own = own,
+	.options = own_options,
 	.iterations = 100,
 	.warmup = 4,
 	.sizes = "4k",
@@ -331,6 +238,8 @@ int main(int argc, char **argv)
 	int rows = 0;
 
 	perf_options(&set.o, &program, argc, argv);
+	if (want_seconds)
+		set.seconds = seconds(want_seconds);
 	perf_dev_open(&dev, &set.o);
 	perf_report_open(&set.o, &program, &dev, argc, argv);
 	for (int i = 0; nth(i, &c); i++) {

@@ -1,24 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The command line: what it understands; anything else ends the program. */
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #include "unit.h"
 
-static int own_value;
-static char own_arg[20];
+static const char *const names[] = { "red", "green", "blue", NULL };
+static const char *mode;
+static bool dry;
+static struct perf_list steps;
+static uint32_t colours;
 
-static void own(int value, const char *arg)
-{
-	own_value = value;
-	snprintf(own_arg, sizeof(own_arg), "%s", arg ? arg : "none");
-}
-
-static const struct option longs[] = {
-	{ "mode", required_argument, NULL, 256 },
-	{ "dry", no_argument, NULL, 257 },
+static const struct perf_option options[] = {
+	{ "mode", .text = &mode },
+	{ "dry", .flag = &dry },
+	{ "steps", .list = &steps, .max = 50 },
+	{ "colours", .set = &colours, .names = names },
 	{},
 };
 
@@ -26,8 +24,7 @@ static const struct perf_program program = {
 	.name = "unit",
 	.summary = "A summary.",
 	.help = "  --mode M   its own\n",
-	.longs = longs,
-	.own = own,
+	.options = options,
 	.peers = true,
 };
 
@@ -104,16 +101,17 @@ static void everything(void)
 	parse(&o, &program,
 	      "--ib-dev dev1 -i 2 -x 3 -p 99 -m 1024 -n 12 -w 0 -s 8,64k "
 	      "--out_json f -U -q --clock icount --file-dir /a --dax-dir /b "
-	      "--timeout 3 --mode x host");
+	      "--timeout 3 --mode x --steps 4,50 --colours red,blue host");
 	CHECK(!strcmp(o.device, "dev1") && o.port == 2 && o.gid_index == 3);
 	CHECK(o.tcp_port == 99 && o.mtu == 1024 && o.iterations == 12);
 	CHECK(o.warmup == 0 && o.nsizes == 2 && o.sizes[1] == 65536);
 	CHECK(!strcmp(o.out_json, "f") && o.samples && o.quiet && o.icount);
 	CHECK(!strcmp(o.file_dir, "/a") && !strcmp(o.dax_dir, "/b"));
 	CHECK(o.timeout == 3 && !strcmp(o.host, "host"));
-	CHECK(own_value == 256 && !strcmp(own_arg, "x"));
+	CHECK(!strcmp(mode, "x") && !dry && colours == 5);
+	CHECK(steps.n == 2 && steps.v[0] == 4 && steps.v[1] == 50);
 	parse(&o, &program, "--device d --dry --server");
-	CHECK(o.server && own_value == 257 && !strcmp(own_arg, "none"));
+	CHECK(o.server && dry);
 	parse(&o, &program, "-d d -a");
 	CHECK(o.nsizes == 24 && o.sizes[0] == 8 && o.sizes[23] == 64 << 20);
 }
@@ -136,6 +134,10 @@ static void nonsense(void)
 	CHECK(refused(&program, "-d a -m 8192", "--mtu 8192"));
 	CHECK(refused(&program, "-d a --timeout 0", "--timeout 0"));
 	CHECK(refused(&program, "-d a --clock sun", "--clock sun icount wall"));
+	CHECK(refused(&program, "-d a --steps 4,51", "--steps 51 1 50"));
+	CHECK(refused(&program, "-d a --steps 4,", "--steps"));
+	CHECK(refused(&program, "-d a --steps 4,5,4", "--steps 4,5,4 once"));
+	CHECK(refused(&program, "-d a --colours pink", "--colours red green"));
 }
 
 static void unknown_options(void)
@@ -245,8 +247,6 @@ static void largest_ranges(void)
 }
 
 /* --- choices ------------------------------------------------------------------------ */
-
-static const char *const names[] = { "red", "green", "blue", NULL };
 
 static void choose_child(const void *arg)
 {
