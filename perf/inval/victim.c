@@ -80,19 +80,6 @@ void victim_put(struct tools *t)
 	munmap(t->v.spare, t->v.map);
 }
 
-static int map_flags(enum perf_mem_kind kind)
-{
-	switch (kind) {
-	case PERF_ANON:
-	case PERF_THP:
-		return MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-	case PERF_HUGETLB:
-		return MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB;
-	default:
-		return MAP_SHARED;
-	}
-}
-
 const char *victim_map(struct victim *v)
 {
 	bool file = v->mem.fd >= 0;
@@ -105,15 +92,7 @@ const char *victim_map(struct victim *v)
 	err = file ? posix_fallocate(v->mem.fd, ZONE, v->map) : 0;
 	if (err)
 		return perf_say("fallocate: %s", strerror(err));
-	if (mmap(v->p, v->map, PROT_READ | PROT_WRITE,
-		 map_flags(v->mem.kind) | MAP_FIXED, v->mem.fd,
-		 file ? ZONE : 0) == MAP_FAILED)
-		return perf_say("mmap: %s", strerror(errno));
-	if (v->mem.kind == PERF_THP && madvise(v->p, v->map, MADV_HUGEPAGE))
-		return perf_say("MADV_HUGEPAGE: %s", strerror(errno));
-	if (v->mem.kind == PERF_ANON)
-		madvise(v->p, v->map, MADV_NOHUGEPAGE);
-	return NULL;
+	return perf_mem_map(&v->mem, ZONE, v->map);
 }
 
 const char *victim_known(struct tools *t)

@@ -29,7 +29,7 @@ void perf_need(bool ok, const char *what)
 
 const char *perf_say(const char *format, ...)
 {
-	static char text[200];
+	static char text[300];
 	va_list ap;
 
 	va_start(ap, format);

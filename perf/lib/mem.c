@@ -29,10 +29,6 @@ const char *const perf_mem_names[PERF_MEM_KINDS + 1] = {
 	[PERF_FILE] = "file",	    [PERF_FSDAX] = "fsdax",
 };
 
-static char why[300];
-
-#define WHY(...) (snprintf(why, sizeof(why), __VA_ARGS__), why)
-
 static bool first_line(const char *path, char *line, int size)
 {
 	FILE *f = fopen(path, "re");
@@ -56,13 +52,15 @@ static const char *dir_missing(const char *dir, const char *option,
 	struct stat st;
 
 	if (!dir)
-		return WHY("no directory %s: give one with %s", what, option);
+		return perf_say("no directory %s: give one with %s", what,
+				option);
 	if (stat(dir, &st))
-		return WHY("%s %s: %s: give a directory %s", option, dir,
-			   strerror(errno), what);
+		return perf_say("%s %s: %s: give a directory %s", option, dir,
+				strerror(errno), what);
 	if (!S_ISDIR(st.st_mode) || access(dir, W_OK | X_OK))
-		return WHY("%s %s is not a directory to write in: give one %s",
-			   option, dir, what);
+		return perf_say(
+			"%s %s is not a directory to write in: give one %s",
+			option, dir, what);
 	return NULL;
 }
 
@@ -101,12 +99,12 @@ static const char *fsdax_missing(const char *dir)
 		return missing;
 	fd = temporary(dir);
 	if (fd < 0)
-		return WHY("--dax-dir %s: %s: give one to write in", dir,
-			   strerror(errno));
+		return perf_say("--dax-dir %s: %s: give one to write in", dir,
+				strerror(errno));
 	if (!fd_is_dax(fd))
-		missing = WHY("--dax-dir %s is not DAX: mount it with "
-			      "-o dax=always on pmem",
-			      dir);
+		missing = perf_say("--dax-dir %s is not DAX: mount it with "
+				   "-o dax=always on pmem",
+				   dir);
 	close(fd);
 	return missing;
 }
@@ -193,50 +191,53 @@ static const char *make_file(struct perf_mem *m, const struct perf_options *o)
 
 	m->fd = open_file(o, m->kind);
 	if (m->fd < 0)
-		return WHY("a file for %s memory: %s", perf_mem_names[m->kind],
-			   strerror(errno));
+		return perf_say("a file for %s memory: %s",
+				perf_mem_names[m->kind], strerror(errno));
 	if (ftruncate(m->fd, m->len))
-		return WHY("a file of %zu bytes for %s memory: %s", m->len,
-			   perf_mem_names[m->kind], strerror(errno));
+		return perf_say("a file of %zu bytes for %s memory: %s", m->len,
+				perf_mem_names[m->kind], strerror(errno));
 	/*
 	 * Allocate blocks now: a full file system is an error here and a SIGBUS
 	 * later.
 	 */
 	err = posix_fallocate(m->fd, 0, m->len);
 	if (err)
-		return WHY("%zu bytes of %s memory: %s: free some, or take "
-			   "smaller sizes",
-			   m->len, perf_mem_names[m->kind], strerror(err));
+		return perf_say(
+			"%zu bytes of %s memory: %s: free some, or take "
+			"smaller sizes",
+			m->len, perf_mem_names[m->kind], strerror(err));
+	return NULL;
+}
+
+const char *perf_mem_map(struct perf_mem *m, size_t from, size_t len)
+{
+	void *p = m->p + from;
+
+	if (mmap(p, len, PROT_READ | PROT_WRITE, map_flags(m->kind) | MAP_FIXED,
+		 m->fd, is_file(m->kind) ? from : 0) == MAP_FAILED) {
+		if (m->kind == PERF_HUGETLB && errno == ENOMEM)
+			return perf_say("%zu free hugetlb pages are wanted, "
+					"there are %ld: write more to "
+					"/proc/sys/vm/nr_hugepages",
+					len / PERF_HUGE, free_hugetlb());
+		return perf_say("mmap of %zu bytes of %s: %s", len,
+				perf_mem_names[m->kind], strerror(errno));
+	}
+	if (m->kind == PERF_THP && madvise(p, len, MADV_HUGEPAGE))
+		return perf_say("MADV_HUGEPAGE: %s", strerror(errno));
+	/* EINVAL: the kernel has no huge pages, which is fine. */
+	if (m->kind == PERF_ANON)
+		madvise(p, len, MADV_NOHUGEPAGE);
 	return NULL;
 }
 
 static const char *map(struct perf_mem *m)
 {
-	void *p = reserve(m->len);
-
-	if (!p)
-		return WHY("%zu bytes of address space: %s", m->len,
-			   strerror(errno));
-	if (mmap(p, m->len, PROT_READ | PROT_WRITE,
-		 map_flags(m->kind) | MAP_FIXED, m->fd, 0) == MAP_FAILED) {
-		int err = errno;
-
-		munmap(p, m->len);
-		if (m->kind == PERF_HUGETLB && err == ENOMEM)
-			return WHY("%zu free hugetlb pages are wanted, there "
-				   "are %ld: write more to "
-				   "/proc/sys/vm/nr_hugepages",
-				   m->len / PERF_HUGE, free_hugetlb());
-		return WHY("mmap of %zu bytes of %s: %s", m->len,
-			   perf_mem_names[m->kind], strerror(err));
-	}
-	m->p = p;
-	if (m->kind == PERF_THP && madvise(p, m->len, MADV_HUGEPAGE))
-		return WHY("MADV_HUGEPAGE: %s", strerror(errno));
-	/* EINVAL: the kernel has no huge pages, which is fine. */
-	if (m->kind == PERF_ANON)
-		madvise(p, m->len, MADV_NOHUGEPAGE);
-	return NULL;
+	m->p = reserve(m->len);
+	if (!m->p)
+		return perf_say("%zu bytes of address space: %s", m->len,
+				strerror(errno));
+	return perf_mem_map(m, 0, m->len);
 }
 
 const char *perf_mem_try(struct perf_mem *m, const struct perf_options *o,

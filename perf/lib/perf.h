@@ -200,6 +200,12 @@ void perf_mem_get(struct perf_mem *m, const struct perf_options *o,
 /* The same, but return why it cannot be had, or NULL. */
 const char *perf_mem_try(struct perf_mem *m, const struct perf_options *o,
 			 enum perf_mem_kind kind, size_t len);
+
+/*
+ * Map @len bytes from @from on anew, in their place: without pages, unless a
+ * file has them.  NULL or why not, and errno.
+ */
+const char *perf_mem_map(struct perf_mem *m, size_t from, size_t len);
 void perf_mem_put(struct perf_mem *m);
 
 /* Give the CPU all pages of [p, p + len), written (a THP as one). */

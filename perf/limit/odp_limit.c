@@ -225,32 +225,13 @@ static bool munmap_run(struct work *w)
 	return !munmap(w->mem.p, w->size);
 }
 
-static bool map_again(struct work *w)
-{
-	enum perf_mem_kind kind = w->mem.kind;
-	int flags = MAP_FIXED_NOREPLACE;
-
-	if (w->mem.fd >= 0)
-		flags |= MAP_SHARED;
-	else
-		flags |= MAP_PRIVATE | MAP_ANONYMOUS |
-			 (kind == PERF_HUGETLB ? MAP_HUGETLB : MAP_NORESERVE);
-	if (mmap(w->mem.p, w->size, PROT_READ | PROT_WRITE, flags, w->mem.fd,
-		 0) != w->mem.p)
-		return false;
-	if (kind == PERF_THP)
-		return !madvise(w->mem.p, w->size, MADV_HUGEPAGE);
-	if (kind == PERF_ANON)
-		madvise(w->mem.p, w->size, MADV_NOHUGEPAGE);
-	return true;
-}
-
 /* Only the first time the mapping is still there. */
 static bool map_and_populate(struct work *w)
 {
 	unsigned char present;
 
-	if (mincore(w->mem.p, PERF_PAGE, &present) && !map_again(w))
+	if (mincore(w->mem.p, PERF_PAGE, &present) &&
+	    perf_mem_map(&w->mem, 0, w->size))
 		return false;
 	return populate(w);
 }
@@ -269,7 +250,7 @@ static bool munmap_check(struct work *w, size_t *wrong)
 		*wrong += !mincore(w->mem.p + at, PERF_PAGE, &present);
 	if (*wrong)
 		return true;
-	if (!map_again(w))
+	if (perf_mem_map(&w->mem, 0, w->size))
 		return false;
 	*wrong = wrong_after_loss(w);
 	return true;

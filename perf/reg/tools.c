@@ -45,13 +45,10 @@ void row_why(const struct key *k, enum perf_row_status status, const char *why)
 
 void row_errno(const struct key *k, int err, const char *what)
 {
-	char why[100];
-
-	snprintf(why, sizeof(why), "%s: %s", what, strerrorname_np(err));
 	row_why(k,
 		err == EOPNOTSUPP || err == EINVAL ? PERF_ROW_UNSUPPORTED :
 						     PERF_ROW_FAILED,
-		why);
+		perf_say("%s: %s", what, strerrorname_np(err)));
 }
 
 void row_samples(const struct key *k, uint64_t *samples, size_t n,
@@ -92,16 +89,13 @@ struct ibv_mr *make_mr(struct ibv_pd *pd, enum reg reg, void *p, size_t length)
 
 const char *memory_missing(size_t length)
 {
-	static char why[120];
 	uint64_t available = kmem_available();
 
 	if (length <= available / 2)
 		return NULL;
-	snprintf(why, sizeof(why),
-		 "pages that are present take the memory, and half of what is "
-		 "available is %zu MiB",
-		 available / 2 >> 20);
-	return why;
+	return perf_say("pages that are present take the memory, and half of "
+			"what is available is %zu MiB",
+			available / 2 >> 20);
 }
 
 const char *reg_missing(enum reg reg, size_t length)

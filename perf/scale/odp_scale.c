@@ -91,23 +91,16 @@ static struct perf_dev dev;
 
 static const char *lacking(const struct cell *c)
 {
-	static char why[100];
 	const struct ibv_device_attr *a = &dev.attr.orig_attr;
 
 	if (!c->pinned && !perf_dev_has_odp(&dev, false))
 		return "the device has no on-demand paging";
 	if (c->pinned && c->storm == STORM_SAME)
 		return "a pinned region keeps the pages that the process loses";
-	if (2 * c->qps > a->max_qp) {
-		snprintf(why, sizeof(why), "the device has %d queue pairs",
-			 a->max_qp);
-		return why;
-	}
-	if (c->many && 2 * c->qps > a->max_mr) {
-		snprintf(why, sizeof(why), "the device has %d regions",
-			 a->max_mr);
-		return why;
-	}
+	if (2 * c->qps > a->max_qp)
+		return perf_say("the device has %d queue pairs", a->max_qp);
+	if (c->many && 2 * c->qps > a->max_mr)
+		return perf_say("the device has %d regions", a->max_mr);
 	return NULL;
 }
 
