@@ -25,15 +25,6 @@ static int device(struct tools *t, enum ibv_wr_opcode opcode, size_t at)
 			    t->o.timeout);
 }
 
-static bool all_zero(const uint8_t *p)
-{
-	for (size_t i = 0; i < PERF_PAGE; i++) {
-		if (p[i])
-			return false;
-	}
-	return true;
-}
-
 enum {
 	OLD = 1, /* the bytes from before */
 	ZERO = 2,
@@ -54,16 +45,16 @@ static const char *reads(struct tools *t, size_t from, size_t to, uint64_t seed,
 			return perf_say("a READ at %zu of the range: %s", at,
 					perf_status(status));
 		}
-		if (allowed & ZERO && all_zero(t->scratch))
+		if (allowed & ZERO && !perf_nonzero(t->scratch, PERF_PAGE))
 			continue;
 		wrong = perf_wrong(t->scratch, PERF_PAGE, seed + at);
 		if (wrong || !(allowed & OLD))
 			return perf_say("a READ at %zu of the range gave %s",
 					at,
 					!wrong ? "bytes that are gone" :
-					all_zero(t->scratch) ?
-						 "zeros" :
-						 "bytes that never were there");
+					perf_nonzero(t->scratch, PERF_PAGE) ?
+						 "bytes that never were there" :
+						 "zeros");
 	}
 	return NULL;
 }

@@ -233,21 +233,12 @@ static size_t paint_one(struct end *e, uint8_t *p, size_t len, uint64_t seed)
 	return 0;
 }
 
-static size_t not_zero(const uint8_t *p, size_t len)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < len; i++)
-		n += p[i] != 0;
-	return n;
-}
-
 static size_t check_one(struct end *e, uint8_t *p, size_t len, uint64_t seed)
 {
 	/* Guards hold what the end wrote, pieces what the caller says. */
 	bool zero = seed >= GUARD_SEED ? e->lost : e->piece_zero;
 
-	return zero ? not_zero(p, len) : perf_wrong(p, len, seed);
+	return zero ? perf_nonzero(p, len) : perf_wrong(p, len, seed);
 }
 
 static int call_paint(struct end *e, struct message *m)

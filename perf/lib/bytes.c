@@ -30,6 +30,16 @@ void perf_fill(void *buf, size_t len, uint64_t seed)
 	}
 }
 
+size_t perf_nonzero(const void *buf, size_t len)
+{
+	const uint8_t *b = buf;
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += b[i] != 0;
+	return n;
+}
+
 size_t perf_wrong(const void *buf, size_t len, uint64_t seed)
 {
 	const uint8_t *b = buf;

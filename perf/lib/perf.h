@@ -73,8 +73,9 @@ void perf_stats(uint64_t *samples, size_t n, struct perf_stats *s);
 /* Bytes that depend on their place and on @seed; never zero. */
 void perf_fill(void *buf, size_t len, uint64_t seed);
 
-/* How many of @len bytes are not what perf_fill() would have put there. */
+/* How many of @len bytes are not what perf_fill() would have put there; not 0. */
 size_t perf_wrong(const void *buf, size_t len, uint64_t seed);
+size_t perf_nonzero(const void *buf, size_t len);
 
 /* ---- options.c: what every program understands ---- */
 

@@ -163,13 +163,8 @@ static bool keeps(const struct work *w)
 
 static size_t wrong_after_loss(const struct work *w)
 {
-	size_t wrong = 0;
-
-	if (keeps(w))
-		return perf_wrong(w->mem.p, w->size, SEED);
-	for (size_t i = 0; i < w->size; i++)
-		wrong += w->mem.p[i] != 0;
-	return wrong;
+	return keeps(w) ? perf_wrong(w->mem.p, w->size, SEED) :
+			  perf_nonzero(w->mem.p, w->size);
 }
 
 static bool touch_check(struct work *w, size_t *wrong)

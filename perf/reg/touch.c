@@ -64,8 +64,6 @@ const char *touch_ends(struct ibv_mr *mr, uint8_t *p, size_t length)
 const char *touch_all(struct ibv_mr *mr, uint8_t *p, size_t length,
 		      uint64_t seed)
 {
-	static const uint8_t zeros[PERF_PAGE];
-
 	for (size_t at = 0; at < length; at += PERF_PAGE) {
 		int status;
 		bool right;
@@ -76,7 +74,7 @@ const char *touch_all(struct ibv_mr *mr, uint8_t *p, size_t length,
 			return perf_say("a READ at %zu of the region: %s", at,
 					perf_status(status));
 		right = seed ? !perf_wrong(t.page, PERF_PAGE, seed + at) :
-			       !memcmp(t.page, zeros, PERF_PAGE);
+			       !perf_nonzero(t.page, PERF_PAGE);
 		if (!right)
 			return perf_say(
 				"a READ at %zu of the region gave wrong "

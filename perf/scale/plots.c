@@ -109,8 +109,7 @@ size_t plots_wrong(const struct plots *p)
 
 		wrong += perf_wrong(to, p->size, p->seed + i);
 		/* The bytes behind the slot's belong to nobody. */
-		for (size_t at = p->size; at < p->slot; at++)
-			wrong += to[at] != 0;
+		wrong += perf_nonzero(to + p->size, p->slot - p->size);
 	}
 	return wrong;
 }

@@ -122,6 +122,7 @@ static void bytes_right(void)
 			perf_fill(b + off, len, len);
 			CHECK(!perf_wrong(b + off, len, len));
 			CHECK(!memchr(b + off, 0, len));
+			CHECK(perf_nonzero(b, sizeof(b)) == len);
 			/* Not a byte beside them. */
 			for (size_t i = 0; i < sizeof(b); i++)
 				CHECK((i >= off && i < off + len) || !b[i]);

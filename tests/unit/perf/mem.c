@@ -13,15 +13,6 @@
 
 static struct perf_options o = { .file_dir = "/tmp" };
 
-static bool zero(const uint8_t *p, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if (p[i])
-			return false;
-	}
-	return true;
-}
-
 static void use(enum perf_mem_kind kind, bool lost)
 {
 	struct perf_mem m;
@@ -36,13 +27,13 @@ static void use(enum perf_mem_kind kind, bool lost)
 	/* A byte of the second page means the whole page. */
 	CHECK(!perf_mem_cold(&m, PERF_PAGE + 1));
 	if (lost) {
-		CHECK(zero(m.p, 2 * PERF_PAGE));
+		CHECK(!perf_nonzero(m.p, 2 * PERF_PAGE));
 		perf_fill(m.p, 2 * PERF_PAGE, 5);
 	}
 	CHECK(!perf_wrong(m.p, m.len, 5));
 	/* More than there is means all. */
 	CHECK(!perf_mem_cold(&m, 100 * PERF_PAGE));
-	CHECK(lost ? zero(m.p, m.len) : !perf_wrong(m.p, m.len, 5));
+	CHECK(lost ? !perf_nonzero(m.p, m.len) : !perf_wrong(m.p, m.len, 5));
 	perf_mem_put(&m);
 	CHECK(!m.p && m.fd == -1);
 }
