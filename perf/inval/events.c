@@ -117,18 +117,9 @@ static int before_collapse(struct victim *v)
 
 static const char *pageout_missing(const struct victim *v)
 {
-	FILE *f;
-	int lines = 0;
-
-	if (v->mem.kind == PERF_FILE)
-		return NULL;
-	f = fopen("/proc/swaps", "re");
-	for (int c; f && (c = getc(f)) != EOF;)
-		lines += c == '\n';
-	if (f)
-		fclose(f);
-	return lines > 1 ? NULL :
-			   "there is no swap to page out to: swapon some";
+	return v->mem.kind == PERF_FILE || perf_has_swap() ?
+		       NULL :
+		       "there is no swap to page out to: swapon some";
 }
 
 static const char *collapse_missing(const struct victim *v)
@@ -248,32 +239,12 @@ static struct {
 	int *to, *status;
 } migration;
 
-/* The first two NUMA nodes that have memory; how many there are, at most 2. */
-static int memory_nodes(int nodes[2])
-{
-	FILE *f = fopen("/sys/devices/system/node/has_memory", "re");
-	int from, to, found = 0;
-	char c = ',';
-
-	while (f && c == ',' && found < 2 && fscanf(f, "%d", &from) == 1) {
-		to = from;
-		if (fscanf(f, "%c", &c) == 1 && c == '-' &&
-		    fscanf(f, "%d%c", &to, &c) < 1)
-			to = from;
-		while (from <= to && found < 2)
-			nodes[found++] = from++;
-	}
-	if (f)
-		fclose(f);
-	return found;
-}
-
 static const char *migrate_missing(const struct victim *v)
 {
 	int nodes[2];
 
 	(void)v;
-	return memory_nodes(nodes) == 2 ?
+	return perf_nodes(nodes, 2) == 2 ?
 		       NULL :
 		       "pages migrate between NUMA nodes, and one only has "
 		       "memory: boot with numa=fake=2";
@@ -303,7 +274,7 @@ static int before_migrate(struct victim *v)
 	}
 	for (size_t i = 0; i < migration.n; i++)
 		migration.page[i] = v->p + i * step;
-	memory_nodes(nodes);
+	perf_nodes(nodes, 2);
 	err = move(NULL); /* where are they? */
 	for (size_t i = 0; i < migration.n; i++)
 		migration.to[i] = migration.status[i] == nodes[0] ? nodes[1] :

@@ -21,6 +21,7 @@
 #include "perf.h"
 
 #define HUGEPAGES "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
+#define NODES "/sys/devices/system/node/has_memory"
 #define THP_ENABLED "/sys/kernel/mm/transparent_hugepage/enabled"
 
 const char *const perf_mem_names[PERF_MEM_KINDS + 1] = {
@@ -317,4 +318,38 @@ size_t perf_mem_huge(const struct perf_mem *m)
 	if (f)
 		fclose(f);
 	return sum;
+}
+
+bool perf_has_swap(void)
+{
+	FILE *f = fopen("/proc/swaps", "re");
+	char line[300];
+	int lines = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		lines++;
+	if (f)
+		fclose(f);
+	return lines > 1; /* the first is a heading */
+}
+
+/* A list like 0-1,3. */
+int perf_nodes(int *nodes, int most)
+{
+	char text[300] = "", *rest = text, *item;
+	int n = 0, from, to;
+
+	if (!first_line(NODES, text, sizeof(text)))
+		return 0;
+	while ((item = strsep(&rest, ",\n"))) {
+		int got = sscanf(item, "%d-%d", &from, &to);
+
+		if (got < 1)
+			continue;
+		if (got == 1)
+			to = from;
+		for (; from <= to && n < most; from++)
+			nodes[n++] = from;
+	}
+	return n;
 }

@@ -221,6 +221,11 @@ size_t perf_mem_huge(const struct perf_mem *m);
  */
 int perf_mem_cold(struct perf_mem *m, size_t len);
 
+bool perf_has_swap(void);
+
+/* The NUMA nodes with memory, up to @most: how many. */
+int perf_nodes(int *nodes, int most);
+
 /* ---- dev.c ---- */
 
 struct perf_dev {

@@ -23,8 +23,6 @@
 
 #include "evictor.h"
 
-#define NODES "/sys/devices/system/node/has_memory"
-
 const char *const evictor_how_names[EVICTOR_HOWS + 1] = {
 	[EVICTOR_PAGEOUT] = "pageout",
 	[EVICTOR_PUNCH] = "punch",
@@ -34,25 +32,12 @@ const char *const evictor_how_names[EVICTOR_HOWS + 1] = {
 
 /* --- what is missing ------------------------------------------------------ */
 
-static bool has_swap(void)
-{
-	FILE *f = fopen("/proc/swaps", "re");
-	char line[300];
-	int lines = 0;
-
-	while (f && fgets(line, sizeof(line), f))
-		lines++;
-	if (f)
-		fclose(f);
-	return lines > 1; /* the first is a heading */
-}
-
 static const char *pageout_missing(const struct evictor_target *t)
 {
 	switch (t->backing) {
 	case EVICTOR_ANON:
 	case EVICTOR_SHMEM:
-		if (has_swap())
+		if (perf_has_swap())
 			return NULL;
 		return "memory without a file goes to swap, and there is none: "
 		       "make some with mkswap and swapon, or take --file";
@@ -73,30 +58,6 @@ static const char *punch_missing(const struct evictor_target *t)
 	return NULL;
 }
 
-/* The NUMA nodes with memory: a list like 0-1,3. */
-static int find_nodes(int *nodes, int most)
-{
-	FILE *f = fopen(NODES, "re");
-	int n = 0, from, to;
-	char text[300] = "", *rest = text, *item;
-
-	if (!f || !fgets(text, sizeof(text), f))
-		text[0] = 0;
-	if (f)
-		fclose(f);
-	while ((item = strsep(&rest, ",\n"))) {
-		int got = sscanf(item, "%d-%d", &from, &to);
-
-		if (got < 1)
-			continue;
-		if (got == 1)
-			to = from;
-		for (; from <= to && n < most; from++)
-			nodes[n++] = from;
-	}
-	return n;
-}
-
 static const char *migrate_missing(const struct evictor_target *t)
 {
 	int nodes[2];
@@ -105,7 +66,7 @@ static const char *migrate_missing(const struct evictor_target *t)
 		return "pages are moved in a process: name it with --pid";
 	if (t->backing == EVICTOR_DAX)
 		return "a DAX file has no pages that move: use --how punch";
-	if (find_nodes(nodes, 2) < 2)
+	if (perf_nodes(nodes, 2) < 2)
 		return "there is one NUMA node only: boot the kernel with "
 		       "numa=fake=2, or use --how collapse";
 	return NULL;
@@ -215,7 +176,7 @@ static int migrate_range(const struct evictor_target *t,
 static int migrate(const struct evictor_target *t,
 		   const struct evictor_range *pieces, int n)
 {
-	int nodes[64], nnodes = find_nodes(nodes, 64), err = 0;
+	int nodes[64], nnodes = perf_nodes(nodes, 64), err = 0;
 
 	if (!nnodes)
 		return ENODEV; /* memory hotplug has taken them */
