@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,15 +18,11 @@
 
 static char dir[60];
 
-static size_t read_back(FILE *f, char *to, size_t room)
+static void read_back(FILE *f, char *to, size_t size)
 {
-	size_t n;
-
 	rewind(f);
-	n = fread(to, 1, room - 1, f);
-	to[n] = 0;
+	to[fread(to, 1, size - 1, f)] = 0;
 	fclose(f);
-	return n;
 }
 
 void unit_run(struct ran *r, void (*fn)(const void *arg), const void *arg)
@@ -67,17 +64,14 @@ bool unit_died(const struct ran *r, const char *words)
 char *unit_file(const char *path)
 {
 	FILE *f = fopen(path, "re");
+	struct stat st;
 	char *text;
-	size_t n;
 
 	if (!f)
 		return NULL;
-	text = malloc(1 << 20);
-	if (!text)
+	if (fstat(fileno(f), &st) || !(text = malloc(st.st_size + 1)))
 		abort();
-	n = fread(text, 1, (1 << 20) - 1, f);
-	text[n] = 0;
-	fclose(f);
+	read_back(f, text, st.st_size + 1);
 	return text;
 }
 
