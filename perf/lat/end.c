@@ -90,7 +90,7 @@ static int call_qp(struct end *e, struct message *m)
 	struct perf_qp_address a;
 
 	drop_qp(e);
-	e->qp = perf_qp_make(&e->dev, e->cq, e->cq, e->depth);
+	e->qp = perf_qp_make(&e->dev, e->cq, e->depth);
 	if (!e->qp)
 		return fail(m, errno, "ibv_create_qp: %s", strerror(errno));
 	perf_qp_address(&e->dev, e->qp, &a);

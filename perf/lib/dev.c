@@ -205,12 +205,11 @@ bool perf_dev_faults(const struct perf_dev *d, uint64_t *faults)
 	return false;
 }
 
-struct ibv_qp *perf_qp_make(struct perf_dev *d, struct ibv_cq *scq,
-			    struct ibv_cq *rcq, int depth)
+struct ibv_qp *perf_qp_make(struct perf_dev *d, struct ibv_cq *cq, int depth)
 {
 	struct ibv_qp_init_attr init = {
-		.send_cq = scq,
-		.recv_cq = rcq,
+		.send_cq = cq,
+		.recv_cq = cq,
 		.cap = { .max_send_wr = depth,
 			 .max_recv_wr = depth,
 			 .max_send_sge = 1,

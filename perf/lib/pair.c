@@ -28,7 +28,7 @@ int perf_pair_make(struct perf_pair *p, struct perf_dev *d, struct ibv_cq *cq,
 	if (!p->cq)
 		return errno;
 	for (int i = 0; i < 2; i++) {
-		p->qp[i] = perf_qp_make(d, p->cq, p->cq, depth);
+		p->qp[i] = perf_qp_make(d, p->cq, depth);
 		if (!p->qp[i]) {
 			err = errno;
 			break;

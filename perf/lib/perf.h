@@ -277,8 +277,8 @@ void perf_qp_address(const struct perf_dev *d, const struct ibv_qp *qp,
 		     struct perf_qp_address *a);
 
 /* A reliable one in RESET, @depth entries a queue; NULL and errno. */
-struct ibv_qp *perf_qp_make(struct perf_dev *d, struct ibv_cq *scq,
-			    struct ibv_cq *rcq, int depth);
+struct ibv_qp *perf_qp_make(struct perf_dev *d, struct ibv_cq *cq, int depth);
+
 /*
  * From RESET to RTS towards @peer.  0 or errno.
  *

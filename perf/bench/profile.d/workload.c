@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "perf.h"
+#include "pair.h"
 
 #define REPEATS 200
 #define WARM_UP 20
@@ -42,8 +42,7 @@ void mark_next(void)
 
 static struct {
 	struct perf_dev dev;
-	struct ibv_cq *cq;
-	struct ibv_qp *qp[2];
+	struct perf_pair pair;
 	struct perf_mem local, remote;
 	struct ibv_mr *lmr, *rmr;
 	uint64_t took[REPEATS];
@@ -63,9 +62,9 @@ static void transfer(size_t size)
 	struct ibv_wc wc;
 	int status;
 
-	if (ibv_post_send(w.qp[0], &wr, &bad))
+	if (ibv_post_send(w.pair.qp[0], &wr, &bad))
 		perf_die("ibv_post_send() failed: look at the kernel log");
-	status = perf_wait(w.cq, &wc, 10);
+	status = perf_wait(w.pair.cq, &wc, 10);
 	if (status)
 		perf_die("a WRITE failed: %s", perf_status(status));
 }
@@ -132,19 +131,9 @@ static void phase(const char *name, void (*before)(void), void (*run)(void))
 
 static void prepare(const struct perf_options *o)
 {
-	struct perf_qp_address a[2];
-
 	perf_dev_open(&w.dev, o);
-	w.cq = ibv_create_cq(w.dev.ctx, 16, NULL, NULL, 0);
-	perf_need(w.cq, "ibv_create_cq");
-	for (int i = 0; i < 2; i++) {
-		w.qp[i] = perf_qp_make(&w.dev, w.cq, w.cq, 4);
-		perf_need(w.qp[i], "ibv_create_qp");
-		perf_qp_address(&w.dev, w.qp[i], &a[i]);
-	}
-	for (int i = 0; i < 2; i++)
-		if (perf_qp_connect(&w.dev, w.qp[i], &a[!i], !i))
-			perf_die("the queue pairs cannot be connected");
+	if (perf_pair_make(&w.pair, &w.dev, NULL, 4))
+		perf_die("the queue pairs cannot be connected");
 	perf_mem_get(&w.local, o, PERF_ANON, LENGTH);
 	perf_mem_get(&w.remote, o, PERF_ANON, LENGTH);
 	perf_mem_touch(&w.local, LENGTH);
@@ -189,9 +178,7 @@ int main(int argc, char **argv)
 	phase("madvise 2 MiB, registered, no page known", touch, drop);
 	ibv_dereg_mr(w.lmr);
 	ibv_dereg_mr(w.rmr);
-	for (int i = 0; i < 2; i++)
-		perf_qp_destroy(w.qp[i]);
-	ibv_destroy_cq(w.cq);
+	perf_pair_break(&w.pair);
 	perf_mem_put(&w.local);
 	perf_mem_put(&w.remote);
 	perf_dev_close(&w.dev);
