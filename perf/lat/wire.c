@@ -13,14 +13,12 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "../lib/crew.h"
 #include "shared.h"
 
 #define BODY (8 * (2 + WORDS) + sizeof(((struct message *)0)->why))
@@ -134,24 +132,14 @@ static void limit_wait(int sock, const struct perf_options *o)
 static int fork_peer(const struct perf_options *o, pid_t *child,
 		     void (*serve)(const struct perf_options *o, int sock))
 {
-	pid_t parent = getpid();
-	int pair[2];
+	int sock;
 
-	perf_need(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair),
-		  "socketpair");
-	fflush(NULL);
-	*child = fork();
-	perf_need(*child >= 0, "fork");
+	*child = perf_fork(&sock);
 	if (*child) {
-		close(pair[1]);
-		limit_wait(pair[0], o);
-		return pair[0];
+		limit_wait(sock, o);
+		return sock;
 	}
-	close(pair[0]);
-	perf_need(!prctl(PR_SET_PDEATHSIG, SIGKILL), "PR_SET_PDEATHSIG");
-	if (getppid() != parent)
-		_exit(PERF_IMPOSSIBLE); /* it died before that */
-	serve(o, pair[1]);
+	serve(o, sock);
 	_exit(PERF_OK);
 }
 

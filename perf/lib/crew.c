@@ -34,48 +34,48 @@ void perf_crew_unshare(void *p, size_t len)
 	munmap(p, len);
 }
 
-static void member(struct perf_crew *c, int index, pid_t parent,
+pid_t perf_fork(int *sock)
+{
+	pid_t parent = getpid(), child;
+	int pair[2];
+
+	perf_need(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair),
+		  "a socket for a process");
+	/* Otherwise the child would print what is still in the buffer. */
+	fflush(NULL);
+	child = fork();
+	perf_need(child >= 0, "fork");
+	*sock = pair[!child];
+	close(pair[!!child]);
+	if (child)
+		return child;
+	/* The parent may be gone before this is in effect. */
+	perf_need(!prctl(PR_SET_PDEATHSIG, SIGKILL), "PR_SET_PDEATHSIG");
+	if (getppid() != parent)
+		_exit(PERF_IMPOSSIBLE);
+	return 0;
+}
+
+static void member(struct perf_crew *c, int index,
 		   bool (*work)(int index, int fd, void *arg), void *arg)
 {
-	bool ok = false;
-
-	/* The parent may be gone before this is in effect. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	/*
 	 * Close the other members' sockets, or they never see an end of file.
 	 */
 	for (int i = 0; i < index; i++)
 		close(c->member[i].fd);
-	if (getppid() == parent)
-		ok = work(index, c->member[index].fd, arg);
-	_exit(ok ? 0 : PERF_BAD_ROW);
+	_exit(work(index, c->member[index].fd, arg) ? 0 : PERF_BAD_ROW);
 }
 
 void perf_crew_start(struct perf_crew *c, int n,
 		     bool (*work)(int index, int fd, void *arg), void *arg)
 {
-	pid_t parent = getpid();
-
-	c->n = 0;
 	c->member = calloc(n, sizeof(*c->member));
 	perf_need(c->member, "memory for processes");
-	/* Otherwise each child would print what is still in the buffer. */
-	fflush(NULL);
-	while (c->n < n) {
-		int fds[2];
-
-		perf_need(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
-				      fds),
-			  "a socket for a process");
-		c->member[c->n].pid = fork();
-		perf_need(c->member[c->n].pid >= 0, "fork");
-		if (!c->member[c->n].pid) {
-			close(fds[0]);
-			c->member[c->n].fd = fds[1];
-			member(c, c->n, parent, work, arg);
-		}
-		close(fds[1]);
-		c->member[c->n++].fd = fds[0];
+	for (c->n = 0; c->n < n; c->n++) {
+		c->member[c->n].pid = perf_fork(&c->member[c->n].fd);
+		if (!c->member[c->n].pid)
+			member(c, c->n, work, arg);
 	}
 }
 

@@ -26,6 +26,12 @@ struct perf_crew {
 	} *member;
 };
 
+/*
+ * A child that ends with its parent; @sock is this one's end of a socket
+ * between them.  Return: its pid, 0 in the child; perf_die() if it cannot be.
+ */
+pid_t perf_fork(int *sock);
+
 /* Zeros that children share; perf_die() if there is no memory. */
 void *perf_crew_shared(size_t len);
 void perf_crew_unshare(void *p, size_t len);

@@ -5,14 +5,12 @@
  * the one who asks is gone.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "../lib/crew.h"
 #include "limit.h"
 
 enum what { GET, PUT, FILL, CLEAR, WRONG };
@@ -79,21 +77,9 @@ static void serve(const struct perf_options *o)
 
 void limit_other_start(const struct perf_options *o)
 {
-	pid_t me = getpid();
-	int pair[2];
-
-	perf_need(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair),
-		  "socketpair");
-	other = fork();
-	perf_need(other >= 0, "fork");
-	wire = pair[!other];
-	close(pair[!!other]);
-	if (other)
-		return;
-	perf_need(!prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
-	if (getppid() != me)
-		_exit(0);
-	serve(o);
+	other = perf_fork(&wire);
+	if (!other)
+		serve(o);
 }
 
 pid_t limit_other_pid(void)
