@@ -57,9 +57,7 @@ struct victim {
 struct tools {
 	struct perf_options o;
 	struct perf_dev dev;
-	struct perf_pair pair;
-	uint8_t *scratch; /* pinned */
-	struct ibv_mr *scratch_mr;
+	struct perf_probe probe; /* of SCRATCH bytes */
 	struct victim v;
 };
 
@@ -74,7 +72,6 @@ void victim_put(struct tools *t);
  * of @seed, or anything if that is 0.
  */
 const char *victim_make(struct tools *t, uint64_t seed);
-void victim_unregister(struct tools *t);
 
 /* The device READs the range, so that its page table holds it. */
 const char *victim_known(struct tools *t);
@@ -134,11 +131,6 @@ long huge_pages(const struct victim *v);
  * pages that it changed, -1 if all. Return: NULL, or what is wrong.
  */
 const char *verify(struct tools *t, const struct event *e, double *hits);
-
-/* ---- tools.c ---- */
-
-/* New queue pairs after an error. NULL or why not. */
-const char *new_pair(struct tools *t);
 
 /* ---- traffic.c ---- */
 

@@ -216,8 +216,6 @@ static void row(const struct event *e, enum reg reg, enum perf_mem_kind kind,
 
 static void get_tools(int argc, char **argv)
 {
-	const char *why;
-
 	for (int s = 0; s < t.o.nsizes; s++) {
 		if (t.o.sizes[s] % PERF_PAGE)
 			perf_die("--size %zu: events are about whole pages, "
@@ -226,13 +224,8 @@ static void get_tools(int argc, char **argv)
 	}
 	perf_dev_open(&t.dev, &t.o);
 	samples = calloc(t.o.iterations, sizeof(*samples));
-	t.scratch = aligned_alloc(PERF_PAGE, SCRATCH);
-	perf_need(samples && t.scratch, "memory for samples");
-	t.scratch_mr = ibv_reg_mr(t.dev.pd, t.scratch, SCRATCH, PERF_SINK);
-	perf_need(t.scratch_mr, "ibv_reg_mr of pinned memory");
-	why = new_pair(&t);
-	if (why)
-		perf_die("%s", why);
+	perf_need(samples, "memory for samples");
+	perf_probe_open(&t.probe, &t.dev, SCRATCH, t.o.timeout);
 	perf_report_open(&t.o, &program, &t.dev, argc, argv);
 }
 

@@ -20,9 +20,8 @@
 
 static int device(struct tools *t, enum ibv_wr_opcode opcode, size_t at)
 {
-	return perf_pair_do(&t->pair, opcode, t->scratch, t->scratch_mr->lkey,
-			    t->v.p + at, t->v.mr->rkey, PERF_PAGE,
-			    t->o.timeout);
+	return perf_probe_do(&t->probe, opcode, t->v.p + at, t->v.mr->rkey,
+			     PERF_PAGE);
 }
 
 enum {
@@ -38,21 +37,19 @@ static const char *reads(struct tools *t, size_t from, size_t to, uint64_t seed,
 		size_t wrong;
 		int status;
 
-		memset(t->scratch, 0xee, PERF_PAGE);
+		memset(t->probe.p, 0xee, PERF_PAGE);
 		status = device(t, IBV_WR_RDMA_READ, at);
-		if (status) {
-			new_pair(t);
+		if (status)
 			return perf_say("a READ at %zu of the range: %s", at,
 					perf_status(status));
-		}
-		if (allowed & ZERO && !perf_nonzero(t->scratch, PERF_PAGE))
+		if (allowed & ZERO && !perf_nonzero(t->probe.p, PERF_PAGE))
 			continue;
-		wrong = perf_wrong(t->scratch, PERF_PAGE, seed + at);
+		wrong = perf_wrong(t->probe.p, PERF_PAGE, seed + at);
 		if (wrong || !(allowed & OLD))
 			return perf_say("a READ at %zu of the range gave %s",
 					at,
 					!wrong ? "bytes that are gone" :
-					perf_nonzero(t->scratch, PERF_PAGE) ?
+					perf_nonzero(t->probe.p, PERF_PAGE) ?
 						 "bytes that never were there" :
 						 "zeros");
 	}
@@ -64,13 +61,11 @@ static const char *writes(struct tools *t, uint64_t seed)
 	for (size_t at = 0; at < t->v.size; at += PERF_PAGE) {
 		int status;
 
-		perf_fill(t->scratch, PERF_PAGE, seed + at);
+		perf_fill(t->probe.p, PERF_PAGE, seed + at);
 		status = device(t, IBV_WR_RDMA_WRITE, at);
-		if (status) {
-			new_pair(t);
+		if (status)
 			return perf_say("a WRITE at %zu of the range: %s", at,
 					perf_status(status));
-		}
 	}
 	return NULL;
 }
@@ -92,10 +87,7 @@ static const char *refuses(struct tools *t, enum ibv_wr_opcode opcode)
 
 	for (int i = 0; i < 2; i++) {
 		int status = device(t, opcode, ends[i]);
-		const char *why = new_pair(t);
 
-		if (why)
-			return why;
 		if (status != IBV_WC_REM_ACCESS_ERR)
 			return perf_say(
 				"a %s at %zu of the range was not refused "

@@ -65,7 +65,7 @@ const char *victim_get(struct tools *t, enum perf_mem_kind kind, size_t size)
 	return NULL;
 }
 
-void victim_unregister(struct tools *t)
+static void unregister(struct tools *t)
 {
 	if (t->v.mr)
 		ibv_dereg_mr(t->v.mr);
@@ -74,7 +74,7 @@ void victim_unregister(struct tools *t)
 
 void victim_put(struct tools *t)
 {
-	victim_unregister(t);
+	unregister(t);
 	perf_mem_put(&t->v.mem);
 	/* The spare's edges stay; they are only address space. */
 	munmap(t->v.spare, t->v.map);
@@ -101,16 +101,12 @@ const char *victim_known(struct tools *t)
 
 	for (size_t at = 0; at < v->map; at += SCRATCH) {
 		size_t len = v->map - at < SCRATCH ? v->map - at : SCRATCH;
-		int status = perf_pair_do(&t->pair, IBV_WR_RDMA_READ,
-					  t->scratch, t->scratch_mr->lkey,
-					  v->p + at, v->mr->rkey, len,
-					  t->o.timeout);
+		int status = perf_probe_do(&t->probe, IBV_WR_RDMA_READ,
+					   v->p + at, v->mr->rkey, len);
 
-		if (status) {
-			new_pair(t);
+		if (status)
 			return perf_say("a READ of the range: %s",
 					perf_status(status));
-		}
 	}
 	return NULL;
 }
@@ -121,7 +117,7 @@ const char *victim_make(struct tools *t, uint64_t seed)
 	const char *why;
 
 	if (v->reg == REG_PINNED)
-		victim_unregister(t);
+		unregister(t);
 	why = victim_map(v);
 	if (why)
 		return why;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Two connected queue pairs in one process. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pair.h"
@@ -72,4 +73,34 @@ int perf_pair_do(struct perf_pair *p, enum ibv_wr_opcode opcode, void *local,
 
 	err = perf_pair_post(p, opcode, local, lkey, remote, rkey, len, 0);
 	return err ? -err : perf_wait(p->cq, &wc, timeout_s);
+}
+
+static void renew(struct perf_probe *p)
+{
+	perf_pair_break(&p->pair);
+	errno = perf_pair_make(&p->pair, p->dev, NULL, 4);
+	perf_need(!errno, "a new queue pair");
+}
+
+void perf_probe_open(struct perf_probe *p, struct perf_dev *d, size_t len,
+		     int timeout_s)
+{
+	p->dev = d;
+	p->timeout_s = timeout_s;
+	p->p = aligned_alloc(PERF_PAGE, len);
+	perf_need(p->p, "memory for transfers");
+	p->mr = ibv_reg_mr(d->pd, p->p, len, PERF_SINK);
+	perf_need(p->mr, "ibv_reg_mr of pinned memory");
+	renew(p);
+}
+
+int perf_probe_do(struct perf_probe *p, enum ibv_wr_opcode opcode,
+		  const void *remote, uint32_t rkey, uint32_t len)
+{
+	int status = perf_pair_do(&p->pair, opcode, p->p, p->mr->lkey, remote,
+				  rkey, len, p->timeout_s);
+
+	if (status)
+		renew(p);
+	return status;
 }

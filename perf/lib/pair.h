@@ -30,4 +30,26 @@ int perf_pair_do(struct perf_pair *p, enum ibv_wr_opcode opcode, void *local,
 		 uint32_t lkey, const void *remote, uint32_t rkey, uint32_t len,
 		 int timeout_s);
 
+/*
+ * A pair with pinned memory of its own, to look at other memory with.
+ */
+struct perf_probe {
+	struct perf_dev *dev;
+	struct perf_pair pair;
+	uint8_t *p;
+	struct ibv_mr *mr;
+	int timeout_s;
+};
+
+/* With @len bytes; perf_die() if it cannot be had. */
+void perf_probe_open(struct perf_probe *p, struct perf_dev *d, size_t len,
+		     int timeout_s);
+
+/*
+ * As perf_pair_do() with the first @len bytes.  An error leaves new queue
+ * pairs, or ends the program.
+ */
+int perf_probe_do(struct perf_probe *p, enum ibv_wr_opcode opcode,
+		  const void *remote, uint32_t rkey, uint32_t len);
+
 #endif /* PERF_PAIR_H */

@@ -184,8 +184,6 @@ static void sweep_length(enum reg reg)
 
 static void get_tools(int argc, char **argv)
 {
-	int err;
-
 	for (int s = 0; s < t.o.nsizes; s++) {
 		if (t.o.sizes[s] % PERF_PAGE)
 			perf_die("--size %zu: regions here are whole pages, "
@@ -195,12 +193,8 @@ static void get_tools(int argc, char **argv)
 	perf_dev_open(&t.dev, &t.o);
 	t.samples = calloc(t.o.iterations, sizeof(*t.samples));
 	t.samples2 = calloc(t.o.iterations, sizeof(*t.samples));
-	t.page = aligned_alloc(PERF_PAGE, PERF_PAGE);
-	perf_need(t.samples && t.samples2 && t.page, "memory for samples");
-	t.page_mr = ibv_reg_mr(t.dev.pd, t.page, PERF_PAGE, PERF_SINK);
-	perf_need(t.page_mr, "ibv_reg_mr of pinned memory");
-	err = perf_pair_make(&t.pair, &t.dev, NULL, 4);
-	perf_need(!(errno = err), "a queue pair");
+	perf_need(t.samples && t.samples2, "memory for samples");
+	perf_probe_open(&t.probe, &t.dev, PERF_PAGE, t.o.timeout);
 	perf_report_open(&t.o, &program, &t.dev, argc, argv);
 }
 

@@ -42,9 +42,7 @@ struct key {
 struct tools {
 	struct perf_options o;
 	struct perf_dev dev;
-	struct perf_pair pair;
-	uint8_t *page; /* pinned */
-	struct ibv_mr *page_mr;
+	struct perf_probe probe; /* of a page */
 	uint64_t *samples, *samples2;
 	uint32_t regs; /* wanted */
 	struct perf_list mrs, procs;

@@ -14,22 +14,14 @@
 
 static int device(enum ibv_wr_opcode opcode, struct ibv_mr *mr, uint8_t *p)
 {
-	int status = perf_pair_do(&t.pair, opcode, t.page, t.page_mr->lkey, p,
-				  mr->rkey, PERF_PAGE, t.o.timeout);
-
-	if (status) {
-		perf_pair_break(&t.pair);
-		perf_need(!(errno = perf_pair_make(&t.pair, &t.dev, NULL, 4)),
-			  "a new queue pair");
-	}
-	return status;
+	return perf_probe_do(&t.probe, opcode, p, mr->rkey, PERF_PAGE);
 }
 
 static const char *touch_page(struct ibv_mr *mr, uint8_t *p, size_t at)
 {
 	int status;
 
-	perf_fill(t.page, PERF_PAGE, SEED + at);
+	perf_fill(t.probe.p, PERF_PAGE, SEED + at);
 	status = device(IBV_WR_RDMA_WRITE, mr, p + at);
 	if (status)
 		return perf_say("a WRITE at %zu of the region: %s", at,
@@ -43,7 +35,7 @@ static const char *touch_page(struct ibv_mr *mr, uint8_t *p, size_t at)
 	if (status)
 		return perf_say("a READ at %zu of the region: %s", at,
 				perf_status(status));
-	if (perf_wrong(t.page, PERF_PAGE, SEED + at + 1))
+	if (perf_wrong(t.probe.p, PERF_PAGE, SEED + at + 1))
 		return perf_say("a READ at %zu of the region gave wrong bytes",
 				at);
 	return NULL;
@@ -68,13 +60,13 @@ const char *touch_all(struct ibv_mr *mr, uint8_t *p, size_t length,
 		int status;
 		bool right;
 
-		memset(t.page, 0xee, PERF_PAGE);
+		memset(t.probe.p, 0xee, PERF_PAGE);
 		status = device(IBV_WR_RDMA_READ, mr, p + at);
 		if (status)
 			return perf_say("a READ at %zu of the region: %s", at,
 					perf_status(status));
-		right = seed ? !perf_wrong(t.page, PERF_PAGE, seed + at) :
-			       !perf_nonzero(t.page, PERF_PAGE);
+		right = seed ? !perf_wrong(t.probe.p, PERF_PAGE, seed + at) :
+			       !perf_nonzero(t.probe.p, PERF_PAGE);
 		if (!right)
 			return perf_say(
 				"a READ at %zu of the region gave wrong "
