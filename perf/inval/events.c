@@ -124,7 +124,6 @@ static const char *pageout_missing(const struct victim *v)
 
 static const char *collapse_missing(const struct victim *v)
 {
-	(void)v;
 	return access("/sys/kernel/mm/transparent_hugepage", F_OK) ?
 		       "this kernel has no transparent huge pages" :
 		       NULL;
@@ -243,7 +242,6 @@ static const char *migrate_missing(const struct victim *v)
 {
 	int nodes[2];
 
-	(void)v;
 	return perf_nodes(nodes, 2) == 2 ?
 		       NULL :
 		       "pages migrate between NUMA nodes, and one only has "
@@ -284,7 +282,6 @@ static int before_migrate(struct victim *v)
 
 static int fire_migrate(struct victim *v)
 {
-	(void)v;
 	return move(migration.to);
 }
 

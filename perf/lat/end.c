@@ -228,7 +228,6 @@ static size_t walk(struct end *e, const struct shape *s, uint64_t seed,
 
 static size_t paint_one(struct end *e, uint8_t *p, size_t len, uint64_t seed)
 {
-	(void)e;
 	perf_fill(p, len, seed);
 	return 0;
 }

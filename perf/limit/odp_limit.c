@@ -65,13 +65,11 @@ static uint64_t *samples;
 
 static bool getppid_run(struct work *w)
 {
-	(void)w;
 	return syscall(SYS_getppid) >= 0;
 }
 
 static bool getppid_check(struct work *w, size_t *wrong)
 {
-	(void)w;
 	*wrong = 0;
 	return true;
 }

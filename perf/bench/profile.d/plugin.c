@@ -67,7 +67,6 @@ static void executed(unsigned int cpu, void *data)
 {
 	struct block *b = data;
 
-	(void)cpu;
 	if (counting)
 		b->times[phase]++;
 }
@@ -76,7 +75,6 @@ static void marked(unsigned int cpu, void *data)
 {
 	struct block *b = data;
 
-	(void)cpu;
 	if (b->address == mark_next && phase + 1 < PHASES)
 		phase++;
 	counting = b->address == mark_on;
@@ -92,7 +90,6 @@ static void translated(plugin_id id, struct qemu_plugin_tb *tb)
 {
 	struct block *b = calloc(1, sizeof(*b));
 
-	(void)id;
 	if (!b)
 		return;
 	b->address = qemu_plugin_tb_vaddr(tb);
@@ -107,8 +104,6 @@ static void at_exit(plugin_id id, void *data)
 {
 	FILE *f = fopen(out, "w");
 
-	(void)id;
-	(void)data;
 	if (!f) {
 		perror(out);
 		return;
@@ -153,7 +148,6 @@ static void argument(const char *a)
 int qemu_plugin_install(plugin_id id, const struct qemu_info *info, int argc,
 			char **argv)
 {
-	(void)info;
 	for (int i = 0; i < argc; i++)
 		argument(argv[i]);
 	if (!*out || !mark_on || !mark_off || !mark_next) {

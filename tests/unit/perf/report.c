@@ -122,7 +122,6 @@ static bool complete(const cJSON *doc)
 
 static void whole_child(const void *arg)
 {
-	(void)arg;
 	open_report();
 	good_row("a\"\\\n\x1f/é", UINT32_MAX + 1ULL);
 	row_with(PERF_ROW_UNSUPPORTED, "u");
@@ -230,7 +229,6 @@ static void to_stdout(void)
 
 static void status_child(const void *arg)
 {
-	(void)arg;
 	open_report();
 	good_row("a", 1);
 	row_with(PERF_ROW_UNSUPPORTED, "u");
@@ -248,7 +246,6 @@ static void lacking_is_no_error(void)
 
 static void twice_child(const void *arg)
 {
-	(void)arg;
 	open_report();
 	good_row("a", 1);
 	good_row("b", 1);
@@ -276,7 +273,6 @@ static void samples_child(const void *arg)
 	uint64_t samples[] = { 3000000, 1000000, 2500000, 1 };
 	struct perf_row r;
 
-	(void)arg;
 	o.samples = true;
 	o.icount = true;
 	open_report();
@@ -320,7 +316,6 @@ static void samples(void)
 
 static void nowhere_child(const void *arg)
 {
-	(void)arg;
 	open_report();
 }
 
@@ -343,7 +338,6 @@ static void replaced_child(const void *arg)
 	char *old, *same;
 	FILE *f;
 
-	(void)arg;
 	same = calloc(1, 5000);
 	open_report();
 	old = unit_file(path);
@@ -377,7 +371,6 @@ static void replaced(void)
 
 static void die_child(const void *arg)
 {
-	(void)arg;
 	open_report();
 	good_row("a", 1);
 	perf_die("no more");
@@ -435,7 +428,6 @@ static void interrupted(void)
 
 static void busy_child(const void *arg)
 {
-	(void)arg;
 	open_report();
 	good_row("a", 1);
 	hold();
@@ -528,7 +520,6 @@ static int childs_end(void (*end)(void))
 
 static void children_child(const void *arg)
 {
-	(void)arg;
 	open_report();
 	good_row("a", 1);
 	/* So that a child's writing shows. */
