@@ -61,14 +61,13 @@ static void row_with(enum perf_row_status status, const char *text)
 
 /* --- in this process ---------------------------------------------------------------- */
 
-static void run(struct ran *r, void (*fn)(const void *arg), const char *out)
+static void run(struct ran *r, void (*fn)(const void *arg), const void *arg,
+		const char *out)
 {
-	const char *dir = unit_dir();
-
 	memset(&o, 0, sizeof(o));
-	snprintf(path, sizeof(path), "%s/out.json", dir);
+	snprintf(path, sizeof(path), "%s/out.json", unit_dir());
 	o.out_json = out ? out : path;
-	unit_run(r, fn, NULL);
+	unit_run(r, fn, arg);
 }
 
 static cJSON *parsed(void)
@@ -116,6 +115,16 @@ static int rows(const cJSON *doc)
 static bool complete(const cJSON *doc)
 {
 	return cJSON_IsTrue(at(doc, "complete"));
+}
+
+/* The end of a case: is the document whole, and has it @n rows? */
+static void ends_with(bool whole, int n)
+{
+	cJSON *doc = parsed();
+
+	CHECK(complete(doc) == whole && rows(doc) == n);
+	cJSON_Delete(doc);
+	unit_dir_end();
 }
 
 /* --- a whole document ----------------------------------------------------------------- */
@@ -176,7 +185,7 @@ static void whole(void)
 	cJSON *doc;
 	struct ran r;
 
-	run(&r, whole_child, NULL);
+	run(&r, whole_child, NULL, NULL);
 	CHECK(WIFEXITED(r.status) && WEXITSTATUS(r.status) == PERF_BAD_ROW);
 	CHECK(!*r.err);
 	doc = parsed();
@@ -203,7 +212,7 @@ static void table(void)
 {
 	struct ran r;
 
-	run(&r, whole_child, NULL);
+	run(&r, whole_child, NULL, NULL);
 	CHECK(strstr(r.out, "#op ") && strstr(r.out, "faults_per_op"));
 	CHECK(strstr(r.out, "not supported: because of \"u\""));
 	CHECK(strstr(r.out, "WRONG: because of \"w\""));
@@ -216,7 +225,7 @@ static void to_stdout(void)
 	cJSON *doc;
 	struct ran r;
 
-	run(&r, whole_child, "-");
+	run(&r, whole_child, NULL, "-");
 	doc = cJSON_Parse(r.out);
 	CHECK(doc && complete(doc) && rows(doc) == 4);
 	CHECK(strstr(r.err, "WRONG"));
@@ -239,7 +248,7 @@ static void lacking_is_no_error(void)
 {
 	struct ran r;
 
-	run(&r, status_child, NULL);
+	run(&r, status_child, NULL, NULL);
 	CHECK(r.status == 0);
 	unit_dir_end();
 }
@@ -255,15 +264,11 @@ static void twice_child(const void *arg)
 
 static void unique_keys(void)
 {
-	cJSON *doc;
 	struct ran r;
 
-	run(&r, twice_child, NULL);
+	run(&r, twice_child, NULL, NULL);
 	CHECK(unit_died(&r, "two rows key \"a\" bug"));
-	doc = parsed();
-	CHECK(!complete(doc) && rows(doc) == 3);
-	cJSON_Delete(doc);
-	unit_dir_end();
+	ends_with(false, 3);
 }
 
 /* --- samples --------------------------------------------------------------------------------- */
@@ -294,7 +299,7 @@ static void samples(void)
 	cJSON *doc;
 	struct ran r;
 
-	run(&r, samples_child, NULL);
+	run(&r, samples_child, NULL, NULL);
 	CHECK(r.status == 0 && strstr(r.out, "[instr]"));
 	doc = parsed();
 	CHECK(is_text(doc, "clock", "icount"));
@@ -323,7 +328,7 @@ static void unwritable(void)
 {
 	struct ran r;
 
-	run(&r, nowhere_child, "/nowhere/out.json");
+	run(&r, nowhere_child, NULL, "/nowhere/out.json");
 	CHECK(unit_died(&r, "--out_json /nowhere/out.json No such"));
 	unit_dir_end();
 }
@@ -361,7 +366,7 @@ static void replaced(void)
 {
 	struct ran r;
 
-	run(&r, replaced_child, NULL);
+	run(&r, replaced_child, NULL, NULL);
 	CHECK(r.status == 0);
 	CHECK(unit_only("out.json"));
 	unit_dir_end();
@@ -378,15 +383,11 @@ static void die_child(const void *arg)
 
 static void died_early(void)
 {
-	cJSON *doc;
 	struct ran r;
 
-	run(&r, die_child, NULL);
+	run(&r, die_child, NULL, NULL);
 	CHECK(unit_died(&r, "no more"));
-	doc = parsed();
-	CHECK(!complete(doc) && rows(doc) == 1);
-	cJSON_Delete(doc);
-	unit_dir_end();
+	ends_with(false, 1);
 }
 
 static void signal_child(const void *arg)
@@ -403,10 +404,7 @@ static void interrupted_to(const char *out, int sig)
 	cJSON *doc;
 	struct ran r;
 
-	memset(&o, 0, sizeof(o));
-	snprintf(path, sizeof(path), "%s/out.json", unit_dir());
-	o.out_json = out ? out : path;
-	unit_run(&r, signal_child, &sig);
+	run(&r, signal_child, &sig, out);
 	CHECK(WIFEXITED(r.status) && WEXITSTATUS(r.status) == 128 + sig);
 	if (out) {
 		doc = cJSON_Parse(r.out);
@@ -439,15 +437,11 @@ static void busy_child(const void *arg)
 
 static void interrupted_when_busy(void)
 {
-	cJSON *doc;
 	struct ran r;
 
-	run(&r, busy_child, NULL);
+	run(&r, busy_child, NULL, NULL);
 	CHECK(WIFEXITED(r.status) && WEXITSTATUS(r.status) == 143);
-	doc = parsed();
-	CHECK(!complete(doc) && rows(doc) == 1);
-	cJSON_Delete(doc);
-	unit_dir_end();
+	ends_with(false, 1);
 }
 
 /* A thread sends the signal at any time while rows are added. */
@@ -477,10 +471,7 @@ static void interrupted_anywhere(void)
 	struct ran r;
 
 	for (useconds_t after = 0; after < 20000; after += 997) {
-		memset(&o, 0, sizeof(o));
-		snprintf(path, sizeof(path), "%s/out.json", unit_dir());
-		o.out_json = path;
-		unit_run(&r, storm_child, &after);
+		run(&r, storm_child, &after, NULL);
 		CHECK(WIFEXITED(r.status) && WEXITSTATUS(r.status) == 130);
 		doc = parsed();
 		CHECK(!complete(doc) && at(doc, "rows"));
@@ -535,15 +526,11 @@ static void children_child(const void *arg)
 /* A child that ends, by signal or exit, must not write the report. */
 static void children(void)
 {
-	cJSON *doc;
 	struct ran r;
 
-	run(&r, children_child, NULL);
+	run(&r, children_child, NULL, NULL);
 	CHECK(r.status == 0);
-	doc = parsed();
-	CHECK(complete(doc) && rows(doc) == 2);
-	cJSON_Delete(doc);
-	unit_dir_end();
+	ends_with(true, 2);
 }
 
 static void bug_child(const void *arg)
