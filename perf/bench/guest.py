@@ -18,6 +18,15 @@ MACHINE = ["--mem", "4G", "--pmem", "512M", "--append", "numa=fake=2 numa_balanc
 OPTIONS = {"icount": ["--icount", *MACHINE], "wall": ["--smp", "2", *MACHINE]}
 
 
+def run(main):
+    """A program that runs guests: none of them is left when it is interrupted."""
+    session.signals()
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
 def limit(step):
     """When a step counts as hung, in seconds of the host's CPU time."""
     return 60 + 6 * step.estimate

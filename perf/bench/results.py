@@ -13,6 +13,7 @@ A step is a line of plan.tsv on one device: icount-lat-hot.hodp0.
 
 import json
 import pathlib
+import subprocess
 import sys
 
 import schema_check
@@ -28,6 +29,33 @@ def die(text):
     name = pathlib.Path(sys.argv[0]).name
     print(f"perf/bench/{name}: error: {text}", file=sys.stderr)
     sys.exit(2)
+
+
+def arguments(doc):
+    """The words of the command line; --help prints @doc and ends."""
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(doc)
+        sys.exit(0)
+    return sys.argv[1:]
+
+
+def measure(out, *options):
+    """The quick plan's instruction counts into @out; a row that is wrong shows there."""
+    status = subprocess.run([TOP / "perf/bench/run", "--quick", "--mode", "icount", "--no-report", "--out", out,
+                             *options]).returncode
+    if status not in (0, 1):
+        sys.exit(status)
+
+
+def markdown(lines, left):
+    """A table of texts; the first @left columns are aligned to the left."""
+    widths = [max(map(len, column)) for column in zip(*lines)]
+
+    def one(row):
+        return "| " + " | ".join(c.ljust(w) if i < left else c.rjust(w)
+                                 for i, (c, w) in enumerate(zip(row, widths))) + " |"
+    rule = "|" + "|".join("-" * (w + 1) + ("-" if i < left else ":") for i, w in enumerate(widths)) + "|"
+    return "\n".join([one(lines[0]), rule, *map(one, lines[1:])])
 
 
 class Row:

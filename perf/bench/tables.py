@@ -10,7 +10,7 @@ nothing else: their lines have ratios only. A row without a figure says why:
 "WRONG" (the bytes were wrong), "not supported", "failed".
 """
 
-from results import SIZE_KEYS, size_words
+from results import SIZE_KEYS, markdown, size_words
 
 UNITS = {("ns", "icount"): "instr.", ("ns", "wall"): "ns"}
 COPIES = {"READ": "process_vm_readv", "SEND": "process_vm_writev", "WRITE": "process_vm_writev",
@@ -125,16 +125,6 @@ def table(results):
     return found
 
 
-def markdown(table_lines):
-    widths = [max(len(row[i]) for row in table_lines) for i in range(len(table_lines[0]))]
-
-    def one(row):
-        return "| " + " | ".join(c.ljust(w) if i < LEFT else c.rjust(w)
-                                 for i, (c, w) in enumerate(zip(row, widths))) + " |"
-    rule = "|" + "|".join("-" * (w + 1) + ("-" if i < LEFT else ":") for i, w in enumerate(widths)) + "|"
-    return "\n".join([one(table_lines[0]), rule, *map(one, table_lines[1:])])
-
-
 def facts(results):
     """(name, text) of what a reader must know of the run."""
     run = results.run
@@ -169,7 +159,7 @@ def report_md(results, verdicts):
     text += ["", "Figures are medians; `instr.` are instructions of an emulated CPU, which repeat. Lines of clock",
              "`wall` are times of an emulated machine: ratios only. \"limit\" is what the kernel takes for the same",
              "bytes without RDMA. See docs/performance.md.", ""]
-    text += [markdown(table(results)), ""]
+    text += [markdown(table(results), LEFT), ""]
     why = reasons(results)
     if why:
         text += ["Why figures are missing:", ""]
