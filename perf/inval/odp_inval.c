@@ -47,6 +47,7 @@ static const struct perf_program program = {
 	.iterations = 100,
 	.warmup = 5,
 	.sizes = "4k,64k,2M",
+	.whole_pages = true,
 };
 
 static struct tools t;
@@ -216,12 +217,6 @@ static void row(const struct event *e, enum reg reg, enum perf_mem_kind kind,
 
 static void get_tools(int argc, char **argv)
 {
-	for (int s = 0; s < t.o.nsizes; s++) {
-		if (t.o.sizes[s] % PERF_PAGE)
-			perf_die("--size %zu: events are about whole pages, "
-				 "give a multiple of %zu",
-				 t.o.sizes[s], PERF_PAGE);
-	}
 	perf_dev_open(&t.dev, &t.o);
 	samples = calloc(t.o.iterations, sizeof(*samples));
 	perf_need(samples, "memory for samples");

@@ -247,6 +247,12 @@ static void check(const struct perf_options *o, const struct perf_program *p)
 	if (!o->device && !p->no_device)
 		perf_die(
 			"no device: give one with -d (ibv_devices lists them)");
+	for (int i = 0; p->whole_pages && i < o->nsizes; i++) {
+		if (o->sizes[i] % PERF_PAGE)
+			perf_die("--size %zu: give whole pages, a multiple of "
+				 "%zu",
+				 o->sizes[i], PERF_PAGE);
+	}
 	if (o->server && !p->peers)
 		perf_die("%s runs on one machine: leave out --server", p->name);
 	if (o->server && o->host)

@@ -138,6 +138,7 @@ struct perf_option {
  * @iterations, @warmup, @sizes: its defaults; 0 or NULL: 1000, 20, 8,4k,64k,1M
  * @peers: it takes --server and HOST
  * @no_device: it needs no -d
+ * @whole_pages: its sizes are
  */
 struct perf_program {
 	const char *name;
@@ -149,6 +150,7 @@ struct perf_program {
 	const char *sizes;
 	bool peers;
 	bool no_device;
+	bool whole_pages;
 };
 
 /* Fill in @o, or end the program (--help: status 0; nonsense: status 2). */

@@ -52,6 +52,7 @@ static const struct perf_program program = {
 	.iterations = 50,
 	.warmup = 5,
 	.sizes = "4k,64k,2M,64M,1G,64G,1T",
+	.whole_pages = true,
 };
 
 /* --- against length --------------------------------------------------------------- */
@@ -184,12 +185,6 @@ static void sweep_length(enum reg reg)
 
 static void get_tools(int argc, char **argv)
 {
-	for (int s = 0; s < t.o.nsizes; s++) {
-		if (t.o.sizes[s] % PERF_PAGE)
-			perf_die("--size %zu: regions here are whole pages, "
-				 "give a multiple of %zu",
-				 t.o.sizes[s], PERF_PAGE);
-	}
 	perf_dev_open(&t.dev, &t.o);
 	t.samples = calloc(t.o.iterations, sizeof(*t.samples));
 	t.samples2 = calloc(t.o.iterations, sizeof(*t.samples));
