@@ -44,37 +44,14 @@ static void drop_many(struct ibv_mr **mr, size_t n)
 /* Register one more beside the @key->mrs existing ones. */
 static void measure_beside(struct key key, uint8_t *one_more, uint64_t growth)
 {
-	const char *wrong = NULL;
-	struct ibv_mr *mr;
-	int err;
-
-	key.what = "reg";
-	err = time_regs(key.reg, one_more, PERF_PAGE);
-	if (err) {
-		row_errno(&key, err, "ibv_reg_mr");
-		return;
-	}
-	mr = make_mr(t.dev.pd, key.reg, one_more, PERF_PAGE);
-	if (mr) {
-		wrong = touch_ends(mr, one_more, PERF_PAGE);
-		ibv_dereg_mr(mr);
-	}
-	row_samples(&key, t.samples, t.o.iterations, wrong);
-	key.what = "dereg";
-	row_samples(&key, t.samples2, t.o.iterations, wrong);
-	key.what = "kernel_memory";
-	if (key.mrs >= KMEM_LEAST)
+	if (rows_of_times(&key, one_more, PERF_PAGE) && key.mrs >= KMEM_LEAST)
 		row_bytes(&key, growth / (key.mrs - key.mrs / 2));
 }
 
-static void beside(enum reg reg, size_t n)
+static void beside(struct key key)
 {
-	struct key key = {
-		"mrs",	   "reg",
-		reg,	   reg == REG_PINNED ? PAGES_PRESENT : PAGES_RESERVED,
-		PERF_PAGE, n,
-		1
-	};
+	enum reg reg = key.reg;
+	size_t n = key.mrs;
 	struct ibv_mr **mr = calloc(n, sizeof(*mr));
 	uint64_t before, after;
 	struct perf_mem mem;
@@ -104,22 +81,34 @@ static void beside(enum reg reg, size_t n)
 	free(mr);
 }
 
+/* Pinned pages must be there; the others are only address space. */
+static struct key key_of(const char *sweep, enum reg reg, size_t mrs, int procs)
+{
+	return (struct key){
+		.sweep = sweep,
+		.what = "reg",
+		.reg = reg,
+		.pages = reg == REG_PINNED ? PAGES_PRESENT : PAGES_RESERVED,
+		.length = PERF_PAGE,
+		.mrs = mrs,
+		.procs = procs,
+	};
+}
+
 void sweep_mrs(enum reg reg)
 {
+	if (reg == REG_IMPLICIT)
+		return; /* there is one, or none */
 	for (int i = 0; i < t.mrs.n; i++) {
-		size_t n = t.mrs.v[i];
-		struct key key = { "mrs",     "reg", reg, PAGES_RESERVED,
-				   PERF_PAGE, n,     1 };
-		const char *why = reg_missing(reg, n * PERF_PAGE);
+		struct key key = key_of("mrs", reg, t.mrs.v[i], 1);
+		const char *why = reg_missing(reg, key.mrs * PERF_PAGE);
 
-		if (reg == REG_IMPLICIT)
-			return; /* there is one, or none */
-		if (!why && n >= (size_t)t.dev.attr.orig_attr.max_mr)
+		if (!why && key.mrs >= (size_t)t.dev.attr.orig_attr.max_mr)
 			why = "the device has fewer regions (max_mr)";
 		if (why)
 			row_why(&key, PERF_ROW_UNSUPPORTED, why);
 		else
-			beside(reg, n);
+			beside(key);
 	}
 }
 
@@ -254,21 +243,13 @@ static void at_once(struct key key)
 
 void sweep_procs(enum reg reg)
 {
+	if (reg == REG_IMPLICIT)
+		return;
 	for (int i = 0; i < t.procs.n; i++) {
-		struct key key = {
-			"procs",
-			"reg",
-			reg,
-			reg == REG_PINNED ? PAGES_PRESENT : PAGES_RESERVED,
-			PERF_PAGE,
-			t.per_proc,
-			t.procs.v[i]
-		};
-		const char *why = reg_missing(
-			reg, (size_t)t.procs.v[i] * t.per_proc * PERF_PAGE);
+		struct key key = key_of("procs", reg, t.per_proc, t.procs.v[i]);
+		const char *why =
+			reg_missing(reg, key.procs * key.mrs * PERF_PAGE);
 
-		if (reg == REG_IMPLICIT)
-			return;
 		if (why)
 			row_why(&key, PERF_ROW_UNSUPPORTED, why);
 		else

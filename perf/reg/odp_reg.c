@@ -57,7 +57,8 @@ static const struct perf_program program = {
 
 /* --- against length --------------------------------------------------------------- */
 
-int time_regs(enum reg reg, void *p, size_t length)
+/* Into t.samples, and deregistrations into t.samples2.  0 or errno */
+static int time_regs(enum reg reg, void *p, size_t length)
 {
 	uint64_t clock = perf_clock_cost();
 
@@ -113,29 +114,37 @@ static bool kmem_per_mr(enum reg reg, void *p, size_t length,
 	return ok;
 }
 
-static void rows_of_length(struct key key, uint8_t *p, size_t length)
+bool rows_of_times(struct key *key, uint8_t *p, size_t length)
 {
-	static struct ibv_mr *mrs[2 * KMEM_MRS];
 	const char *wrong = "it did not register once more";
 	struct ibv_mr *mr;
-	uint64_t bytes;
 	int err;
 
-	key.what = "reg";
-	err = time_regs(key.reg, p, length);
+	key->what = "reg";
+	err = time_regs(key->reg, p, length);
 	if (err) {
-		row_errno(&key, err, "ibv_reg_mr");
-		return;
+		row_errno(key, err, "ibv_reg_mr");
+		return false;
 	}
-	mr = make_mr(t.dev.pd, key.reg, p, length);
+	mr = make_mr(t.dev.pd, key->reg, p, length);
 	if (mr) {
 		wrong = touch_ends(mr, p, length);
 		ibv_dereg_mr(mr);
 	}
-	row_samples(&key, t.samples, t.o.iterations, wrong);
-	key.what = "dereg";
-	row_samples(&key, t.samples2, t.o.iterations, wrong);
-	key.what = "kernel_memory";
+	row_samples(key, t.samples, t.o.iterations, wrong);
+	key->what = "dereg";
+	row_samples(key, t.samples2, t.o.iterations, wrong);
+	key->what = "kernel_memory";
+	return true;
+}
+
+static void rows_of_length(struct key key, uint8_t *p, size_t length)
+{
+	static struct ibv_mr *mrs[2 * KMEM_MRS];
+	uint64_t bytes;
+
+	if (!rows_of_times(&key, p, length))
+		return;
 	if (kmem_per_mr(key.reg, p, length, mrs, &bytes))
 		row_bytes(&key, bytes);
 	else

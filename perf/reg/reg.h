@@ -63,10 +63,10 @@ void row_bytes(const struct key *k, uint64_t bytes);
 struct ibv_mr *make_mr(struct ibv_pd *pd, enum reg reg, void *p, size_t length);
 
 /*
- * Time @n registrations and deregistrations of [p, p + length).
- * 0 or errno
+ * Rows of the time to register and deregister [p, p + length).  False: a row
+ * says why there are none; true: @key is for a row of kernel memory now.
  */
-int time_regs(enum reg reg, void *p, size_t length);
+bool rows_of_times(struct key *key, uint8_t *p, size_t length);
 
 /* Why such a region cannot be had here, or so much memory, or NULL. */
 const char *reg_missing(enum reg reg, size_t length);
