@@ -327,17 +327,6 @@ const struct event events[] = {
 	{ NULL },
 };
 
-/* In the order of the table. */
-const char *const event_names[] = {
-	"dontneed",	 "free",     "pageout", "munmap",   "mprotect-ro",
-	"mprotect-none", "mremap",   "fork",	"truncate", "punch",
-	"migrate",	 "collapse", NULL,
-};
-
-_Static_assert(sizeof(event_names) / sizeof(event_names[0]) ==
-		       sizeof(events) / sizeof(events[0]),
-	       "a name for each event");
-
 bool event_fits(const struct event *e, enum perf_mem_kind kind, size_t size)
 {
 	size_t page = kind == PERF_HUGETLB ? PERF_HUGE : PERF_PAGE;

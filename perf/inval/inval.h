@@ -113,8 +113,7 @@ struct event {
 	size_t (*hits)(const struct victim *v);
 };
 
-extern const struct event events[];
-extern const char *const event_names[];
+extern const struct event events[]; /* the last one has no name */
 
 bool event_fits(const struct event *e, enum perf_mem_kind kind, size_t size);
 

@@ -17,6 +17,7 @@
 
 #include "inval.h"
 
+static const char *event_names[32]; /* of events[] */
 static const char *const load_names[] = { "idle", "traffic", NULL };
 
 static uint32_t want_events = ~0u, want_regs = ~0u, want_loads = 1;
@@ -249,6 +250,8 @@ int main(int argc, char **argv)
 {
 	int rows = 0;
 
+	for (int e = 0; events[e].name; e++)
+		event_names[e] = events[e].name;
 	perf_options(&t.o, &program, argc, argv);
 	get_tools(argc, argv);
 	for (int e = 0; events[e].name; e++) {
