@@ -21,7 +21,7 @@ const char *const op_names[OPS + 1] = { "SEND", "WRITE", "WRITE_WITH_IMM",
 					"READ", "FAA",	 "CAS" };
 const char *const reg_names[REGS + 1] = { "pinned",  "hot",	   "cold",
 					  "touched", "prefetched", "implicit" };
-const char *const side_names[SIDES + 1] = { "local", "remote", "both" };
+static const char *const side_names[SIDES + 1] = { "local", "remote", "both" };
 
 struct grid grid = {
 	.ops = 1 << OP_WRITE | 1 << OP_READ,

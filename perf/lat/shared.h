@@ -143,8 +143,7 @@ int rig_call(struct rig *g, enum side at, struct message *m);
 
 /* ---- case.c ---- */
 
-extern const char *const op_names[OPS + 1],
-	*const reg_names[REGS + 1], *const side_names[SIDES + 1];
+extern const char *const op_names[OPS + 1], *const reg_names[REGS + 1];
 
 /* Bits of the enums above, and of enum perf_mem_kind. */
 struct grid {

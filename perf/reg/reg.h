@@ -51,8 +51,6 @@ struct tools {
 
 extern struct tools t;
 
-void row_begin(struct perf_row *r, enum perf_unit unit, const struct key *k);
-
 /* A row that only says why it has no figures: by errno, or by words. */
 void row_errno(const struct key *k, int err, const char *what);
 void row_why(const struct key *k, enum perf_row_status status, const char *why);

@@ -22,7 +22,8 @@ struct tools t = {
 
 /* --- rows ------------------------------------------------------------------------- */
 
-void row_begin(struct perf_row *r, enum perf_unit unit, const struct key *k)
+static void row_begin(struct perf_row *r, enum perf_unit unit,
+		      const struct key *k)
 {
 	perf_row_begin(r, unit);
 	perf_row_key(r, "sweep", k->sweep);
