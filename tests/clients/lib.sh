@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 # shellcheck shell=bash disable=SC2034
 #
-# For the scripts of this directory, in the guest: unmodified programs of Debian
-# on a device, server and client in one guest. TAP; a case passes when both ends
+# For the scripts of this directory and tests/programs, in the guest: unmodified programs
+# of Debian on a device, server and client in one guest. TAP; a case passes when both ends
 # exit with 0 and the device has moved the bytes. Sourced with the script's own
 # arguments: [-d DEVICE] [NAME-PATTERN].
 
@@ -137,6 +137,47 @@ moved()
 	b=$(($(counter payload_bytes) - b)) f=$(($(counter page_faults) - f))
 	why="$dev has moved $b bytes of $bytes, with $f page faults of $faults"
 	[ "$b" -ge "$bytes" ] && [ "$f" -ge "$faults" ]
+}
+
+# step NAME BYTES FAULTS COMMAND...: a case: run it, and the device must move that
+# much meanwhile.
+step()
+{
+	local name=$1
+
+	wanted "$name" || return 0
+	shift
+	why=''
+	moved "$@" > "$work/step.out" 2>&1
+	result "$name" $? "$why"
+}
+
+# or_say WHY COMMAND...: run it; should it fail, the case's reason is WHY.
+or_say()
+{
+	why=$1
+	shift
+	"$@"
+}
+
+# no_region_left PATTERN: of the kernel's user whose regions match.
+no_region_left()
+{
+	result no-region-left "$(rdma resource show mr dev "$dev" 2>&1 | grep -c -i "$1")"
+}
+
+# on_files NAME BYTES COMMAND: COMMAND DIRECTORY with files in memory, which are
+# pinned, and on fsdax (guest/memory), where pinning is refused.
+on_files()
+{
+	local dax=${HODP_DAX_EXT4:-}
+
+	step "$1-tmpfs" "$2" 0 "$3" "$work"
+	if [ -n "$dax" ]; then
+		step "$1-fsdax" "$2" 1 "$3" "$dax"
+	else
+		result "$1-fsdax" 1 "no file system on pmem in this guest: run by guest/memory"
+	fi
 }
 
 # finish: the plan, and the script's exit status.
