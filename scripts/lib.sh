@@ -113,6 +113,31 @@ logged()
 	fi
 }
 
+# TAP, for tests in shell. tap STATUS NAME [COMMAND...]: a result; what COMMAND
+# prints is said if it is bad. tap_end: the plan, and the script's exit status.
+tap_count=0 tap_failed=0
+
+tap()
+{
+	local status=$1 name=$2
+
+	shift 2
+	tap_count=$((tap_count + 1))
+	if [ "$status" = 0 ]; then
+		echo "ok $tap_count - $name"
+	else
+		"$@" 2>&1 | sed 's/^/# /'
+		echo "not ok $tap_count - $name"
+		tap_failed=1
+	fi
+}
+
+tap_end()
+{
+	echo "1..$tap_count"
+	exit "$tap_failed"
+}
+
 # The archive that this host's apt uses for Debian itself. apt is asked, not
 # its files: that covers both formats and drops third parties by their origin.
 debian_mirror()
