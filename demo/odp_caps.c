@@ -161,31 +161,18 @@ static void try_prefetch(void)
 	munmap(dst, LARGEST);
 }
 
-static void try_iova(void)
+/* WRITE 4 KiB at @offset of a region of its own. */
+static void try_region(const char *what, size_t length, enum ht_mr_kind kind,
+		       size_t offset)
 {
-	const char *what = "a key whose addresses are not the process's (iova)";
-	uint8_t *dst = ht_map(LARGEST, RW);
+	uint8_t *dst = ht_map(length, RW);
 	struct ht_mr mr;
 
-	if (!try_register(&mr, what, dst, LARGEST, HT_ODP_IOVA0))
-		return;
-	try_write(what, dst + 4096, &mr, 4 * HT_KIB);
-	ht_mr_put(&mr);
-	munmap(dst, LARGEST);
-}
-
-static void try_huge(void)
-{
-	const char *what = "64 GiB of reserved address space";
-	uint8_t *dst = ht_map(64 * HT_GIB, RW);
-	struct ht_mr mr;
-
-	if (try_register(&mr, what, dst, 64 * HT_GIB, HT_ODP)) {
-		try_write(what, dst + 64 * HT_GIB - 4 * HT_KIB, &mr,
-			  4 * HT_KIB);
+	if (try_register(&mr, what, dst, length, kind)) {
+		try_write(what, dst + offset, &mr, 4 * HT_KIB);
 		ht_mr_put(&mr);
 	}
-	munmap(dst, 64 * HT_GIB);
+	munmap(dst, length);
 }
 
 static void try_implicit(void)
@@ -297,8 +284,10 @@ int main(int argc, char **argv)
 	try_explicit();
 	try_fetch_add();
 	try_prefetch();
-	try_iova();
-	try_huge();
+	try_region("a key whose addresses are not the process's (iova)",
+		   LARGEST, HT_ODP_IOVA0, 4 * HT_KIB);
+	try_region("64 GiB of reserved address space", 64 * HT_GIB, HT_ODP,
+		   64 * HT_GIB - 4 * HT_KIB);
 	try_implicit();
 	try_page_cache();
 	printf("]}\n");
