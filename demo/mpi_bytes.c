@@ -30,21 +30,20 @@ static unsigned int round_number;
 static const char *only = "";
 static size_t largest = (1 << 20) + 1, window_size;
 
-static uint64_t seed(unsigned int round, int writer)
+static uint64_t seed(int writer)
 {
-	return (uint64_t)round << 32 | writer;
+	return (uint64_t)round_number << 32 | writer;
 }
 
-static void fill(unsigned char *p, size_t n, unsigned int round, int writer)
+static void fill(unsigned char *p, size_t n)
 {
-	ht_fill(p, n, seed(round, writer), 0);
+	ht_fill(p, n, seed(rank), 0);
 }
 
 /* Bytes of p[0..n) that are not what the writer wrote in this round. */
-static uint64_t wrong(const unsigned char *p, size_t n, unsigned int round,
-		      int writer)
+static uint64_t wrong(const unsigned char *p, size_t n, int writer)
 {
-	return ht_wrong_fill(p, n, seed(round, writer), 0);
+	return ht_wrong_fill(p, n, seed(writer), 0);
 }
 
 static uint64_t not_zero(const unsigned char *p, size_t n)
@@ -94,46 +93,45 @@ static void clear(unsigned char *p)
 }
 
 /* A window holds what was written at GUARD, and nothing else. */
-static uint64_t window_wrong(const unsigned char *p, size_t n,
-			     unsigned int round, int writer)
+static uint64_t window_wrong(const unsigned char *p, size_t n, int writer)
 {
-	return not_zero(p, GUARD) + wrong(p + GUARD, n, round, writer) +
+	return not_zero(p, GUARD) + wrong(p + GUARD, n, writer) +
 	       not_zero(p + GUARD + n, window_size - GUARD - n);
 }
 
 static void send_case(size_t n, unsigned char *from, unsigned char *to)
 {
-	fill(from, n, round_number, rank);
+	fill(from, n);
 	memset(to, 0, n);
 	MPI_Sendrecv(from, n, MPI_BYTE, right, 1, to, n, MPI_BYTE, left, 1,
 		     MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-	report("send", n, wrong(to, n, round_number, left));
+	report("send", n, wrong(to, n, left));
 }
 
 static void put_case(size_t n, unsigned char *from, unsigned char *base,
 		     MPI_Win win)
 {
 	clear(base);
-	fill(from, n, round_number, rank);
+	fill(from, n);
 	MPI_Barrier(MPI_COMM_WORLD);
 	MPI_Win_fence(0, win);
 	MPI_Put(from, n, MPI_BYTE, right, GUARD, n, MPI_BYTE, win);
 	MPI_Win_fence(0, win);
-	report("put", n, window_wrong(base, n, round_number, left));
+	report("put", n, window_wrong(base, n, left));
 }
 
 static void lock_case(size_t n, unsigned char *from, unsigned char *base,
 		      MPI_Win win)
 {
 	clear(base);
-	fill(from, n, round_number, rank);
+	fill(from, n);
 	MPI_Barrier(MPI_COMM_WORLD);
 	MPI_Win_lock(MPI_LOCK_EXCLUSIVE, right, 0, win);
 	MPI_Put(from, n, MPI_BYTE, right, GUARD, n, MPI_BYTE, win);
 	MPI_Win_unlock(right, win);
 	MPI_Barrier(MPI_COMM_WORLD);
 	MPI_Win_lock(MPI_LOCK_SHARED, rank, 0, win);
-	uint64_t bad = window_wrong(base, n, round_number, left);
+	uint64_t bad = window_wrong(base, n, left);
 	MPI_Win_unlock(rank, win);
 	report("put-lock", n, bad);
 }
@@ -142,15 +140,13 @@ static void get_case(size_t n, unsigned char *to, unsigned char *base,
 		     MPI_Win win)
 {
 	clear(base);
-	fill(base + GUARD, n, round_number, rank);
+	fill(base + GUARD, n);
 	memset(to, 0, n);
 	MPI_Barrier(MPI_COMM_WORLD);
 	MPI_Win_fence(0, win);
 	MPI_Get(to, n, MPI_BYTE, right, GUARD, n, MPI_BYTE, win);
 	MPI_Win_fence(0, win);
-	report("get", n,
-	       wrong(to, n, round_number, right) +
-		       window_wrong(base, n, round_number, rank));
+	report("get", n, wrong(to, n, right) + window_wrong(base, n, rank));
 }
 
 static void allreduce_case(size_t n, unsigned char *from, unsigned char *to)
