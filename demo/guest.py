@@ -34,7 +34,6 @@ NETDEVS = {"hodp0": ("hmm_odp", "hodp-net0"), "rxe0": ("rxe", "hodp-net1")}
 DAX = pathlib.Path("/mnt/dax")
 TRANSFERS, CONTROL, SEED = 1000, 200, 2026
 PERFTEST_PORT = 18515
-TCP_LISTEN = "0A"
 
 
 class Failed(Exception):
@@ -74,14 +73,8 @@ def wait_for(what, test, seconds=10):
 
 
 def listening(port):
-    """Whether somebody listens on a TCP port, by the kernel's own tables."""
-    wanted = f":{port:04X}"
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for line in pathlib.Path(table).read_text().splitlines()[1:]:
-            words = line.split()
-            if words[1].endswith(wanted) and words[3] == TCP_LISTEN:
-                return True
-    return False
+    """Whether somebody listens on a TCP port."""
+    return bool(run("ss", "-Htln", f"sport = :{port}"))
 
 
 def two_sided(server, client, port=PERFTEST_PORT, timeout=30):

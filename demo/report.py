@@ -35,10 +35,7 @@ def cell(mark, text="", **more):
 
 
 def find(rows, **wanted):
-    for row in rows:
-        if all(row.get(k) == v for k, v in wanted.items()):
-            return row
-    return None
+    return next((row for row in rows if all(row.get(k) == v for k, v in wanted.items())), None)
 
 
 class Report:
@@ -82,12 +79,9 @@ class Report:
         marks = {"works": "ok", "wrong": "wrong", "unsupported": "unsupported", "error": "unsupported",
                  "crashed": "wrong"}
         for what in dict.fromkeys(t["what"] for c in caps.values() for t in c["tries"]):
-            cells = {}
-            for device, c in caps.items():
-                t = find(c["tries"], what=what)
-                if t:
-                    cells[device] = cell(marks.get(t["result"], "failed"), t["detail"] or t["result"])
-            self.add(rows, what, cells)
+            self.add(rows, what, {
+                device: cell(marks.get(t["result"], "failed"), t["detail"] or t["result"])
+                for device, c in caps.items() if (t := find(c["tries"], what=what))})
 
     def pingpong(self, rows):
         got = self.raw.get("pingpong", [])
@@ -132,12 +126,8 @@ class Report:
                 for r in refused})
         story = self.raw.get("dax", {})
         for what in dict.fromkeys(s["step"] for d in story.values() for s in d["steps"]):
-            cells = {}
-            for device, s in story.items():
-                s = find(s["steps"], step=what)
-                if s:
-                    cells[device] = cell(s["result"], s["detail"])
-            self.add(rows, what, cells)
+            self.add(rows, what, {device: cell(s["result"], s["detail"]) for device, d in story.items()
+                                  if (s := find(d["steps"], step=what))})
 
     def bytes(self, rows):
         got = self.raw.get("bytes", [])
