@@ -19,10 +19,11 @@ A crash, a hang or a report costs the guest; the steps that are left run in a
 fresh one. A step in which rxe's ODP crashed the kernel (status 95 of guest/run)
 is run again: that is rxe's fault and says nothing of hmm_odp.
 
-No guest outlives the process that started it: end_all() ends them, Ctrl-C, TERM
-and HUP after signals(), and SIGKILL does, too.
+No guest outlives the process that started it: program() ends them, after Ctrl-C,
+TERM and HUP, too, and so does SIGKILL.
 """
 
+import contextlib
 import os
 import pathlib
 import queue
@@ -30,6 +31,7 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 import time
 
@@ -76,10 +78,8 @@ def stop(process):
             os.killpg(process.pid, number)
         except ProcessLookupError:
             break
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            pass
     with _lock:
         _live.discard(process)
 
@@ -100,6 +100,18 @@ def end_all():
         _ended, live = True, list(_live)
     for process in live:
         stop(process)
+
+
+def program(main):
+    """Be a program: main()'s exit status, or 130 if it is interrupted. No child outlives it."""
+    signals()
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print(f"{os.path.relpath(sys.argv[0], TOP)}: interrupted", file=sys.stderr)
+        sys.exit(130)
+    finally:
+        end_all()
 
 
 def used(process):
@@ -361,9 +373,7 @@ class Session:
 
 def overdue(process):
     """As if the limit of guest/run were over: it ends the guest and judges the log."""
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.send_signal(signal.SIGUSR1)
         process.wait(30)
-    except subprocess.TimeoutExpired:
-        pass
     stop(process)
