@@ -7,10 +7,12 @@
 # On the machine that is to have the device: modules, provider, install.
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
-SRC := drivers/infiniband/sw/hmm_odp
 ARGS ?=
 
-.PHONY: help
+GUEST := demo check check-full check-debug check-pyverbs check-clients check-mutants bench bench-compare
+.PHONY: help host $(GUEST) shell lint guest guest-module guest-provider \
+	modules provider install uninstall clean distclean
+
 help:
 	@echo 'In a guest (as root, Debian 12 or 13, sets up what it needs):'
 	@echo '  make demo           see it work'
@@ -32,12 +34,10 @@ help:
 # --- in the guest
 
 # Programs in Python cannot install the Python that they run on.
-.PHONY: host
 host:
 	@scripts/prepare host
-demo check check-full check-debug check-pyverbs check-clients check-mutants bench bench-compare: host
+$(GUEST): host
 
-.PHONY: demo check check-full check-debug check-pyverbs check-clients check-mutants bench bench-compare shell
 demo:
 	demo/run $(ARGS)
 check:
@@ -59,7 +59,6 @@ bench-compare:
 shell:
 	guest/run --interactive $(ARGS)
 
-.PHONY: lint guest guest-module guest-provider
 lint:
 	tests/lint/run
 guest:
@@ -71,7 +70,6 @@ guest-provider:
 
 # --- on this machine
 
-.PHONY: modules provider install uninstall
 modules:
 	KDIR='$(KDIR)' scripts/host modules
 provider:
@@ -81,7 +79,6 @@ install:
 uninstall:
 	KDIR='$(KDIR)' scripts/host uninstall
 
-.PHONY: clean distclean
 clean:
 	rm -rf build/module build/provider build/initramfs build/tests build/logs \
 		build/mutants build/host build/run build/lint build/perf \
