@@ -40,7 +40,7 @@ result()
 	else
 		bad=$((bad + 1))
 		for f in "$work"/*.out; do
-			[ -s "$f" ] && tail -n 12 "$f" | tr -d '\r' | cut -c1-300 | sed "s|^|# $(basename "$f" .out): |"
+			[ -s "$f" ] && tail -n 40 "$f" | tr -d '\r' | cut -c1-300 | sed "s|^|# $(basename "$f" .out): |"
 		done
 		echo "not ok $n - $1${3:+ # $3}"
 	fi
@@ -95,11 +95,34 @@ listens()
 	return 1
 }
 
+# Where the threads of a program are that timeout(1), $1, has started: state, what
+# it waits for in the kernel, system call, and the library of the instruction.
+where()
+{
+	local p t pc
+
+	for p in $(pgrep -P "$1"); do
+		for t in "/proc/$p/task"/*; do
+			pc=$(awk 'NF > 1 { print $NF }' "$t/syscall")
+			echo "$(cat "$t/comm"): $(sed -n 's/^State:\t//p' "$t/status"), $(cat "$t/wchan"), $(cat "$t/syscall")"
+			[ -z "$pc" ] || python3 -c "
+pc = $pc
+for line in open('/proc/$p/maps'):
+    low, high = (int(x, 16) for x in line.split()[0].split('-'))
+    if low <= pc < high:
+        print('  at', hex(pc - low), 'of', line.strip())"
+			sed 's/^/  /' "$t/stack"
+		done
+	done
+	rdma resource show qp
+	rdma resource show cq
+} 2>&1
+
 # run_both LISTENS SERVER CLIENT: shell lines; 0, or says why not in $why.
 # $endless: the server does not end by itself.
 run_both()
 {
-	local c s
+	local c s i
 
 	timeout -k 5 "$limit" bash -c "exec $2" > "$work/server.out" 2>&1 < /dev/null &
 	server=$!
@@ -118,6 +141,11 @@ run_both()
 		kill "$server" 2> /dev/null
 		wait "$server"
 	else
+		for ((i = limit * 5; i > 0; i--)); do
+			kill -0 "$server" 2> /dev/null || break
+			sleep 0.1
+		done
+		[ $i -gt 0 ] || where "$server" > "$work/where.out"
 		wait "$server"
 		s=$?
 	fi
