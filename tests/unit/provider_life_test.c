@@ -199,7 +199,9 @@ static void with_srq(void)
 	CHECK(!fake.ops->post_srq_recv(srq, &wr, &bad));
 	CHECK(fake.bells[FAKE_BELL_SRQ] == 0);
 	fake.srq.hdr->flags = HODP_RING_NEED_DOORBELL;
+	fake.interrupt = 2;
 	CHECK(!fake.ops->post_srq_recv(srq, &wr, &bad));
+	CHECK(!fake.interrupt);
 	CHECK(fake.bells[FAKE_BELL_SRQ] == 1 && fake.rung == srq->handle);
 	CHECK(fake.srq.hdr->prod == 2);
 	CHECK(((struct hodp_recv_wqe *)fake_at(&fake.srq, 1))->wr_id == 3);
