@@ -16,7 +16,7 @@
  * @memcg: held by the caller; NULL for a kernel consumer: not charged in a
  *         worker, else charged to the calling process
  *
- * Context: process.
+ * Context: process or softirq, as @gfp allows.
  */
 static inline void *hodp_charge_zalloc(struct mem_cgroup *memcg, size_t size,
 				       gfp_t gfp)

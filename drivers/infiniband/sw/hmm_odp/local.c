@@ -14,16 +14,12 @@
  */
 #include <rdma/ib_cache.h>
 #include "ah.h"
-#include "charge.h"
+#include "dgram.h"
 #include "fault.h"
 #include "mcast.h"
 #include "respond.h"
 #include "transport.h"
 
-/* Datagrams that may wait at one QP, which also holds no more than it can
- * receive.  Excess datagrams are dropped.
- */
-#define HODP_RX_QUEUE_MAX 1024U
 /* Datagrams that a sender delivers at a QP, including other senders'. */
 #define HODP_DELIVER_STEPS 16
 
@@ -140,83 +136,16 @@ static enum hodp_verdict hodp_local_execute(struct hodp_qp *qp)
 
 /* ---- datagrams ---- */
 
-/* Gather the payload.  Return: 0, -EAGAIN with @miss, -EHWPOISON. */
-static long hodp_local_gather(struct hodp_qp *qp, struct hodp_dgram *d,
-			      struct hodp_miss *miss)
-{
-	const struct hodp_op *op = &qp->op;
-	struct hodp_sgl *src = &qp->payload.sgl;
-	struct hodp_sgl dst;
-	u64 done = 0;
-
-	if (!op->total)
-		return 0;
-	hodp_span_kernel(&dst.span[0], d->data, op->total);
-	dst.num = 1;
-	hodp_sgl_seek(&dst, 0);
-	hodp_sgl_seek(src, 0);
-	while (done < op->total) {
-		u64 rest = op->total - done;
-		long n = hodp_sgl_copy(&dst, src, rest, rest, miss);
-
-		if (n < 0)
-			return n;
-		done += n;
-	}
-	return 0;
-}
-
-static u32 hodp_local_rx_max(const struct hodp_qp *to)
-{
-	return min(to->srq ? to->srq->max_wr : to->max_recv_wr,
-		   HODP_RX_QUEUE_MAX);
-}
-
-/* Queue @d if @to accepts it.  Reset and destroy change the state first and
- * later empty the list under the same lock, so nothing is left behind.
- */
-static bool hodp_local_enqueue(struct hodp_qp *to, u32 qkey,
-			       struct hodp_dgram *d)
-{
-	bool fits;
-
-	spin_lock(&to->rx_lock);
-	fits = !hodp_qp_service(to)->connected && hodp_qp_receives(to) &&
-	       READ_ONCE(to->attr.qkey) == qkey &&
-	       to->rx_len < hodp_local_rx_max(to);
-	if (fits) {
-		list_add_tail(&d->link, &to->rx_list);
-		to->rx_len++;
-	}
-	spin_unlock(&to->rx_lock);
-	return fits;
-}
-
-/* Allocate a datagram of @len bytes, charged to @to.  If that fails, it is lost:
- * a sender must not reclaim memory without end on behalf of the receiver.
- */
-static struct hodp_dgram *hodp_local_dgram(struct hodp_qp *to, u32 len)
-{
-	return hodp_charge_zalloc(to->memcg,
-				  struct_size_t(struct hodp_dgram, data, len),
-				  GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
-}
-
 /* Queue @d at @to, or drop it. */
 static void hodp_local_deliver(struct hodp_qp *qp, struct hodp_qp *to,
 			       struct hodp_dgram *d)
 {
-	const struct hodp_send_wqe *wqe = &qp->op.wqe;
-	/* IBTA 10.2.5: the high bit selects the QP's own Q_Key. */
-	u32 qkey = wqe->ud.qkey & BIT(31) ? READ_ONCE(qp->attr.qkey) :
-					    wqe->ud.qkey;
-
-	if (to && hodp_local_enqueue(to, qkey, d)) {
-		/* Deliver to mapped memory now, as a doorbell does. */
-		hodp_runner_run(&to->rx, HODP_DELIVER_STEPS);
-	} else {
+	if (!to) {
 		hodp_count(hodp_qp_dev(qp), HODP_CNT_UD_DROPS, 1);
 		kfree(d);
+	} else if (hodp_dgram_enqueue(to, hodp_dgram_qkey(qp), d)) {
+		/* Deliver to mapped memory now, as a doorbell does. */
+		hodp_runner_run(&to->rx, HODP_DELIVER_STEPS);
 	}
 }
 
@@ -237,7 +166,7 @@ static void hodp_local_deliver_all(struct hodp_qp *qp, const union ib_gid *mgid,
 		to = hodp_qp_get(dev, qpns[i]);
 		if (!to)
 			continue;
-		copy = hodp_local_dgram(to, d->len);
+		copy = hodp_dgram_alloc(to, d->len, GFP_KERNEL);
 		if (copy) {
 			memcpy(copy, d, struct_size(d, data, d->len));
 			hodp_local_deliver(qp, to, copy);
@@ -270,7 +199,8 @@ static enum hodp_verdict hodp_local_send(struct hodp_qp *qp,
 					 struct hodp_qp *to)
 {
 	struct hodp_op *op = &qp->op;
-	struct hodp_dgram *d = hodp_local_dgram(to ?: qp, op->total);
+	struct hodp_dgram *d =
+		hodp_dgram_alloc(to ?: qp, op->total, GFP_KERNEL);
 	struct hodp_miss miss;
 	long ret;
 
@@ -280,22 +210,17 @@ static enum hodp_verdict hodp_local_send(struct hodp_qp *qp,
 		hodp_count(hodp_qp_dev(qp), HODP_CNT_UD_DROPS, 1);
 		return hodp_op_end(op, IB_WC_SUCCESS);
 	}
-	ret = hodp_local_gather(qp, d, &miss);
-	if (!ret) {
-		hodp_local_describe(qp, av, d);
-		if (hodp_gid_is_mcast(&av->dgid))
-			hodp_local_deliver_all(qp, &av->dgid, d);
-		else
-			hodp_local_deliver(qp, to, d);
-		return hodp_op_end(op, IB_WC_SUCCESS);
+	ret = hodp_dgram_gather(qp, d->data, &miss);
+	if (ret) {
+		kfree(d);
+		return hodp_dgram_failed(qp, ret, &miss);
 	}
-	kfree(d);
-	if (ret != -EAGAIN)
-		return hodp_op_end(op, hodp_op_status(ret));
-	/* Gathering always reads the requester's memory. */
-	op->fault_local = true;
-	return hodp_fault_begin(&qp->req, qp->memcg, &miss) ? HODP_V_PAUSE :
-							      HODP_V_FAULT;
+	hodp_local_describe(qp, av, d);
+	if (hodp_gid_is_mcast(&av->dgid))
+		hodp_local_deliver_all(qp, &av->dgid, d);
+	else
+		hodp_local_deliver(qp, to, d);
+	return hodp_op_end(op, IB_WC_SUCCESS);
 }
 
 static enum hodp_verdict hodp_local_datagram(struct hodp_qp *qp,

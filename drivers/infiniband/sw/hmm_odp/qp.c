@@ -272,10 +272,10 @@ void hodp_qp_drop_dgrams(struct hodp_qp *qp)
 	struct hodp_dgram *d, *next;
 	LIST_HEAD(list);
 
-	spin_lock(&qp->rx_lock);
+	spin_lock_bh(&qp->rx_lock);
 	list_splice_init(&qp->rx_list, &list);
 	qp->rx_len = 0;
-	spin_unlock(&qp->rx_lock);
+	spin_unlock_bh(&qp->rx_lock);
 	list_for_each_entry_safe(d, next, &list, link)
 		kfree(d);
 	kfree(qp->rx_cur);

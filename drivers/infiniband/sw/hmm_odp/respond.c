@@ -316,13 +316,13 @@ static struct hodp_dgram *hodp_dgram_next(struct hodp_qp *qp)
 {
 	struct hodp_dgram *d;
 
-	spin_lock(&qp->rx_lock);
+	spin_lock_bh(&qp->rx_lock);
 	d = list_first_entry_or_null(&qp->rx_list, struct hodp_dgram, link);
 	if (d) {
 		list_del(&d->link);
 		qp->rx_len--;
 	}
-	spin_unlock(&qp->rx_lock);
+	spin_unlock_bh(&qp->rx_lock);
 	return d;
 }
 
