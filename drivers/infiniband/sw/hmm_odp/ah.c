@@ -20,6 +20,7 @@
 #include <linux/udp.h>
 #include <net/checksum.h>
 #include <net/ipv6.h>
+#include <rdma/ib_cache.h>
 #include <rdma/ib_pack.h>
 #include "ah.h"
 #include "transport.h"
@@ -35,6 +36,20 @@ struct hodp_ah_entry {
 	const struct ib_pd *pd;
 	struct rcu_head rcu;
 };
+
+/* The interface that packets from @sgid leave by, which can be a VLAN. */
+static int hodp_ah_oif(const struct hodp_device *dev,
+		       const struct ib_gid_attr *sgid)
+{
+	const struct net_device *ndev;
+	int oif;
+
+	rcu_read_lock();
+	ndev = rdma_read_gid_attr_ndev_rcu(sgid);
+	oif = IS_ERR(ndev) ? dev->ndev->ifindex : ndev->ifindex;
+	rcu_read_unlock();
+	return oif;
+}
 
 /* Make an unpublished entry for @attr, or ERR_PTR. */
 static struct hodp_ah_entry *hodp_ah_entry_new(const struct hodp_ah *ah,
@@ -63,6 +78,7 @@ static struct hodp_ah_entry *hodp_ah_entry_new(const struct hodp_ah *ah,
 		.flow_label = grh->flow_label,
 		.traffic_class = grh->traffic_class,
 		.hop_limit = grh->hop_limit,
+		.oif = hodp_ah_oif(dev, grh->sgid_attr),
 		.net_type = rdma_gid_attr_network_type(grh->sgid_attr),
 		.sl = rdma_ah_get_sl(attr),
 	};

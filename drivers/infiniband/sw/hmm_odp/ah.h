@@ -15,6 +15,7 @@ struct hodp_transport;
  * @flow_label: for the receiver's GRH, 20 bits
  * @traffic_class: for the receiver's GRH
  * @hop_limit: for the receiver's GRH
+ * @oif: index of the interface of @sgid: the device's netdev or a VLAN on it
  * @net_type: enum rdma_network_type of the two GIDs
  * @sl: service level; only kept for query
  */
@@ -23,6 +24,7 @@ struct hodp_av {
 	union ib_gid dgid;
 	union ib_gid sgid;
 	u32 flow_label;
+	int oif;
 	u8 traffic_class;
 	u8 hop_limit;
 	u8 net_type;
@@ -52,8 +54,8 @@ static inline struct hodp_ah *to_hodp_ah(struct ib_ah *ibah)
  *
  * Context: any that @gfp allows.
  * Return: 0, -EINVAL (no GRH), -EHOSTUNREACH (no transport reaches the
- * destination; today it must be this device or a multicast group), -ENOMEM (out
- * of memory or numbers).
+ * destination, for example the unspecified address), -ENOMEM (out of memory or
+ * numbers).
  */
 int hodp_ah_init(struct hodp_ah *ah, const struct rdma_ah_attr *attr,
 		 gfp_t gfp);

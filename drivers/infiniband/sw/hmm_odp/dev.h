@@ -59,6 +59,19 @@ enum hodp_counter {
 	HODP_CNT_RETRIES, /* retries because the peer did not answer */
 	HODP_CNT_UD_DROPS, /* datagrams not delivered, for any reason */
 	HODP_CNT_CQ_OVERRUNS,
+	HODP_CNT_TX_PACKETS, /* given to the network stack */
+	HODP_CNT_TX_NO_ROUTE, /* packets dropped: no route */
+	HODP_CNT_TX_TOO_LONG, /* packets dropped: longer than the route's MTU */
+	HODP_CNT_RX_PACKETS, /* packets to a GID of the device */
+	HODP_CNT_RX_BAD_UDP, /* wrong UDP length or checksum, or merged by GRO */
+	/* These five by enum hodp_wire_bad. */
+	HODP_CNT_RX_BAD_SHORT,
+	HODP_CNT_RX_BAD_VERSION,
+	HODP_CNT_RX_BAD_OPCODE,
+	HODP_CNT_RX_BAD_PAD,
+	HODP_CNT_RX_BAD_PKEY,
+	HODP_CNT_RX_ICRC, /* wrong ICRC */
+	HODP_CNT_RX_NO_QP, /* no such QP */
 	HODP_CNT_MAX,
 };
 
@@ -103,6 +116,9 @@ struct hodp_mirrors {
  * @ndev, @ndev_tracker: the netdev and its reference; NULL once the device is
  *        gone; under the module's lock, or read while holding a QP, because the
  *        device outlives its QPs
+ * @udp_link: in the list of attached devices (udp.c); RCU
+ * @net: network namespace in which it is attached, or NULL; written under the
+ *       lock of udp.c, valid until the end of the RCU section that read it
  *
  * The three xarrays are locked with interrupts off (the *_irq variants).
  */
@@ -127,6 +143,8 @@ struct hodp_device {
 	struct list_head link;
 	struct net_device *ndev;
 	netdevice_tracker ndev_tracker;
+	struct list_head udp_link;
+	struct net *net;
 };
 
 static inline struct hodp_device *to_hodp_device(struct ib_device *ibdev)

@@ -36,6 +36,7 @@
 #include "device.h"
 #include "mirror.h"
 #include "mr.h"
+#include "udp.h"
 
 static DEFINE_MUTEX(hodp_devices_lock);
 static LIST_HEAD(hodp_devices);
@@ -179,10 +180,16 @@ err_dealloc:
 	return ret;
 }
 
+int hodp_device_enable(struct ib_device *ibdev)
+{
+	return hodp_udp_attach(to_hodp_device(ibdev));
+}
+
 void hodp_device_dealloc(struct ib_device *ibdev)
 {
 	struct hodp_device *dev = to_hodp_device(ibdev);
 
+	hodp_udp_detach(dev);
 	WARN_ON(!xa_empty(&dev->qps));
 	WARN_ON(!xa_empty(&dev->mrs));
 	WARN_ON(!xa_empty(&dev->ahs));
@@ -247,6 +254,9 @@ void hodp_device_netdev_event(struct net_device *ndev, unsigned long event)
 
 	switch (event) {
 	case NETDEV_UNREGISTER:
+		/* At once: the namespace may go before the device does. */
+		hodp_udp_netdev_leaves(ndev);
+		break;
 	case NETDEV_UP:
 	case NETDEV_DOWN:
 	case NETDEV_CHANGE:

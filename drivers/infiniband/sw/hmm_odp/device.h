@@ -49,6 +49,7 @@ void hodp_device_remove_all(void);
 void hodp_device_netdev_event(struct net_device *ndev, unsigned long event);
 
 /* ib_device_ops */
+int hodp_device_enable(struct ib_device *ibdev);
 void hodp_device_dealloc(struct ib_device *ibdev);
 void hodp_device_fw_str(struct ib_device *ibdev, char *str);
 void hodp_device_query(const struct hodp_device *dev,

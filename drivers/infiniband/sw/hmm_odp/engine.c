@@ -21,8 +21,10 @@
 #include "complete.h"
 #include "engine.h"
 #include "fault.h"
+#include "flight.h"
 #include "job.h"
 #include "respond.h"
+#include "roce.h"
 #include "trace.h"
 #include "transport.h"
 
@@ -54,6 +56,7 @@ static void hodp_engine_stall(struct hodp_qp *qp, enum hodp_stall why)
 		[HODP_STALL_RNR] = "rnr",
 		[HODP_STALL_TIMEOUT] = "timeout",
 		[HODP_STALL_MEMORY] = "memory",
+		[HODP_STALL_WINDOW] = "window",
 	};
 
 	qp->stall = why;
@@ -146,6 +149,10 @@ static bool hodp_engine_stalled(struct hodp_qp *qp)
 		break;
 	case HODP_STALL_MEMORY:
 		if (!hodp_deadline_passed(&qp->due, HODP_DUE_MEMORY))
+			return true;
+		break;
+	case HODP_STALL_WINDOW:
+		if (!hodp_flight_has_place(qp->flight))
 			return true;
 		break;
 	}
@@ -263,6 +270,9 @@ static void hodp_engine_verdict(struct hodp_qp *qp, enum hodp_verdict verdict)
 	case HODP_V_PAUSE:
 		hodp_engine_sleep(qp, HODP_STALL_MEMORY, HODP_DUE_MEMORY,
 				  HODP_PAUSE);
+		break;
+	case HODP_V_WINDOW:
+		hodp_engine_stall(qp, HODP_STALL_WINDOW);
 		break;
 	}
 }
@@ -498,14 +508,25 @@ int hodp_engine_start(void)
 		return ret;
 	ret = hodp_jobs_start();
 	if (ret)
-		hodp_runner_stop();
-	else
-		hodp_transport_add(&hodp_local_transport);
+		goto err_runner;
+	ret = hodp_udp_start(hodp_roce_receive);
+	if (ret)
+		goto err_jobs;
+	hodp_transport_add(&hodp_local_transport);
+	hodp_transport_add(&hodp_roce_transport);
+	return 0;
+
+err_jobs:
+	hodp_jobs_stop();
+err_runner:
+	hodp_runner_stop();
 	return ret;
 }
 
 void hodp_engine_stop(void)
 {
+	hodp_udp_stop();
+	hodp_flights_stop();
 	hodp_jobs_stop();
 	hodp_runner_stop();
 	/* Wait for call_rcu() of chunks, regions and address handles. */

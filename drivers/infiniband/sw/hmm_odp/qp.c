@@ -25,6 +25,7 @@
 #include <linux/sched.h>
 #include "charge.h"
 #include "fault.h"
+#include "flight.h"
 #include "job.h"
 #include "qp.h"
 #include "trace.h"
@@ -314,6 +315,7 @@ void hodp_qp_destroy(struct hodp_qp *qp)
 	wait_for_completion(&qp->gone);
 	/* The QP cannot be found: only work that already runs can kick it. */
 	hodp_deadline_stop(&qp->due);
+	hodp_flight_end(qp->flight);
 	hodp_runner_cancel(&qp->req);
 	hodp_runner_cancel(&qp->rx);
 	hodp_qp_abandon(qp);

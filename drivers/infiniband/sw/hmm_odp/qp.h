@@ -14,6 +14,7 @@
 #include "runner.h"
 #include "srq.h"
 
+struct hodp_flight;
 struct hodp_transport;
 struct hodp_user;
 
@@ -24,6 +25,7 @@ enum hodp_stall {
 	HODP_STALL_RNR, /* until the RNR timer or a posted receive */
 	HODP_STALL_TIMEOUT, /* until the transport timer */
 	HODP_STALL_MEMORY, /* out of memory, for HODP_PAUSE */
+	HODP_STALL_WINDOW, /* until a packet leaves the network stack */
 };
 
 /* The deadlines of a QP: causes of hodp_qp.due. */
@@ -134,11 +136,13 @@ struct hodp_qp_handle {
  * @stall, @rnr_left, @retry_left: owned by @req
  * @recv_posted: the peer has posted a receive, which ends HODP_STALL_RNR
  * @due: deadlines, by enum hodp_due
+ * @sent: datagrams sent since the last reset, for their PSN; owned by @req
+ * @flight: packets in the network stack; NULL before the first; owned by @req
  * @in_lock: guards @in_busy; plain spinlock, process context
  * @in_busy: a connected requester executes a message into this QP
  * @in: owned by the requester that has set @in_busy, else by the flush in @rx
  * @rnr_waiter: the connected peer waits for a receive request; racy hint
- * @rx_lock: guards @rx_list, @rx_len
+ * @rx_lock: guards @rx_list, @rx_len; also taken in softirq
  * @rx_list, @rx_len: datagrams not delivered yet, and their number
  * @rx_cur: datagram being delivered; owned by @rx
  * @rx_in: receive request for @rx_cur; owned by @rx
@@ -190,6 +194,8 @@ struct hodp_qp {
 	u64 peer;
 	bool recv_posted;
 	struct hodp_deadlines due;
+	u32 sent;
+	struct hodp_flight *flight;
 
 	spinlock_t in_lock; /* @in_busy, @incarnation, @in_peer */
 	bool in_busy;

@@ -164,6 +164,7 @@ static void hodp_qp_reset(struct hodp_qp *qp)
 	qp->comm_est = false;
 	qp->last_wqe = false;
 	qp->rnr_waiter = false;
+	qp->sent = 0;
 	hodp_runner_disown(&qp->rx);
 	hodp_runner_disown(&qp->req);
 }

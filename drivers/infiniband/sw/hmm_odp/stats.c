@@ -34,6 +34,18 @@ static const struct rdma_stat_desc hodp_stats_port[] = {
 	[HODP_CNT_RETRIES].name = "transport_retries",
 	[HODP_CNT_UD_DROPS].name = "ud_drops",
 	[HODP_CNT_CQ_OVERRUNS].name = "cq_overruns",
+	[HODP_CNT_TX_PACKETS].name = "tx_packets",
+	[HODP_CNT_TX_NO_ROUTE].name = "tx_no_route",
+	[HODP_CNT_TX_TOO_LONG].name = "tx_too_long",
+	[HODP_CNT_RX_PACKETS].name = "rx_packets",
+	[HODP_CNT_RX_BAD_UDP].name = "rx_bad_udp",
+	[HODP_CNT_RX_BAD_SHORT].name = "rx_bad_short",
+	[HODP_CNT_RX_BAD_VERSION].name = "rx_bad_version",
+	[HODP_CNT_RX_BAD_OPCODE].name = "rx_bad_opcode",
+	[HODP_CNT_RX_BAD_PAD].name = "rx_bad_pad",
+	[HODP_CNT_RX_BAD_PKEY].name = "rx_bad_pkey",
+	[HODP_CNT_RX_ICRC].name = "rx_icrc_errors",
+	[HODP_CNT_RX_NO_QP].name = "rx_no_qp",
 };
 
 static_assert(ARRAY_SIZE(hodp_stats_port) == HODP_CNT_MAX);

@@ -16,6 +16,7 @@ enum hodp_verdict {
 	HODP_V_RNR, /* no receive request; wait for op.rnr_timer */
 	HODP_V_TIMEOUT, /* the peer does not answer; wait for the ACK timeout */
 	HODP_V_PAUSE, /* out of memory; try again soon */
+	HODP_V_WINDOW, /* too many packets in flight; hodp_flight_take() kicks */
 };
 
 /**
@@ -55,5 +56,8 @@ void hodp_transport_add(const struct hodp_transport *t);
 
 /* Peers on the same device: one copy, no packets (local.c). */
 extern const struct hodp_transport hodp_local_transport;
+
+/* Peers on other devices: RoCEv2 packets (roce.c). */
+extern const struct hodp_transport hodp_roce_transport;
 
 #endif /* HODP_TRANSPORT_H */

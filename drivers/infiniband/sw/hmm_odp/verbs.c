@@ -549,6 +549,7 @@ const struct ib_device_ops hodp_ops = {
 	.create_user_ah = hodp_verbs_create_ah,
 	.create_user_cq = hodp_verbs_create_cq,
 	.dealloc_driver = hodp_device_dealloc,
+	.enable_driver = hodp_device_enable,
 	.dealloc_pd = hodp_verbs_dealloc_pd,
 	.dealloc_ucontext = hodp_verbs_dealloc_ucontext,
 	.dereg_mr = hodp_verbs_dereg_mr,

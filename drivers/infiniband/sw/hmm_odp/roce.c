@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * The RoCEv2 transport: packets to and from other devices (layer 4).
+ *
+ * It carries datagrams only: those of UD QPs and of the CM (GSI).
+ *
+ * Sending gathers the payload directly into the packet.  If a page is missing,
+ * the packet is freed, the sender stalls, and starts again after the fault.  At
+ * most HODP_FLIGHT_MAX packets of a QP are in the stack; then it stalls.  A
+ * datagram is unreliable, so a packet that cannot be sent is lost and counted.
+ *
+ * Receiving happens in softirq, with a bounded amount of work per packet: parse,
+ * check the ICRC, find the QP, and copy once into a buffer that is charged to
+ * the receiver.  The receiver's runner delivers it (respond.c), and may fault.
+ * A packet that is dropped is only counted, by reason: no reply, no log message.
+ */
+#include <linux/sched/mm.h>
+#include "ah.h"
+#include "dgram.h"
+#include "flight.h"
+#include "mcast.h"
+#include "roce.h"
+#include "transport.h"
+
+/* ---- sending ---- */
+
+/* Write the headers and the padding. */
+static void hodp_roce_frame(struct hodp_qp *qp, struct sk_buff *skb)
+{
+	const struct hodp_op *op = &qp->op;
+	const struct hodp_wire_ud ud = {
+		.dest_qp = op->wqe.ud.dest_qpn & 0xffffff,
+		.src_qp = qp->ibqp.qp_num,
+		.psn = (qp->attr.sq_psn + qp->sent++) & 0xffffff,
+		.qkey = hodp_dgram_qkey(qp),
+		.imm = op->wqe.imm_inv,
+		.has_imm = op->row->flags & HODP_OP_IMM,
+		.solicited = op->wqe.send_flags & IB_SEND_SOLICITED,
+		.payload = op->total,
+	};
+
+	hodp_wire_ud_put(skb->data, &ud);
+	memset(skb->data + skb->len - HODP_WIRE_ICRC - hodp_wire_pad(op->total),
+	       0, hodp_wire_pad(op->total));
+}
+
+/* Allocate a packet, charged to the sender. */
+static struct sk_buff *hodp_roce_skb(const struct hodp_qp *qp)
+{
+	const struct hodp_op *op = &qp->op;
+	u32 len = hodp_wire_ud_len(op->row->flags & HODP_OP_IMM, op->total);
+	struct mem_cgroup *old = set_active_memcg(qp->memcg);
+	struct sk_buff *skb;
+
+	skb = hodp_udp_alloc(len,
+			     GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY);
+	set_active_memcg(old);
+	if (skb)
+		skb_put(skb, len);
+	return skb;
+}
+
+static u16 hodp_roce_sport(const struct hodp_qp *qp, const struct hodp_av *av)
+{
+	return rdma_get_udp_sport(av->flow_label, qp->ibqp.qp_num,
+				  qp->op.wqe.ud.dest_qpn & 0xffffff);
+}
+
+/* Build and send a packet.  The caller has taken a place in @f. */
+static enum hodp_verdict hodp_roce_send(struct hodp_qp *qp,
+					const struct hodp_av *av,
+					struct hodp_flight *f)
+{
+	struct hodp_op *op = &qp->op;
+	struct sk_buff *skb = hodp_roce_skb(qp);
+	struct hodp_miss miss;
+	long ret;
+
+	if (!skb) {
+		hodp_flight_give_back(f);
+		return HODP_V_PAUSE;
+	}
+	ret = hodp_dgram_gather(
+		qp,
+		skb->data + hodp_wire_ud_headers(op->row->flags & HODP_OP_IMM),
+		&miss);
+	if (ret) {
+		hodp_flight_give_back(f);
+		kfree_skb(skb);
+		return hodp_dgram_failed(qp, ret, &miss);
+	}
+	hodp_roce_frame(qp, skb);
+	hodp_flight_board(f, skb);
+	hodp_udp_send(hodp_qp_dev(qp), av, hodp_roce_sport(qp, av), skb);
+	return hodp_op_end(op, IB_WC_SUCCESS);
+}
+
+static enum hodp_verdict hodp_roce_datagram(struct hodp_qp *qp,
+					    const struct hodp_av *av)
+{
+	if (unlikely(!qp->flight))
+		qp->flight = hodp_flight_new(&qp->req, qp->memcg);
+	if (unlikely(!qp->flight))
+		return HODP_V_PAUSE;
+	if (!hodp_flight_take(qp->flight))
+		return HODP_V_WINDOW;
+	return hodp_roce_send(qp, av, qp->flight);
+}
+
+/* ---- receiving ---- */
+
+/* The 40 bytes before the payload: the packet's IP header, at the end. */
+static void hodp_roce_grh(struct hodp_dgram *d, const u8 *ip, u32 ip_len)
+{
+	memset(d->grh, 0, sizeof(d->grh));
+	memcpy(d->grh + sizeof(d->grh) - ip_len, ip, ip_len);
+	d->net_type = ip_len == HODP_WIRE_IPV4 ? RDMA_NETWORK_IPV4 :
+						 RDMA_NETWORK_IPV6;
+}
+
+static void hodp_roce_deliver(struct hodp_qp *to, const u8 *ip, u32 ip_len,
+			      const struct hodp_wire_ud *ud, const u8 *payload)
+{
+	struct hodp_dgram *d = hodp_dgram_alloc(to, ud->payload, GFP_NOWAIT);
+
+	if (!d) {
+		hodp_count(hodp_qp_dev(to), HODP_CNT_UD_DROPS, 1);
+		return;
+	}
+	hodp_roce_grh(d, ip, ip_len);
+	memcpy(d->data, payload, ud->payload);
+	d->len = ud->payload;
+	d->src_qp = ud->src_qp;
+	d->solicited = ud->solicited;
+	if (ud->has_imm) {
+		d->imm = ud->imm;
+		d->wc_flags = HODP_WC_WITH_IMM;
+	}
+	if (hodp_dgram_enqueue(to, ud->qkey, d))
+		hodp_runner_kick(&to->rx);
+}
+
+static const enum hodp_counter hodp_roce_bad[] = {
+	[HODP_WIRE_SHORT] = HODP_CNT_RX_BAD_SHORT,
+	[HODP_WIRE_VERSION] = HODP_CNT_RX_BAD_VERSION,
+	[HODP_WIRE_OPCODE] = HODP_CNT_RX_BAD_OPCODE,
+	[HODP_WIRE_PAD] = HODP_CNT_RX_BAD_PAD,
+	[HODP_WIRE_PKEY_BAD] = HODP_CNT_RX_BAD_PKEY,
+};
+
+static_assert(ARRAY_SIZE(hodp_roce_bad) == HODP_WIRE_BAD_MAX);
+
+void hodp_roce_receive(const struct hodp_udp_packet *packet)
+{
+	struct hodp_device *dev = packet->dev;
+	const u8 *ip = packet->ip;
+	const u8 *udp = ip + packet->ip_len;
+	const u8 *body = udp + HODP_WIRE_UDP;
+	u32 len = packet->len - HODP_WIRE_UDP;
+	struct hodp_wire_ud ud;
+	enum hodp_wire_bad bad;
+	struct hodp_qp *to;
+
+	bad = hodp_wire_parse(body, len, &ud);
+	if (bad != HODP_WIRE_OK) {
+		hodp_count(dev, hodp_roce_bad[bad], 1);
+		return;
+	}
+	if (!hodp_wire_icrc_ok(ip, packet->ip_len, udp, body, len)) {
+		hodp_count(dev, HODP_CNT_RX_ICRC, 1);
+		return;
+	}
+	to = hodp_qp_get(dev, ud.dest_qp);
+	if (!to) {
+		hodp_count(dev, HODP_CNT_RX_NO_QP, 1);
+		return;
+	}
+	hodp_roce_deliver(to, ip, packet->ip_len, &ud, body + ud.at);
+	hodp_qp_put(to);
+}
+
+/* ---- the contract ---- */
+
+static bool hodp_roce_reaches(struct hodp_device *dev, const union ib_gid *gid)
+{
+	const struct in6_addr *addr = (const void *)gid->raw;
+
+	return !ipv6_addr_any(addr) && !ipv6_addr_loopback(addr) &&
+	       !hodp_gid_is_mcast(gid);
+}
+
+/* Connected QPs are not supported, so their operations are missing below. */
+static int hodp_roce_attach(struct hodp_qp *qp)
+{
+	return -EHOSTUNREACH;
+}
+
+const struct hodp_transport hodp_roce_transport = {
+	.name = "roce",
+	.reaches = hodp_roce_reaches,
+	.attach = hodp_roce_attach,
+	.datagram = hodp_roce_datagram,
+};

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* RoCEv2 packets through the kernel's IP stack (layer 4): model in udp.c. */
+#ifndef HODP_UDP_H
+#define HODP_UDP_H
+
+#include <linux/skbuff.h>
+#include "dev.h"
+#include "wire.h"
+
+struct hodp_av;
+
+/**
+ * hodp_udp_attach - start to receive and send packets for a device
+ *
+ * Context: process, without RTNL; the device's GID table exists.
+ * Return: 0, -ENODEV (the netdev is being unregistered), -ENOMEM.
+ */
+int hodp_udp_attach(struct hodp_device *dev);
+
+/* Undo hodp_udp_attach(), if the device is attached.  On return, no packet uses
+ * the device.  Context: process.
+ */
+void hodp_udp_detach(struct hodp_device *dev);
+
+/* Detach the device of @ndev, which leaves its namespace.  Context: RTNL. */
+void hodp_udp_netdev_leaves(const struct net_device *ndev);
+
+/**
+ * hodp_udp_alloc - allocate a packet, with headroom for UDP, IP and link headers
+ * @len: length of the body
+ * @gfp: allocation flags
+ */
+struct sk_buff *hodp_udp_alloc(u32 len, gfp_t gfp);
+
+/**
+ * hodp_udp_send - add UDP and IP headers and the ICRC, and send the packet
+ * @dev: device
+ * @av: destination and source
+ * @sport: UDP source port
+ * @skb: the body, including space for the ICRC; linear; consumed
+ *
+ * A packet that cannot be sent is dropped and counted.  Context: process.
+ */
+void hodp_udp_send(struct hodp_device *dev, const struct hodp_av *av, u16 sport,
+		   struct sk_buff *skb);
+
+/**
+ * struct hodp_udp_packet - a packet received for a device
+ * @dev: the device, which is attached
+ * @ip: IP header, followed by UDP header and body
+ * @ip_len: length of the IP header
+ * @len: length of the UDP header and the body
+ */
+struct hodp_udp_packet {
+	struct hodp_device *dev;
+	const u8 *ip;
+	u32 ip_len;
+	u32 len;
+};
+
+/* Module init (return: 0, errno) and exit.  @receive is called in softirq, in
+ * an RCU section.
+ */
+int hodp_udp_start(void (*receive)(const struct hodp_udp_packet *packet));
+void hodp_udp_stop(void);
+
+#endif /* HODP_UDP_H */
