@@ -295,7 +295,7 @@ static void ud_packet_kind(const void *arg)
 	for (int i = 0; i < p.s[0].dev->port.gid_tbl_len; i++) {
 		bool ipv4;
 
-		if (ibv_query_gid_ex(p.s[0].dev->ctx, 1, i, &e, 0))
+		if (ibv_query_gid_ex(p.s[1].dev->ctx, 1, i, &e, 0))
 			continue;
 		ipv4 = ht_gid_is_ipv4(&e.gid);
 		if (kinds & 1 << ipv4)
