@@ -331,6 +331,38 @@ static void ud_packet_kind(const void *arg)
 	teardown();
 }
 
+/* The kernel passes all 32 bits of a flow label on. */
+static void ud_flow_label(const void *arg)
+{
+	struct ibv_gid_entry e;
+	struct ibv_ah_attr attr;
+	struct ibv_ah *to;
+	struct ibv_wc wc;
+	struct ht_wr w;
+	int i = 0;
+
+	setup();
+	while (ibv_query_gid_ex(p.s[1].dev->ctx, 1, i, &e, 0) || ht_gid_is_ipv4(&e.gid))
+		ht_check(++i < p.s[1].dev->port.gid_tbl_len, "there is no IPv6 GID");
+	ht_ah_attr(&attr, &p.s[0], &e.gid);
+	attr.grh.sgid_index = i;
+	attr.grh.flow_label = ~0U;
+	to = ibv_create_ah(p.s[0].pd, &attr);
+	ht_check(to, "ibv_create_ah: %s", strerror(errno));
+	ht_recv(&p.s[1], 1, &mr[1], buf[1], 1000);
+	w = datagram(1, 3, 50);
+	w.ah = to;
+	ht_post(p.s[0].qp, &w);
+	ht_want_wc(p.s[0].scq, &wc, 1, IBV_WC_SUCCESS);
+	ht_want_wc(p.s[1].rcq, &wc, 1, IBV_WC_SUCCESS);
+	/* Version 6, traffic class 0, flow label. */
+	ht_check_bytes(buf[1], (uint8_t[]){ 0x60, 0x0f, 0xff, 0xff }, 4,
+		       "the first word of the IPv6 header");
+	ht_check_fill(buf[1] + HT_GRH, 50, 110, 3, "datagram");
+	ht_ok(ibv_destroy_ah(to));
+	teardown();
+}
+
 static const bool yes = true, no;
 
 const struct ht_case basic_ud[] = {
@@ -344,5 +376,7 @@ const struct ht_case basic_ud[] = {
 	  ud_small_receive, &no },
 	{ "ud-small-receive-srq", "the same with a shared receive queue", ud_small_receive, &yes },
 	{ "ud-packet-kind", "wc.sl tells the packet type", ud_packet_kind },
+	{ "ud-flow-label", "a flow label of more than 20 bits changes no other field",
+	  ud_flow_label },
 	{},
 };

@@ -37,6 +37,8 @@ struct hodp_ah_entry {
 	struct rcu_head rcu;
 };
 
+#define HODP_FLOW_LABEL_MASK 0xfffff
+
 /* The interface that packets from @sgid leave by, which can be a VLAN. */
 static int hodp_ah_oif(const struct hodp_device *dev,
 		       const struct ib_gid_attr *sgid)
@@ -75,7 +77,8 @@ static struct hodp_ah_entry *hodp_ah_entry_new(const struct hodp_ah *ah,
 		.transport = transport,
 		.dgid = grh->dgid,
 		.sgid = grh->sgid_attr->gid,
-		.flow_label = grh->flow_label,
+		/* Users may set all 32 bits of it. */
+		.flow_label = grh->flow_label & HODP_FLOW_LABEL_MASK,
 		.traffic_class = grh->traffic_class,
 		.hop_limit = grh->hop_limit,
 		.oif = hodp_ah_oif(dev, grh->sgid_attr),
