@@ -116,7 +116,7 @@ struct hodp_mirrors {
  * @ndev, @ndev_tracker: the netdev and its reference; NULL once the device is
  *        gone; under the module's lock, or read while holding a QP, because the
  *        device outlives its QPs
- * @udp_link: in the list of attached devices (udp.c); RCU
+ * @udp_link: in the list of devices attached in @net (udp.c); RCU
  * @net: network namespace in which it is attached, or NULL; written under the
  *       lock of udp.c, valid until the end of the RCU section that read it
  *

@@ -43,19 +43,18 @@ static_assert(HODP_WIRE_PORT == ROCE_V2_UDP_DPORT);
 
 /**
  * struct hodp_udp_net - per network namespace
- * @devices: number of attached devices; the hooks are registered unless it is 0;
- *           under hodp_udp_lock
+ * @devices: attached devices; the hooks are registered unless it is empty;
+ *           written under hodp_udp_lock, read under RCU
  */
 struct hodp_udp_net {
-	u32 devices;
+	struct list_head devices;
 };
 
 static unsigned int hodp_udp_net_id;
 /* Receives packets; set at module init. */
 static void (*hodp_udp_receive)(const struct hodp_udp_packet *packet);
-/* Guards the hooks and writes to the list and to hodp_device.net. */
+/* Guards the hooks and writes to the lists and to hodp_device.net. */
 static DEFINE_MUTEX(hodp_udp_lock);
-static LIST_HEAD(hodp_udp_devices);
 
 /* ---- receiving ---- */
 
@@ -84,11 +83,11 @@ static bool hodp_udp_has_gid(struct hodp_device *dev, const union ib_gid *gid)
 static struct hodp_device *hodp_udp_find(const struct nf_hook_state *state,
 					 const union ib_gid *gid)
 {
+	struct hodp_udp_net *un = net_generic(state->net, hodp_udp_net_id);
 	struct hodp_device *dev;
 
-	list_for_each_entry_rcu(dev, &hodp_udp_devices, udp_link)
-		if (READ_ONCE(dev->net) == state->net &&
-		    hodp_udp_came_by(dev, state->in) &&
+	list_for_each_entry_rcu(dev, &un->devices, udp_link)
+		if (hodp_udp_came_by(dev, state->in) &&
 		    hodp_udp_has_gid(dev, gid))
 			return dev;
 	return NULL;
@@ -184,30 +183,33 @@ static const struct nf_hook_ops hodp_udp_hooks[] = {
 
 /* ---- devices ---- */
 
+static int hodp_udp_enter(struct hodp_device *dev, struct net *net)
+{
+	struct hodp_udp_net *un = net_generic(net, hodp_udp_net_id);
+	int ret = 0;
+
+	lockdep_assert_held(&hodp_udp_lock);
+	if (list_empty(&un->devices))
+		ret = nf_register_net_hooks(net, hodp_udp_hooks,
+					    ARRAY_SIZE(hodp_udp_hooks));
+	if (ret)
+		return ret;
+	WRITE_ONCE(dev->net, net);
+	list_add_rcu(&dev->udp_link, &un->devices);
+	return 0;
+}
+
 int hodp_udp_attach(struct hodp_device *dev)
 {
-	struct net *net;
-	struct hodp_udp_net *un;
-	int ret = -ENODEV;
+	int ret = 0;
 
 	rtnl_lock();
 	mutex_lock(&hodp_udp_lock);
 	/* A registered netdev keeps its namespace alive until
 	 * hodp_udp_netdev_leaves(), which needs RTNL.
 	 */
-	if (dev->ndev->reg_state != NETREG_REGISTERED)
-		goto out;
-	net = dev_net(dev->ndev);
-	un = net_generic(net, hodp_udp_net_id);
-	ret = un->devices ? 0 :
-			    nf_register_net_hooks(net, hodp_udp_hooks,
-						  ARRAY_SIZE(hodp_udp_hooks));
-	if (ret)
-		goto out;
-	un->devices++;
-	WRITE_ONCE(dev->net, net);
-	list_add_rcu(&dev->udp_link, &hodp_udp_devices);
-out:
+	if (!dev->net && dev->ndev->reg_state == NETREG_REGISTERED)
+		ret = hodp_udp_enter(dev, dev_net(dev->ndev));
 	mutex_unlock(&hodp_udp_lock);
 	rtnl_unlock();
 	return ret;
@@ -218,10 +220,10 @@ static void hodp_udp_leave(struct hodp_device *dev)
 	struct hodp_udp_net *un = net_generic(dev->net, hodp_udp_net_id);
 
 	lockdep_assert_held(&hodp_udp_lock);
-	if (!--un->devices)
+	list_del_rcu(&dev->udp_link);
+	if (list_empty(&un->devices))
 		nf_unregister_net_hooks(dev->net, hodp_udp_hooks,
 					ARRAY_SIZE(hodp_udp_hooks));
-	list_del_rcu(&dev->udp_link);
 	WRITE_ONCE(dev->net, NULL);
 	/* Wait for receivers in the device and senders in the namespace. */
 	synchronize_net();
@@ -238,10 +240,11 @@ void hodp_udp_detach(struct hodp_device *dev)
 /* The attached device of @ndev, or NULL. */
 static struct hodp_device *hodp_udp_on(const struct net_device *ndev)
 {
+	struct hodp_udp_net *un = net_generic(dev_net(ndev), hodp_udp_net_id);
 	struct hodp_device *dev;
 
 	lockdep_assert_held(&hodp_udp_lock);
-	list_for_each_entry(dev, &hodp_udp_devices, udp_link)
+	list_for_each_entry(dev, &un->devices, udp_link)
 		if (dev->ndev == ndev)
 			return dev;
 	return NULL;
@@ -442,15 +445,24 @@ void hodp_udp_send(struct hodp_device *dev, const struct hodp_av *av, u16 sport,
 
 /* ---- module ---- */
 
+static int __net_init hodp_udp_net_init(struct net *net)
+{
+	struct hodp_udp_net *un = net_generic(net, hodp_udp_net_id);
+
+	INIT_LIST_HEAD(&un->devices);
+	return 0;
+}
+
 static void __net_exit hodp_udp_net_exit(struct net *net)
 {
 	struct hodp_udp_net *un = net_generic(net, hodp_udp_net_id);
 
 	/* hodp_udp_netdev_leaves() has detached the devices. */
-	WARN_ON(un->devices);
+	WARN_ON(!list_empty(&un->devices));
 }
 
 static struct pernet_operations hodp_udp_net_ops = {
+	.init = hodp_udp_net_init,
 	.exit = hodp_udp_net_exit,
 	.id = &hodp_udp_net_id,
 	.size = sizeof(struct hodp_udp_net),

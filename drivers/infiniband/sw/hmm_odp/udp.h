@@ -12,8 +12,12 @@ struct hodp_av;
 /**
  * hodp_udp_attach - start to receive and send packets for a device
  *
+ * The core calls it again when it moves the device to another namespace; the
+ * netdev stays in its own, and this does nothing.  Nor does it attach to a netdev
+ * that is being unregistered: the device will go too.
+ *
  * Context: process, without RTNL; the device's GID table exists.
- * Return: 0, -ENODEV (the netdev is being unregistered), -ENOMEM.
+ * Return: 0, -ENOMEM.
  */
 int hodp_udp_attach(struct hodp_device *dev);
 
