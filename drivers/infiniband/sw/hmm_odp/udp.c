@@ -97,13 +97,15 @@ static struct hodp_device *hodp_udp_find(const struct nf_hook_state *state,
 static bool hodp_udp_prepare(struct sk_buff *skb, u32 ip_len,
 			     const struct nf_hook_state *state)
 {
-	struct udphdr *udp = (void *)(skb->data + ip_len);
+	const struct udphdr *udp = (void *)(skb->data + ip_len);
 	u32 len = ntohs(udp->len);
+	bool check = udp->check;
 
+	/* Trimming may move the headers. */
 	if (skb_is_gso(skb) || len < sizeof(*udp) || len > skb->len - ip_len ||
 	    pskb_trim_rcsum(skb, ip_len + len))
 		return false;
-	if (udp->check &&
+	if (check &&
 	    nf_checksum(skb, state->hook, ip_len, IPPROTO_UDP, state->pf))
 		return false;
 	return !skb_linearize(skb);
