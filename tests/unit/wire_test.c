@@ -238,6 +238,12 @@ static void test_reasons(void)
 	k.body[1] |= 1 << HODP_WIRE_PAD_SHIFT;
 	CHECK(hodp_wire_parse(k.body, k.len, &ud) == HODP_WIRE_PAD);
 	packet_free(&k);
+	for (in.payload = 4093; in.payload < 4100; in.payload++) {
+		k = packet_new(HODP_WIRE_IPV4, &in);
+		CHECK(hodp_wire_parse(k.body, k.len, &ud) ==
+		      (in.payload > 4096 ? HODP_WIRE_LONG : HODP_WIRE_OK));
+		packet_free(&k);
+	}
 }
 
 /* Random changes: no byte outside is read, and accepted lengths are in bounds. */

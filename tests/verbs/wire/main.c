@@ -14,10 +14,11 @@
 
 #include "hodp_test.h"
 
-#define GRH 40
-#define QKEY 0x11111111
-#define LEN (16 * HT_KIB)
-#define MOST 1024
+#define GRH	40
+#define QKEY	0x11111111
+#define LEN	(16 * HT_KIB)
+#define MTU	4096
+#define MOST	(MTU + 4)
 /* In front of the payload: IP 20, UDP 8, BTH 12, DETH 8. */
 #define HEAD 48
 #define ICRC 4
@@ -143,7 +144,8 @@ static void wire_handmade(const void *arg)
 	struct ibv_wc wc;
 
 	setup();
-	for (uint32_t n = 0; n <= MOST; n += n < 9 ? 1 : 203) {
+	/* 0 to 9, some between, MTU - 3 to MTU. */
+	for (uint32_t n = 0; n <= MTU; n += n < 9 || n >= MTU - 3 ? 1 : (MTU - 12) / 4) {
 		ht_fill(buf, LEN, 7, 0);
 		ht_recv(&p.s[1], n, &mr, buf, GRH + MOST);
 		send_raw(k, datagram(k, n));
@@ -156,6 +158,20 @@ static void wire_handmade(const void *arg)
 		ht_check_fill(buf + GRH, n, 5, 0, "the payload");
 		ht_check_fill(buf + GRH + n, LEN - GRH - n, 7, GRH + n, "bytes after it");
 	}
+}
+
+static void wire_long(const void *arg)
+{
+	uint8_t k[HEAD + MOST + 64];
+	uint64_t before;
+
+	setup();
+	before = ht_counter(&p.dev[1], "rx_bad_long");
+	ht_recv(&p.s[1], 1, &mr, buf, GRH + MOST);
+	send_raw(k, datagram(k, MTU + 1));
+	ht_wait_until(ht_counter(&p.dev[1], "rx_bad_long") - before == 1, "it to be counted");
+	ht_no_wc(p.s[1].rcq, 20);
+	still_well(1);
 }
 
 static void wire_icrc(const void *arg)
@@ -234,6 +250,7 @@ static void wire_random(const void *arg)
 
 static const struct ht_case cases[] = {
 	{ "wire-handmade", "a packet made to the specification is delivered", wire_handmade },
+	{ "wire-long", "a payload of more than 4096 bytes is dropped", wire_long },
 	{ "wire-icrc", "a packet whose bytes have changed is dropped", wire_icrc },
 	{ "wire-cut", "a truncated packet is dropped", wire_cut },
 	{ "wire-random", "random packets reach no QP and do no harm", wire_random, NULL, 240 },

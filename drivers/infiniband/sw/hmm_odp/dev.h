@@ -64,12 +64,13 @@ enum hodp_counter {
 	HODP_CNT_TX_TOO_LONG, /* packets dropped: longer than the route's MTU */
 	HODP_CNT_RX_PACKETS, /* packets to a GID of the device */
 	HODP_CNT_RX_BAD_UDP, /* wrong UDP length or checksum, or merged by GRO */
-	/* These five by enum hodp_wire_bad. */
+	/* By enum hodp_wire_bad. */
 	HODP_CNT_RX_BAD_SHORT,
 	HODP_CNT_RX_BAD_VERSION,
 	HODP_CNT_RX_BAD_OPCODE,
 	HODP_CNT_RX_BAD_PAD,
 	HODP_CNT_RX_BAD_PKEY,
+	HODP_CNT_RX_BAD_LONG,
 	HODP_CNT_RX_ICRC, /* wrong ICRC */
 	HODP_CNT_RX_NO_QP, /* no such QP */
 	HODP_CNT_MAX,

@@ -146,6 +146,7 @@ static const enum hodp_counter hodp_roce_bad[] = {
 	[HODP_WIRE_OPCODE] = HODP_CNT_RX_BAD_OPCODE,
 	[HODP_WIRE_PAD] = HODP_CNT_RX_BAD_PAD,
 	[HODP_WIRE_PKEY_BAD] = HODP_CNT_RX_BAD_PKEY,
+	[HODP_WIRE_LONG] = HODP_CNT_RX_BAD_LONG,
 };
 
 static_assert(ARRAY_SIZE(hodp_roce_bad) == HODP_WIRE_BAD_MAX);

@@ -44,6 +44,7 @@ static const struct rdma_stat_desc hodp_stats_port[] = {
 	[HODP_CNT_RX_BAD_OPCODE].name = "rx_bad_opcode",
 	[HODP_CNT_RX_BAD_PAD].name = "rx_bad_pad",
 	[HODP_CNT_RX_BAD_PKEY].name = "rx_bad_pkey",
+	[HODP_CNT_RX_BAD_LONG].name = "rx_bad_long",
 	[HODP_CNT_RX_ICRC].name = "rx_icrc_errors",
 	[HODP_CNT_RX_NO_QP].name = "rx_no_qp",
 };

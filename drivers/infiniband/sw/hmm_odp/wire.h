@@ -28,6 +28,9 @@
 /* The longest headers of a datagram, in the body. */
 #define HODP_WIRE_UD_MAX (HODP_WIRE_BTH + HODP_WIRE_DETH + HODP_WIRE_IMM)
 
+/* The largest path MTU: bytes of payload. */
+#define HODP_WIRE_MTU_MAX 4096
+
 #define HODP_WIRE_PORT 4791
 #define HODP_WIRE_PKEY 0xffff
 /* IBTA 10.9.3: the partition; the 16th bit marks full members. */
@@ -54,6 +57,7 @@ enum hodp_wire_bad {
 	HODP_WIRE_OPCODE, /* not supported */
 	HODP_WIRE_PAD, /* the pad count contradicts the length */
 	HODP_WIRE_PKEY_BAD, /* another partition */
+	HODP_WIRE_LONG, /* payload longer than the largest MTU */
 	HODP_WIRE_BAD_MAX
 };
 
@@ -175,6 +179,8 @@ static inline enum hodp_wire_bad hodp_wire_parse(const u8 *p, size_t len,
 	if (len % 4 || len - least < pad)
 		return HODP_WIRE_PAD;
 	ud->payload = len - least - pad;
+	if (ud->payload > HODP_WIRE_MTU_MAX)
+		return HODP_WIRE_LONG;
 	ud->solicited = p[1] & HODP_WIRE_SE;
 	ud->dest_qp = hodp_wire_get24(p + 5);
 	ud->psn = hodp_wire_get24(p + 9);
