@@ -15,6 +15,7 @@
  *
  * The destructor is module code, so module exit waits for the last flight.
  */
+#include <linux/rcupdate.h>
 #include <linux/wait_bit.h>
 #include "charge.h"
 #include "flight.h"
@@ -44,11 +45,8 @@ static void hodp_flight_put(struct hodp_flight *f)
 	if (!refcount_dec_and_test(&f->refs))
 		return;
 	kfree(f);
-	/* Module exit waits for this section, see hodp_flights_stop(). */
-	rcu_read_lock();
 	if (atomic_dec_and_test(&hodp_flights))
 		wake_up_var(&hodp_flights);
-	rcu_read_unlock();
 }
 
 struct hodp_flight *hodp_flight_new(struct hodp_runner *sender,
@@ -135,5 +133,9 @@ void hodp_flight_end(struct hodp_flight *f)
 void hodp_flights_stop(void)
 {
 	wait_var_event(&hodp_flights, !atomic_read(&hodp_flights));
+	/* Wait for destructors that still have to return: first those that run
+	 * in softirq, then those in a task that may have been preempted.
+	 */
 	synchronize_rcu();
+	synchronize_rcu_tasks();
 }
