@@ -293,7 +293,14 @@ static struct dst_entry *hodp_udp_route4(struct net *net,
 	memcpy(&fl.saddr, av->sgid.raw + 12, sizeof(fl.saddr));
 	memcpy(&fl.daddr, av->dgid.raw + 12, sizeof(fl.daddr));
 	rt = ip_route_output_flow(net, &fl, NULL);
-	return IS_ERR(rt) ? ERR_CAST(rt) : &rt->dst;
+	if (IS_ERR(rt))
+		return ERR_CAST(rt);
+	/* Groups are not supported, and a GID is no broadcast address. */
+	if (rt->rt_flags & (RTCF_BROADCAST | RTCF_MULTICAST)) {
+		ip_rt_put(rt);
+		return ERR_PTR(-ENETUNREACH);
+	}
+	return &rt->dst;
 }
 
 static struct dst_entry *hodp_udp_route6(struct net *net,
