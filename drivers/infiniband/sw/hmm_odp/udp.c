@@ -4,10 +4,10 @@
  *
  * Receiving: a netfilter hook at LOCAL_IN, after the firewall, in each network
  * namespace that has the netdev of a device.  The hook takes UDP packets to port
- * 4791 that arrive on the netdev of a device (or a VLAN on it, or loopback) for a
- * GID of that device, and accepts all others.  There is no socket, so `ss` shows
- * none, and another soft RoCE device in the namespace can bind the port, no
- * matter which was created first.
+ * 4791 that are for a GID of a device and arrive on the netdev of that GID (the
+ * device's or a VLAN on it) or on loopback.  It accepts all others.  There is no
+ * socket, so `ss` shows none, and another soft RoCE device in the namespace can
+ * bind the port, no matter which was created first.
  *
  * Sending: a route from the GID's netdev, handmade headers, and then the stack's
  * own output with firewall, neighbours and queues.
@@ -22,7 +22,6 @@
  * Not supported: IP options, extension headers, packets merged by GRO
  * (rx-udp-gro-forwarding), multicast.
  */
-#include <linux/if_vlan.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/netfilter.h>
@@ -58,21 +57,15 @@ static DEFINE_MUTEX(hodp_udp_lock);
 
 /* ---- receiving ---- */
 
-/* May a packet for @dev arrive on @in? */
-static bool hodp_udp_came_by(const struct hodp_device *dev,
-			     const struct net_device *in)
-{
-	if (in == dev->ndev || in->flags & IFF_LOOPBACK)
-		return true;
-	return is_vlan_dev(in) && vlan_dev_real_dev(in) == dev->ndev;
-}
-
-static bool hodp_udp_has_gid(struct hodp_device *dev, const union ib_gid *gid)
+/* Has @dev this GID on @in?  A VLAN's GIDs must not be reached without a tag. */
+static bool hodp_udp_has_gid(struct hodp_device *dev, const union ib_gid *gid,
+			     struct net_device *in)
 {
 	const struct ib_gid_attr *attr;
 
-	attr = rdma_find_gid_by_port(
-		&dev->ibdev, gid, IB_GID_TYPE_ROCE_UDP_ENCAP, HODP_PORT, NULL);
+	attr = rdma_find_gid_by_port(&dev->ibdev, gid,
+				     IB_GID_TYPE_ROCE_UDP_ENCAP, HODP_PORT,
+				     in->flags & IFF_LOOPBACK ? NULL : in);
 	if (IS_ERR(attr))
 		return false;
 	rdma_put_gid_attr(attr);
@@ -87,8 +80,7 @@ static struct hodp_device *hodp_udp_find(const struct nf_hook_state *state,
 	struct hodp_device *dev;
 
 	list_for_each_entry_rcu(dev, &un->devices, udp_link)
-		if (hodp_udp_came_by(dev, state->in) &&
-		    hodp_udp_has_gid(dev, gid))
+		if (hodp_udp_has_gid(dev, gid, state->in))
 			return dev;
 	return NULL;
 }
