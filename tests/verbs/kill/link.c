@@ -7,6 +7,7 @@
  *   doomed    traffic until the device goes: IBV_EVENT_DEVICE_FATAL must come;
  *             then everything is cleaned up and closed
  *   stuck     as doomed, with an operation that waits for a page for ever
+ *   datagrams to the host 9 of the device's network until SIGTERM
  *
  * READY_FILE is made when the traffic flows. The last line of the output says
  * how it ended.
@@ -124,6 +125,39 @@ static void run(const char *role, const char *file)
 	printf("%s: %llu transfers, clean end\n", role, (unsigned long long)turn - 1);
 }
 
+/* Nobody answers; the sender waits when the network stack holds its packets. */
+static void datagrams(const char *file)
+{
+	struct ht_conf conf = { .type = IBV_QPT_UD };
+	struct ht_pair p;
+	struct ibv_ah *ah;
+	union ibv_gid to;
+	struct ibv_wc wc;
+	uint64_t turn;
+
+	ht_pair_get(&p, &conf);
+	to = p.dev[0].gid;
+	to.raw[15] = 9;
+	ah = ht_ah(&p.s[0], &to);
+	for (turn = 1; !stop; turn++) {
+		struct ht_wr w = { .id = turn,
+				   .op = IBV_WR_SEND,
+				   .no_sge = true,
+				   .ah = ah,
+				   .qpn = 2,
+				   .qkey = HT_QKEY };
+
+		ht_post(p.s[0].qp, &w);
+		while (!stop && !ibv_poll_cq(p.s[0].scq, 1, &wc))
+			ht_yield();
+		if (turn == 10)
+			ready(file);
+	}
+	ht_ok(ibv_destroy_ah(ah));
+	ht_pair_put(&p);
+	printf("datagrams: clean end\n");
+}
+
 int link_role(int argc, char **argv)
 {
 	char *opts[] = { argv[0], "-d", argv[3], NULL };
@@ -134,6 +168,8 @@ int link_role(int argc, char **argv)
 	sigaction(SIGTERM, &sa, NULL);
 	if (!strcmp(argv[2], "fresh"))
 		fresh_here("a fresh transfer");
+	else if (!strcmp(argv[2], "datagrams"))
+		datagrams(argc > 4 ? argv[4] : NULL);
 	else
 		run(argv[2], argc > 4 ? argv[4] : NULL);
 	return 0;
