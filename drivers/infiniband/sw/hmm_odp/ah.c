@@ -39,16 +39,17 @@ struct hodp_ah_entry {
 
 #define HODP_FLOW_LABEL_MASK 0xfffff
 
-/* The interface that packets from @sgid leave by, which can be a VLAN. */
-static int hodp_ah_oif(const struct hodp_device *dev,
-		       const struct ib_gid_attr *sgid)
+/* The interface that packets from @sgid leave by, which can be a VLAN; -1, which
+ * no interface has, if the GID is being removed.
+ */
+static int hodp_ah_oif(const struct ib_gid_attr *sgid)
 {
 	const struct net_device *ndev;
 	int oif;
 
 	rcu_read_lock();
 	ndev = rdma_read_gid_attr_ndev_rcu(sgid);
-	oif = IS_ERR(ndev) ? dev->ndev->ifindex : ndev->ifindex;
+	oif = IS_ERR(ndev) ? -1 : ndev->ifindex;
 	rcu_read_unlock();
 	return oif;
 }
@@ -81,7 +82,7 @@ static struct hodp_ah_entry *hodp_ah_entry_new(const struct hodp_ah *ah,
 		.flow_label = grh->flow_label & HODP_FLOW_LABEL_MASK,
 		.traffic_class = grh->traffic_class,
 		.hop_limit = grh->hop_limit,
-		.oif = hodp_ah_oif(dev, grh->sgid_attr),
+		.oif = hodp_ah_oif(grh->sgid_attr),
 		.net_type = rdma_gid_attr_network_type(grh->sgid_attr),
 		.sl = rdma_ah_get_sl(attr),
 	};

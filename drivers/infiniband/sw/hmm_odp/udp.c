@@ -381,6 +381,18 @@ static void hodp_udp_seal(struct sk_buff *skb, const struct hodp_av *av,
 	hodp_wire_icrc_put(body + len, icrc);
 }
 
+/* 0, or why a packet of @len bytes cannot take this route. */
+static int hodp_udp_check_route(const struct dst_entry *dst,
+				const struct hodp_av *av, u32 len)
+{
+	const struct net_device *out = dst_dev(dst);
+
+	/* To IPv6, the interface of the look-up is only a preference. */
+	if (out->ifindex != av->oif && !(out->flags & IFF_LOOPBACK))
+		return -ENETUNREACH;
+	return len > dst_mtu(dst) ? -EMSGSIZE : 0;
+}
+
 /* A route for the packet, or ERR_PTR; -EMSGSIZE: it exceeds the MTU. */
 static struct dst_entry *
 hodp_udp_route(struct net *net, const struct hodp_av *av, u16 sport, u32 body)
@@ -389,14 +401,18 @@ hodp_udp_route(struct net *net, const struct hodp_av *av, u16 sport, u32 body)
 	u32 len =
 		body + HODP_WIRE_UDP + (ipv4 ? HODP_WIRE_IPV4 : HODP_WIRE_IPV6);
 	struct dst_entry *dst;
+	int ret;
 
 	if (ipv4 != ipv6_addr_v4mapped((const void *)av->dgid.raw))
 		return ERR_PTR(-EAFNOSUPPORT);
 	dst = ipv4 ? hodp_udp_route4(net, av, sport) :
 		     hodp_udp_route6(net, av, sport);
-	if (!IS_ERR(dst) && len > dst_mtu(dst)) {
+	if (IS_ERR(dst))
+		return dst;
+	ret = hodp_udp_check_route(dst, av, len);
+	if (ret) {
 		dst_release(dst);
-		return ERR_PTR(-EMSGSIZE);
+		return ERR_PTR(ret);
 	}
 	return dst;
 }
