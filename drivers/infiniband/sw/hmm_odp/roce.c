@@ -185,9 +185,14 @@ void hodp_roce_receive(const struct hodp_udp_packet *packet)
 static bool hodp_roce_reaches(struct hodp_device *dev, const union ib_gid *gid)
 {
 	const struct in6_addr *addr = (const void *)gid->raw;
+	__be32 ip = addr->s6_addr32[3];
 
-	return !ipv6_addr_any(addr) && !ipv6_addr_loopback(addr) &&
-	       !hodp_gid_is_mcast(gid);
+	if (hodp_gid_is_mcast(gid))
+		return false;
+	if (ipv6_addr_v4mapped(addr))
+		return !ipv4_is_zeronet(ip) && !ipv4_is_loopback(ip) &&
+		       !ipv4_is_lbcast(ip);
+	return !ipv6_addr_any(addr) && !ipv6_addr_loopback(addr);
 }
 
 /* Connected QPs are not supported, so their operations are missing below. */
