@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <netinet/ip.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 #include "wire.h"
@@ -212,6 +213,63 @@ static void wire_long(const void *arg)
 	still_well(1);
 }
 
+/* UDP packets that no socket of ns2 has taken. */
+static long unclaimed(void)
+{
+	FILE *f = popen("ip netns exec ns2 awk '/^Udp: [0-9]/ { print $3 }' /proc/net/snmp", "r");
+	long n = -1;
+
+	ht_check(f && fscanf(f, "%ld", &n) == 1 && !pclose(f), "no UDP statistics");
+	return n;
+}
+
+/* Send the datagram to another address of the receiver. */
+static void send_to_address(uint8_t *k, size_t len, const uint8_t *address)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	uint32_t c;
+
+	memcpy(k + 16, address, 4);
+	memcpy(&to.sin_addr, address, 4);
+	c = htole32(icrc(k, len - ICRC));
+	memcpy(k + len - ICRC, &c, ICRC);
+	ht_sys(sendto(raw, k, len, 0, (void *)&to, sizeof(to)));
+}
+
+static void wire_vlan(const void *arg)
+{
+	static const union ibv_gid gid = { .raw = { [10] = 0xff, 0xff, 10, 80, 0, 2 } };
+	uint8_t k[HEAD + MOST + 64];
+	struct ibv_wc wc;
+	size_t len;
+	long before;
+
+	setup();
+	for (int n = 1; n <= 2; n++) {
+		wire_run(n, "ip link add link hodp-ns%d name hodp-vlan type vlan id 5", n);
+		wire_run(n, "ip addr add 10.80.0.%d/24 dev hodp-vlan", n);
+		wire_run(n, "ip link set hodp-vlan up");
+	}
+	wire_gid(&p.dev[1], &gid);
+	ht_recv(&p.s[1], 1, &mr, buf, GRH + MOST);
+	ht_recv(&p.s[1], 2, &mr, buf, GRH + MOST);
+	len = datagram(k, 37);
+	send_to_address(k, len, gid.raw + 12);
+	ht_want_wc(p.s[1].rcq, &wc, 1, IBV_WC_SUCCESS);
+	ht_check_fill(buf + GRH, 37, 5, 0, "the datagram");
+	/* Without the tag, it arrives on another netdev than its GID's. */
+	before = unclaimed();
+	ht_sys(setsockopt(raw, SOL_SOCKET, SO_BINDTODEVICE, "hodp-ns1", 9));
+	send_to_address(k, len, gid.raw + 12);
+	ht_wait_until(unclaimed() == before + 1, "the packet without a tag");
+	ht_no_wc(p.s[1].rcq, 20);
+	ht_sys(setsockopt(raw, SOL_SOCKET, SO_BINDTODEVICE, "", 0));
+	for (int n = 1; n <= 2; n++)
+		wire_run(n, "ip link delete hodp-vlan");
+	ht_fill(buf, LEN, 7, 0);
+	still_well(2);
+}
+
 static void wire_icrc(const void *arg)
 {
 	uint8_t k[HEAD + MOST + 64];
@@ -291,6 +349,7 @@ const struct ht_case wire_receive[] = {
 	{ "wire-checksum", "a UDP checksum is optional, and a wrong one is noticed",
 	  wire_checksum },
 	{ "wire-long", "a payload of more than 4096 bytes is dropped", wire_long },
+	{ "wire-vlan", "a GID of a VLAN is reached with the tag only", wire_vlan },
 	{ "wire-icrc", "a packet whose bytes have changed is dropped", wire_icrc },
 	{ "wire-cut", "a truncated packet is dropped", wire_cut },
 	{ "wire-random", "random packets reach no QP and do no harm", wire_random, NULL, 240 },

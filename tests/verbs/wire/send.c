@@ -3,9 +3,6 @@
  * What becomes of a sender's packets: the route, its MTU, and a neighbour that does
  * not answer, which keeps them in the network stack for as long as a case wants.
  */
-#include <stdarg.h>
-#include <stdlib.h>
-
 #include "wire.h"
 
 #define LEN (4 * HT_KIB)
@@ -32,20 +29,6 @@ static void teardown(void)
 {
 	ht_mr_put(&mr);
 	ht_pair_put(&p);
-}
-
-/* Run a command in the sender's namespace. */
-__attribute__((format(printf, 1, 2))) static void in_ns1(const char *fmt, ...)
-{
-	char command[256];
-	va_list args;
-	int n;
-
-	n = snprintf(command, sizeof(command), "ip netns exec ns1 ");
-	va_start(args, fmt);
-	vsnprintf(command + n, sizeof(command) - n, fmt, args);
-	va_end(args);
-	ht_check(system(command) == 0, "failed: %s", command);
 }
 
 /* An address handle to 10.79.0.@host. */
@@ -87,38 +70,43 @@ static void wire_route_mtu(const void *arg)
 
 	setup();
 	ah = ah_to(2);
-	in_ns1("ip route replace 10.79.0.2/32 dev hodp-ns1 mtu 1000");
+	wire_run(1, "ip route replace 10.79.0.2/32 dev hodp-ns1 mtu 1000");
 	/* IP 20, UDP 8, BTH 12, DETH 8, ICRC 4. */
 	w = datagram(1, 1000 - 52, ah);
 	sent = ht_counter(&p.dev[0], "tx_packets");
 	ht_do(&p.s[0], &w);
 	wait_counter("tx_packets", sent + 1);
 	lost_by("tx_too_long", 1000 - 51, ah);
-	in_ns1("ip route delete 10.79.0.2/32 dev hodp-ns1");
+	wire_run(1, "ip route delete 10.79.0.2/32 dev hodp-ns1");
 	ht_ok(ibv_destroy_ah(ah));
 	teardown();
+}
+
+/* An address handle from fd79::1 to fd79::2. */
+static struct ibv_ah *ah_to6(void)
+{
+	union ibv_gid from = { .raw = { 0xfd, 0x79, [15] = 1 } };
+	union ibv_gid to = { .raw = { 0xfd, 0x79, [15] = 2 } };
+	struct ibv_ah_attr attr;
+	struct ibv_ah *ah;
+
+	ht_ah_attr(&attr, &p.s[0], &to);
+	attr.grh.sgid_index = wire_gid(&p.dev[0], &from);
+	ah = ibv_create_ah(p.s[0].pd, &attr);
+	ht_check(ah, "ibv_create_ah: %s", strerror(errno));
+	return ah;
 }
 
 /* By IPv6, because IPv4 takes a destination without a route for a neighbour. */
 static void wire_no_route(const void *arg)
 {
-	union ibv_gid from = { .raw = { 0xfd, 0x79, [15] = 1 } };
-	union ibv_gid to = { .raw = { 0xfd, 0x79, [15] = 2 } };
-	struct ibv_gid_entry e;
-	struct ibv_ah_attr attr;
 	struct ibv_ah *ah;
-	int i = 0;
 
 	setup();
-	while (ibv_query_gid_ex(p.dev[0].ctx, 1, i, &e, 0) || memcmp(&e.gid, &from, sizeof(from)))
-		ht_check(++i < p.dev[0].port.gid_tbl_len, "there is no GID fd79::1");
-	ht_ah_attr(&attr, &p.s[0], &to);
-	attr.grh.sgid_index = i;
-	ah = ibv_create_ah(p.s[0].pd, &attr);
-	ht_check(ah, "ibv_create_ah: %s", strerror(errno));
-	in_ns1("ip route add unreachable fd79::2/128");
+	ah = ah_to6();
+	wire_run(1, "ip route add unreachable fd79::2/128");
 	lost_by("tx_no_route", 1, ah);
-	in_ns1("ip route delete unreachable fd79::2/128");
+	wire_run(1, "ip route delete unreachable fd79::2/128");
 	ht_ok(ibv_destroy_ah(ah));
 	teardown();
 }
@@ -134,9 +122,45 @@ static void wire_broadcast(const void *arg)
 	teardown();
 }
 
+/* The route of a GID's address may lead to another interface. */
+static void wire_other_netdev(const void *arg)
+{
+	struct ibv_ah *ah;
+
+	setup();
+	ah = ah_to6();
+	wire_run(1, "ip link add hodp-other type dummy");
+	wire_run(1, "ip link set hodp-other up");
+	wire_run(1, "ip route add fd79::2/128 dev hodp-other");
+	lost_by("tx_no_route", 1, ah);
+	wire_run(1, "ip link delete hodp-other");
+	ht_ok(ibv_destroy_ah(ah));
+	teardown();
+}
+
+static void wire_unreachable(const void *arg)
+{
+	static const uint8_t never[][4] = { { 127, 0, 0, 1 },
+					    { 255, 255, 255, 255 },
+					    { 0, 0, 0, 0 } };
+	union ibv_gid gid = { .raw = { [10] = 0xff, 0xff } };
+	struct ibv_ah_attr attr;
+
+	setup();
+	for (size_t i = 0; i < HT_LEN(never); i++) {
+		memcpy(gid.raw + 12, never[i], 4);
+		ht_ah_attr(&attr, &p.s[0], &gid);
+		errno = 0;
+		ht_check(!ibv_create_ah(p.s[0].pd, &attr), "an address handle to address %zu", i);
+		ht_note("address %zu: %s", i, strerror(errno));
+	}
+	teardown();
+}
+
 static void nobody_resolved(void)
 {
-	in_ns1("ip neigh replace " NOBODY " lladdr 02:00:00:00:00:77 nud permanent dev hodp-ns1");
+	wire_run(1,
+		 "ip neigh replace " NOBODY " lladdr 02:00:00:00:00:77 nud permanent dev hodp-ns1");
 }
 
 /* An address handle to a host that was there, and no longer answers. */
@@ -146,15 +170,15 @@ static struct ibv_ah *ah_to_nobody(void)
 
 	nobody_resolved();
 	ah = ah_to(77);
-	in_ns1("ip neigh delete " NOBODY " dev hodp-ns1");
-	in_ns1("sh -c 'echo 60000 > /proc/sys/net/ipv4/neigh/hodp-ns1/retrans_time_ms'");
+	wire_run(1, "ip neigh delete " NOBODY " dev hodp-ns1");
+	wire_run(1, "sh -c 'echo 60000 > /proc/sys/net/ipv4/neigh/hodp-ns1/retrans_time_ms'");
 	return ah;
 }
 
 static void nobody_forgotten(void)
 {
-	in_ns1("ip neigh delete " NOBODY " dev hodp-ns1");
-	in_ns1("sh -c 'echo 1000 > /proc/sys/net/ipv4/neigh/hodp-ns1/retrans_time_ms'");
+	wire_run(1, "ip neigh delete " NOBODY " dev hodp-ns1");
+	wire_run(1, "sh -c 'echo 1000 > /proc/sys/net/ipv4/neigh/hodp-ns1/retrans_time_ms'");
 }
 
 /* Post more than the window, and see it fill. */
@@ -236,6 +260,10 @@ static void wire_window_destroy(const void *arg)
 const struct ht_case wire_send[] = {
 	{ "wire-route-mtu", "the MTU of the route is the longest datagram", wire_route_mtu },
 	{ "wire-no-route", "a datagram without a route is lost and counted", wire_no_route },
+	{ "wire-other-netdev", "a datagram leaves by the netdev of its GID only",
+	  wire_other_netdev },
+	{ "wire-unreachable", "there is no address handle to an address that no host has",
+	  wire_unreachable },
 	{ "wire-broadcast", "a datagram to a broadcast address is not sent", wire_broadcast },
 	{ "wire-window", "a sender waits while the stack holds its packets, and goes on after",
 	  wire_window },

@@ -4,6 +4,11 @@
 
 #include "hodp_test.h"
 
+/* Run a command in network namespace nsN.  Fails the case if it fails. */
+void wire_run(int n, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Wait until @d has @gid.  Returns its index. */
+int wire_gid(const struct ht_dev *d, const union ibv_gid *gid);
+
 extern const struct ht_case wire_receive[];
 extern const struct ht_case wire_send[];
 
