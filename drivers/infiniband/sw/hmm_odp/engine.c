@@ -152,7 +152,7 @@ static bool hodp_engine_stalled(struct hodp_qp *qp)
 			return true;
 		break;
 	case HODP_STALL_WINDOW:
-		if (!hodp_flight_has_place(qp->flight))
+		if (!hodp_flight_has_slot(qp->flight))
 			return true;
 		break;
 	}

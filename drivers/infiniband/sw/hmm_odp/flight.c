@@ -6,7 +6,7 @@
  * a neighbour entry or a driver's ring: at most HODP_FLIGHT_MAX.  So a process
  * cannot fill the queue of a slow link with kernel memory, and a sender that is
  * faster than the link waits instead of losing its datagrams in the first queue.
- * A packet occupies a place from before it is built until the stack calls
+ * A packet occupies a slot from before it is built until the stack calls
  * skb->destructor.
  *
  * Lifetime: a flight can outlive its QP, because destroying a QP must not wait
@@ -24,8 +24,8 @@
 /**
  * struct hodp_flight - packets of a sender in the stack
  * @refs: one for the QP and one per packet
- * @packets: number of places taken
- * @wanted: the sender waits for a place
+ * @packets: number of slots taken
+ * @wanted: the sender waits for a slot
  * @lock: guards @sender; taken in any context
  * @sender: the QP's requester; NULL once the QP is being destroyed
  */
@@ -64,15 +64,15 @@ struct hodp_flight *hodp_flight_new(struct hodp_runner *sender,
 	return f;
 }
 
-bool hodp_flight_has_place(const struct hodp_flight *f)
+bool hodp_flight_has_slot(const struct hodp_flight *f)
 {
 	return !f || atomic_read(&f->packets) < HODP_FLIGHT_MAX;
 }
 
-/* Only the sender takes places, so a place that it has seen stays free. */
+/* Only the sender takes slots, so a slot that it has seen stays free. */
 static bool hodp_flight_try(struct hodp_flight *f)
 {
-	if (!hodp_flight_has_place(f))
+	if (!hodp_flight_has_slot(f))
 		return false;
 	atomic_inc(&f->packets);
 	return true;
@@ -84,7 +84,7 @@ bool hodp_flight_take(struct hodp_flight *f)
 		return true;
 	atomic_set(&f->wanted, 1);
 	/* Pairs with the barrier in hodp_flight_give_back(): either this side
-	 * sees the free place, or that side sees @wanted.
+	 * sees the free slot, or that side sees @wanted.
 	 */
 	smp_mb();
 	return hodp_flight_try(f);

@@ -14,7 +14,7 @@ struct mem_cgroup;
 
 /**
  * hodp_flight_new - create an empty flight
- * @sender: the only runner that takes places and waits for them
+ * @sender: the only runner that takes slots and waits for them
  * @memcg: charged for it, see hodp_charge_zalloc()
  *
  * Context: process.
@@ -24,20 +24,20 @@ struct hodp_flight *hodp_flight_new(struct hodp_runner *sender,
 				    struct mem_cgroup *memcg);
 
 /**
- * hodp_flight_take - take a place for a packet
+ * hodp_flight_take - take a slot for a packet
  *
  * If there is none, the sender is kicked as soon as there is one.
  *
  * Context: the owner of the sender's runner.
- * Return: true: pass the place to hodp_flight_board() or _give_back().
+ * Return: true: pass the slot to hodp_flight_board() or _give_back().
  */
 bool hodp_flight_take(struct hodp_flight *f);
 void hodp_flight_give_back(struct hodp_flight *f);
 
-/* Is there a free place?  NULL stands for an empty flight. */
-bool hodp_flight_has_place(const struct hodp_flight *f);
+/* Is there a free slot?  NULL stands for an empty flight. */
+bool hodp_flight_has_slot(const struct hodp_flight *f);
 
-/* Pass the place to @skb, which keeps it until it leaves the stack. */
+/* Pass the slot to @skb, which keeps it until it leaves the stack. */
 void hodp_flight_board(struct hodp_flight *f, struct sk_buff *skb);
 
 /* Detach the sender: nothing kicks it after return.  Its packets stay in the

@@ -66,7 +66,7 @@ static u16 hodp_roce_sport(const struct hodp_qp *qp, const struct hodp_av *av)
 				  qp->op.wqe.ud.dest_qpn & 0xffffff);
 }
 
-/* Build and send a packet.  The caller has taken a place in @f. */
+/* Build and send a packet.  The caller has taken a slot in @f. */
 static enum hodp_verdict hodp_roce_send(struct hodp_qp *qp,
 					const struct hodp_av *av,
 					struct hodp_flight *f)
