@@ -35,6 +35,19 @@ typedef int32_t s32;
 #define test_and_clear_bit(n, p) \
 	(__atomic_fetch_and(p, ~BIT(n), __ATOMIC_SEQ_CST) >> (n) & 1)
 
+/* Bit by bit, independent of the kernel's tables. */
+static inline u32 crc32_le(u32 crc, const void *data, size_t len)
+{
+	const u8 *p = data;
+
+	while (len--) {
+		crc ^= *p++;
+		for (int i = 0; i < 8; i++)
+			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
+	}
+	return crc;
+}
+
 typedef struct {
 	int counter;
 } atomic_t;

@@ -24,22 +24,29 @@
 
 /* ---- sending ---- */
 
+static const struct hodp_wire_row *hodp_roce_row(const struct hodp_op *op)
+{
+	return hodp_wire_row(op->row->flags & HODP_OP_IMM ?
+				     HODP_WIRE_UD_SEND_IMM :
+				     HODP_WIRE_UD_SEND);
+}
+
 /* Write the headers and the padding. */
 static void hodp_roce_frame(struct hodp_qp *qp, struct sk_buff *skb)
 {
 	const struct hodp_op *op = &qp->op;
-	const struct hodp_wire_ud ud = {
+	const struct hodp_wire_packet k = {
+		.row = hodp_roce_row(op),
 		.dest_qp = op->wqe.ud.dest_qpn & 0xffffff,
 		.src_qp = qp->ibqp.qp_num,
 		.psn = (qp->attr.sq_psn + qp->sent++) & 0xffffff,
 		.qkey = hodp_dgram_qkey(qp),
 		.imm = op->wqe.imm_inv,
-		.has_imm = op->row->flags & HODP_OP_IMM,
 		.solicited = op->wqe.send_flags & IB_SEND_SOLICITED,
 		.payload = op->total,
 	};
 
-	hodp_wire_ud_put(skb->data, &ud);
+	hodp_wire_put(skb->data, &k);
 	memset(skb->data + skb->len - HODP_WIRE_ICRC - hodp_wire_pad(op->total),
 	       0, hodp_wire_pad(op->total));
 }
@@ -48,7 +55,7 @@ static void hodp_roce_frame(struct hodp_qp *qp, struct sk_buff *skb)
 static struct sk_buff *hodp_roce_skb(const struct hodp_qp *qp)
 {
 	const struct hodp_op *op = &qp->op;
-	u32 len = hodp_wire_ud_len(op->row->flags & HODP_OP_IMM, op->total);
+	u32 len = hodp_wire_len(hodp_roce_row(op), op->total);
 	struct mem_cgroup *old = set_active_memcg(qp->memcg);
 	struct sk_buff *skb;
 
@@ -81,9 +88,7 @@ static enum hodp_verdict hodp_roce_send(struct hodp_qp *qp,
 		return HODP_V_PAUSE;
 	}
 	ret = hodp_dgram_gather(
-		qp,
-		skb->data + hodp_wire_ud_headers(op->row->flags & HODP_OP_IMM),
-		&miss);
+		qp, skb->data + hodp_wire_headers(hodp_roce_row(op)), &miss);
 	if (ret) {
 		hodp_flight_give_back(f);
 		kfree_skb(skb);
@@ -119,24 +124,25 @@ static void hodp_roce_grh(struct hodp_dgram *d, const u8 *ip, u32 ip_len)
 }
 
 static void hodp_roce_deliver(struct hodp_qp *to, const u8 *ip, u32 ip_len,
-			      const struct hodp_wire_ud *ud, const u8 *payload)
+			      const struct hodp_wire_packet *k,
+			      const u8 *payload)
 {
-	struct hodp_dgram *d = hodp_dgram_alloc(to, ud->payload, GFP_NOWAIT);
+	struct hodp_dgram *d = hodp_dgram_alloc(to, k->payload, GFP_NOWAIT);
 
 	if (!d) {
 		hodp_count(hodp_qp_dev(to), HODP_CNT_UD_DROPS, 1);
 		return;
 	}
 	hodp_roce_grh(d, ip, ip_len);
-	memcpy(d->data, payload, ud->payload);
-	d->len = ud->payload;
-	d->src_qp = ud->src_qp;
-	d->solicited = ud->solicited;
-	if (ud->has_imm) {
-		d->imm = ud->imm;
+	memcpy(d->data, payload, k->payload);
+	d->len = k->payload;
+	d->src_qp = k->src_qp;
+	d->solicited = k->solicited;
+	if (k->row->headers & HODP_HAS_IMM) {
+		d->imm = k->imm;
 		d->wc_flags = HODP_WC_WITH_IMM;
 	}
-	if (hodp_dgram_enqueue(to, ud->qkey, d))
+	if (hodp_dgram_enqueue(to, k->qkey, d))
 		hodp_runner_kick(&to->rx);
 }
 
@@ -158,11 +164,14 @@ void hodp_roce_receive(const struct hodp_udp_packet *packet)
 	const u8 *udp = ip + packet->ip_len;
 	const u8 *body = udp + HODP_WIRE_UDP;
 	u32 len = packet->len - HODP_WIRE_UDP;
-	struct hodp_wire_ud ud;
+	struct hodp_wire_packet k;
 	enum hodp_wire_bad bad;
 	struct hodp_qp *to;
 
-	bad = hodp_wire_parse(body, len, &ud);
+	bad = hodp_wire_parse(body, len, &k);
+	/* Connected services are not supported. */
+	if (bad == HODP_WIRE_OK && k.row->service != HODP_WIRE_UD)
+		bad = HODP_WIRE_OPCODE;
 	if (bad != HODP_WIRE_OK) {
 		hodp_count(dev, hodp_roce_bad[bad], 1);
 		return;
@@ -171,12 +180,12 @@ void hodp_roce_receive(const struct hodp_udp_packet *packet)
 		hodp_count(dev, HODP_CNT_RX_ICRC, 1);
 		return;
 	}
-	to = hodp_qp_get(dev, ud.dest_qp);
+	to = hodp_qp_get(dev, k.dest_qp);
 	if (!to) {
 		hodp_count(dev, HODP_CNT_RX_NO_QP, 1);
 		return;
 	}
-	hodp_roce_deliver(to, ip, packet->ip_len, &ud, body + ud.at);
+	hodp_roce_deliver(to, ip, packet->ip_len, &k, body + k.at);
 	hodp_qp_put(to);
 }
 
