@@ -17,6 +17,7 @@
  */
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include "aeth.h"
 #include "ah.h"
 #include "complete.h"
 #include "engine.h"
@@ -38,14 +39,6 @@
  * than requested; a peer on the same machine may have to wait for the CPU.
  */
 #define HODP_LEAST_TIMEOUT (4 * NSEC_PER_MSEC)
-
-/* IBTA table 45: RNR NAK timer field to microseconds. */
-static const u32 hodp_rnr_usecs[32] = {
-	655360, 10,    20,    30,     40,     60,     80,     120,
-	160,	240,   320,   480,    640,    960,    1280,   1920,
-	2560,	3840,  5120,  7680,   10240,  15360,  20480,  30720,
-	40960,	61440, 81920, 122880, 163840, 245760, 327680, 491520,
-};
 
 /* ---- stalls ---- */
 
@@ -73,7 +66,7 @@ static void hodp_engine_sleep(struct hodp_qp *qp, enum hodp_stall why,
 
 static void hodp_engine_rnr(struct hodp_qp *qp)
 {
-	u64 usecs = hodp_rnr_usecs[qp->op.rnr_timer & 31];
+	u64 usecs = hodp_aeth_rnr_usecs(qp->op.rnr_timer & 31);
 
 	hodp_count(hodp_qp_dev(qp), HODP_CNT_RNR, 1);
 	if (READ_ONCE(qp->attr.rnr_retry) != 7) {
