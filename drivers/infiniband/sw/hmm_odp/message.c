@@ -2,6 +2,8 @@
 /* Order and length of packets: model in message.h. */
 #include "message.h"
 
+/* ---- requests ---- */
+
 /* Is this opcode allowed after the packet before it? (IBTA 9.7.4.1) */
 static bool hodp_message_follows(const struct hodp_message *m,
 				 const struct hodp_wire_row *row)
@@ -87,4 +89,31 @@ void hodp_message_take(struct hodp_message *m, const struct hodp_wire_packet *k,
 	m->got += k->payload;
 	m->open = !(k->row->place & HODP_WIRE_LAST);
 	m->expected = hodp_psn_add(k->psn, hodp_message_psns(k, mtu));
+}
+
+/* ---- responses ---- */
+
+enum hodp_response_check hodp_response_check(const struct hodp_response *r,
+					     const struct hodp_wire_packet *k,
+					     u32 mtu)
+{
+	s32 diff = hodp_psn_diff(k->psn, r->next);
+	bool first = k->row->place & HODP_WIRE_FIRST;
+	bool last = k->row->place & HODP_WIRE_LAST;
+	bool ends = r->left <= mtu;
+
+	if (k->row->kind != HODP_WIRE_READ_RESPONSE)
+		return HODP_RESPONSE_BAD;
+	if (diff < 0)
+		return HODP_RESPONSE_STALE;
+	if (diff > 0)
+		return HODP_RESPONSE_LOST;
+	if (last != ends || k->payload != (ends ? r->left : mtu))
+		return HODP_RESPONSE_BAD;
+	/* A late packet of an earlier response has the same bytes, but is a
+	 * middle one where the response to the last request begins.
+	 */
+	if (r->next == r->start ? !first && !r->again : first)
+		return HODP_RESPONSE_BAD;
+	return HODP_RESPONSE_NEXT;
 }

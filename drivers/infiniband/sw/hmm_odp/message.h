@@ -9,7 +9,8 @@
  *
  * A responder has a struct hodp_message.  It *checks* a request packet, which
  * changes nothing, and *takes* it when it has executed it; in between it may find
- * that it must ask for the packet again (RNR).
+ * that it must ask for the packet again (RNR).  A requester has a struct
+ * hodp_response for each READ, with the same two steps.
  *
  * Not checked here: whether the QP has the row's service, keys, rights, and
  * addresses.  Source: IBTA volume 1, 9.7.2, 9.7.4.1 (RC), 9.8.2 (UC).
@@ -100,6 +101,54 @@ void hodp_message_take(struct hodp_message *m, const struct hodp_wire_packet *k,
 static inline void hodp_message_abandon(struct hodp_message *m)
 {
 	m->open = false;
+}
+
+/**
+ * struct hodp_response - a requester's place in the response to a READ
+ * @start: PSN of the first packet of the response to the last request
+ * @next: PSN of the next packet
+ * @left: bytes that are missing
+ * @again: the request was sent more than once
+ *
+ * FLUSH and ATOMIC WRITE get the response of a READ of 0 bytes.
+ */
+struct hodp_response {
+	u32 start;
+	u32 next;
+	u32 left;
+	bool again;
+};
+
+/* What a packet of a READ response is. */
+enum hodp_response_check {
+	HODP_RESPONSE_NEXT, /* take it; if it is LAST or ONLY, that is the end */
+	HODP_RESPONSE_STALE, /* was taken before: ignore it */
+	HODP_RESPONSE_LOST, /* packets are missing before it: request again */
+	HODP_RESPONSE_BAD, /* contradicts the request: bad response error */
+};
+
+/**
+ * hodp_response_check - is this the next packet of a READ response?
+ * @r: place in the response
+ * @k: a packet of the READ's PSNs
+ * @mtu: path MTU in bytes
+ */
+enum hodp_response_check hodp_response_check(const struct hodp_response *r,
+					     const struct hodp_wire_packet *k,
+					     u32 mtu);
+
+static inline void hodp_response_take(struct hodp_response *r,
+				      const struct hodp_wire_packet *k)
+{
+	r->next = hodp_psn_add(r->next, 1);
+	r->left -= k->payload;
+}
+
+/* The READ is sent again, from @next on, for the @left bytes. */
+static inline void hodp_response_again(struct hodp_response *r)
+{
+	r->start = r->next;
+	r->again = true;
 }
 
 #endif /* HODP_MESSAGE_H */
