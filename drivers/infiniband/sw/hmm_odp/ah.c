@@ -54,27 +54,18 @@ static int hodp_ah_oif(const struct ib_gid_attr *sgid)
 	return oif;
 }
 
-/* Make an unpublished entry for @attr, or ERR_PTR. */
-static struct hodp_ah_entry *hodp_ah_entry_new(const struct hodp_ah *ah,
-					       const struct rdma_ah_attr *attr,
-					       gfp_t gfp)
+int hodp_av_init(struct hodp_device *dev, const struct rdma_ah_attr *attr,
+		 struct hodp_av *av)
 {
-	struct hodp_device *dev = to_hodp_device(ah->ibah.device);
 	const struct ib_global_route *grh = rdma_ah_read_grh(attr);
 	const struct hodp_transport *transport;
-	struct hodp_ah_entry *entry;
 
 	if (!(rdma_ah_get_ah_flags(attr) & IB_AH_GRH) || !grh->sgid_attr)
-		return ERR_PTR(-EINVAL);
+		return -EINVAL;
 	transport = hodp_transport_for(dev, &grh->dgid);
 	if (!transport)
-		return ERR_PTR(-EHOSTUNREACH);
-
-	entry = kzalloc_obj(*entry, gfp);
-	if (!entry)
-		return ERR_PTR(-ENOMEM);
-	entry->pd = ah->ibah.pd;
-	entry->av = (struct hodp_av){
+		return -EHOSTUNREACH;
+	*av = (struct hodp_av){
 		.transport = transport,
 		.dgid = grh->dgid,
 		.sgid = grh->sgid_attr->gid,
@@ -86,6 +77,26 @@ static struct hodp_ah_entry *hodp_ah_entry_new(const struct hodp_ah *ah,
 		.net_type = rdma_gid_attr_network_type(grh->sgid_attr),
 		.sl = rdma_ah_get_sl(attr),
 	};
+	return 0;
+}
+
+/* Make an unpublished entry for @attr, or ERR_PTR. */
+static struct hodp_ah_entry *hodp_ah_entry_new(const struct hodp_ah *ah,
+					       const struct rdma_ah_attr *attr,
+					       gfp_t gfp)
+{
+	struct hodp_ah_entry *entry;
+	struct hodp_av av;
+	int ret;
+
+	ret = hodp_av_init(to_hodp_device(ah->ibah.device), attr, &av);
+	if (ret)
+		return ERR_PTR(ret);
+	entry = kzalloc_obj(*entry, gfp);
+	if (!entry)
+		return ERR_PTR(-ENOMEM);
+	entry->pd = ah->ibah.pd;
+	entry->av = av;
 	return entry;
 }
 

@@ -88,6 +88,14 @@ bool hodp_ah_copy(struct hodp_device *dev, u32 ahn, const struct ib_pd *pd,
 		  struct hodp_av *av);
 
 /**
+ * hodp_av_init - take an address vector from the core's attributes
+ *
+ * Context: any.  Return: 0, -EINVAL (no GRH), -EHOSTUNREACH.
+ */
+int hodp_av_init(struct hodp_device *dev, const struct rdma_ah_attr *attr,
+		 struct hodp_av *av);
+
+/**
  * hodp_av_grh - make the 40-byte GRH that precedes a datagram at the receiver
  * @av: the sender's address vector
  * @payload: bytes that follow the GRH
