@@ -42,6 +42,7 @@ static void hodp_local_request(const struct hodp_op *op,
 		.addr = op->wqe.rdma.remote_addr,
 		.rkey = op->wqe.rdma.rkey,
 		.total = op->total,
+		.avail = op->total,
 		.done = op->done,
 		.imm_inv = op->wqe.imm_inv,
 		.solicited = op->wqe.send_flags & IB_SEND_SOLICITED,
@@ -73,6 +74,7 @@ static enum hodp_verdict hodp_local_piece(struct hodp_qp *qp,
 		op->status = IB_WC_SUCCESS;
 		break;
 	case HODP_R_MORE:
+	case HODP_R_NEXT:
 		verdict = HODP_V_MORE;
 		break;
 	case HODP_R_MISS:

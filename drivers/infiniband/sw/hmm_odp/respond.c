@@ -88,11 +88,11 @@ static enum hodp_reply hodp_respond_move(struct hodp_qp *qp,
 {
 	bool to_requester = req->row->flags & (HODP_OP_READ | HODP_OP_ATOMIC);
 	u64 rest = req->total - req->done;
-	u64 len = min_t(u64, rest, HODP_RESPOND_PIECE);
+	u64 len = min_t(u64, req->avail - req->done, HODP_RESPOND_PIECE);
 	long n;
 
 	if (!len)
-		return HODP_R_ACK;
+		return req->more ? HODP_R_NEXT : HODP_R_ACK;
 	if (to_requester)
 		n = hodp_sgl_copy(req->data, &qp->in.sgl, len, rest, miss);
 	else
@@ -104,7 +104,9 @@ static enum hodp_reply hodp_respond_move(struct hodp_qp *qp,
 		return hodp_respond_bad_copy(qp, req,
 					     n != -EACCES || miss->source, n);
 	req->done += n;
-	return req->done == req->total ? HODP_R_ACK : HODP_R_MORE;
+	if (req->done < req->avail)
+		return HODP_R_MORE;
+	return unlikely(req->more) ? HODP_R_NEXT : HODP_R_ACK;
 }
 
 /* Bind @qp->in.sgl to the remote memory that @req names. */

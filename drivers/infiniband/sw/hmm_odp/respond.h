@@ -10,7 +10,11 @@
  * struct hodp_request - a request, from any transport
  * @row: row of the opcode
  * @addr, @rkey: remote memory, if the opcode uses any
- * @total: payload bytes
+ * @total: payload bytes.  SEND of a packet transport: those of the packets so
+ *         far, until the last
+ * @avail: bytes from the beginning of the message that @data has come to; @total
+ *         if @data has all of them
+ * @more: the message goes on behind @avail
  * @done: bytes moved so far; updated
  * @imm_inv: immediate data or key to invalidate
  * @solicited: raise a solicited event
@@ -27,8 +31,10 @@ struct hodp_request {
 	u64 addr;
 	u32 rkey;
 	u64 total;
+	u64 avail;
 	u64 done;
 	u32 imm_inv;
+	bool more;
 	bool solicited;
 	bool begun;
 	u8 rnr_timer;
@@ -43,6 +49,7 @@ struct hodp_request {
 enum hodp_reply {
 	HODP_R_ACK,
 	HODP_R_MORE, /* a bounded piece was done; call again */
+	HODP_R_NEXT, /* all of @avail was done; call again with more of @data */
 	HODP_R_MISS, /* fault in @miss, then call again */
 	HODP_R_RNR, /* receiver not ready */
 	HODP_R_INV_REQ, /* NAK invalid request */
