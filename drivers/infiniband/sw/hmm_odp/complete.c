@@ -32,12 +32,11 @@ static void hodp_complete_send_cqe(struct hodp_qp *qp, struct hodp_op *op,
 	hodp_complete_push(qp, qp->send_cq, &cqe, status != IB_WC_SUCCESS);
 }
 
-void hodp_complete_send(struct hodp_qp *qp, enum ib_wc_status status)
+static void hodp_complete_op(struct hodp_qp *qp, struct hodp_op *op,
+			     enum ib_wc_status status)
 {
-	struct hodp_op *op = &qp->op;
 	bool failed;
 
-	hodp_payload_unbind(&qp->payload);
 	op->active = false;
 	hodp_ring_release(&qp->sq.q.ring, op->index + 1);
 	if (likely(status == IB_WC_SUCCESS)) {
@@ -51,6 +50,22 @@ void hodp_complete_send(struct hodp_qp *qp, enum ib_wc_status status)
 	hodp_complete_send_cqe(qp, op, status);
 	if (failed)
 		hodp_qp_flush(qp);
+}
+
+void hodp_complete_send(struct hodp_qp *qp, enum ib_wc_status status)
+{
+	hodp_payload_unbind(&qp->payload);
+	hodp_complete_op(qp, &qp->op, status);
+}
+
+void hodp_complete_oldest(struct hodp_qp *qp, enum ib_wc_status status)
+{
+	struct hodp_op *op = hodp_outstanding_oldest(&qp->out);
+
+	if (qp->payload.index == op->index)
+		hodp_payload_unbind(&qp->payload);
+	qp->out.first++;
+	hodp_complete_op(qp, op, status);
 }
 
 void hodp_complete_recv(struct hodp_qp *qp, struct hodp_inbound *in,
@@ -78,6 +93,8 @@ void hodp_complete_flush_send(struct hodp_qp *qp, u32 *left)
 {
 	hodp_fault_drop(&qp->req);
 	qp->stall = HODP_RUN;
+	for (; *left && hodp_outstanding_num(&qp->out); (*left)--)
+		hodp_complete_oldest(qp, IB_WC_WR_FLUSH_ERR);
 	/* Invalid entries are flushed like valid ones. */
 	while (*left && !READ_ONCE(qp->dying) &&
 	       (qp->op.active ||

@@ -13,6 +13,9 @@
  */
 void hodp_complete_send(struct hodp_qp *qp, enum ib_wc_status status);
 
+/* The same for the oldest outstanding operation; there is one. */
+void hodp_complete_oldest(struct hodp_qp *qp, enum ib_wc_status status);
+
 /* The contents of a receive completion besides its status. */
 struct hodp_recv_info {
 	u32 opcode; /* enum ib_wc_opcode */

@@ -73,6 +73,14 @@ enum hodp_counter {
 	HODP_CNT_RX_BAD_LONG,
 	HODP_CNT_RX_ICRC, /* wrong ICRC */
 	HODP_CNT_RX_NO_QP, /* no such QP */
+	HODP_CNT_RX_STRANGER, /* not from the QP's peer, or the QP has none */
+	HODP_CNT_RX_QUEUE_FULL, /* too many packets wait at the QP */
+	HODP_CNT_RX_DUPLICATES, /* requests that were executed before */
+	HODP_CNT_RX_GAPS, /* requests after a lost one */
+	HODP_CNT_NAKS_SENT, /* sequence NAKs */
+	HODP_CNT_RNR_SENT, /* RNR NAKs */
+	HODP_CNT_RESENT, /* packets sent again */
+	HODP_CNT_NAKS_RECEIVED, /* sequence NAKs */
 	HODP_CNT_MAX,
 };
 

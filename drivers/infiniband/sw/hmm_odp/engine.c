@@ -181,12 +181,33 @@ static enum hodp_verdict hodp_engine_datagram(struct hodp_qp *qp)
 	return av.transport->datagram(qp, &av);
 }
 
+/* REG_MR, LOCAL_INV: executed here, without a transport, and in order. */
+static enum hodp_verdict hodp_engine_local_op(struct hodp_qp *qp)
+{
+	struct hodp_device *dev = hodp_qp_dev(qp);
+	const struct hodp_send_wqe *wqe = &qp->op.wqe;
+	int ret;
+
+	if (hodp_outstanding_num(&qp->out))
+		return HODP_V_WINDOW;
+	if (wqe->opcode == IB_WR_REG_MR)
+		ret = hodp_mr_fast_reg(dev, qp->ibqp.pd, wqe->reg.lkey,
+				       wqe->reg.key, wqe->reg.access);
+	else
+		ret = hodp_mr_invalidate(dev, qp->ibqp.pd, wqe->imm_inv, false);
+	return hodp_op_end(&qp->op, ret ? IB_WC_MW_BIND_ERR : IB_WC_SUCCESS);
+}
+
 /* Continue the operation: bind its own memory, then call the transport. */
 static enum hodp_verdict hodp_engine_execute(struct hodp_qp *qp)
 {
 	struct hodp_op *op = &qp->op;
 	enum hodp_verdict verdict;
 
+	if (unlikely(op->ended))
+		return HODP_V_DONE;
+	if (unlikely(op->row->flags & HODP_OP_LOCAL))
+		return hodp_engine_local_op(qp);
 	if (unlikely(op->fault_err && op->fault_local))
 		return hodp_op_end(op, hodp_op_status(op->fault_err));
 	if (!qp->payload.bound &&
@@ -200,21 +221,6 @@ static enum hodp_verdict hodp_engine_execute(struct hodp_qp *qp)
 	if (verdict != HODP_V_DONE)
 		hodp_payload_unbind(&qp->payload);
 	return verdict;
-}
-
-/* REG_MR, LOCAL_INV: executed here, without a transport. */
-static void hodp_engine_local_op(struct hodp_qp *qp)
-{
-	struct hodp_device *dev = hodp_qp_dev(qp);
-	const struct hodp_send_wqe *wqe = &qp->op.wqe;
-	int ret;
-
-	if (wqe->opcode == IB_WR_REG_MR)
-		ret = hodp_mr_fast_reg(dev, qp->ibqp.pd, wqe->reg.lkey,
-				       wqe->reg.key, wqe->reg.access);
-	else
-		ret = hodp_mr_invalidate(dev, qp->ibqp.pd, wqe->imm_inv, false);
-	hodp_complete_send(qp, ret ? IB_WC_MW_BIND_ERR : IB_WC_SUCCESS);
 }
 
 /* Fetch the next operation.  Return: false: there is none. */
@@ -232,21 +238,46 @@ static bool hodp_engine_fetch(struct hodp_qp *qp)
 	WRITE_ONCE(qp->recv_posted, false);
 	qp->rnr_left = READ_ONCE(qp->attr.rnr_retry);
 	qp->retry_left = READ_ONCE(qp->attr.retry_cnt);
-	if (ret < 0)
-		hodp_complete_send(qp, ret == -EMSGSIZE ? IB_WC_LOC_LEN_ERR :
-							  IB_WC_LOC_QP_OP_ERR);
-	else if (qp->op.row->flags & HODP_OP_LOCAL)
-		hodp_engine_local_op(qp);
+	if (ret < 0) {
+		qp->op.ended = true;
+		qp->op.status = ret == -EMSGSIZE ? IB_WC_LOC_LEN_ERR :
+						   IB_WC_LOC_QP_OP_ERR;
+	}
 	return true;
+}
+
+/* The operation has ended.  It completes after the outstanding ones. */
+static void hodp_engine_ended(struct hodp_qp *qp)
+{
+	if (likely(!hodp_outstanding_num(&qp->out))) {
+		hodp_complete_send(qp, qp->op.status);
+		return;
+	}
+	hodp_payload_unbind(&qp->payload);
+	qp->op.ended = true;
+	hodp_engine_stall(qp, HODP_STALL_WINDOW);
+}
+
+/* The operation was sent, and waits for its acknowledgment. */
+static void hodp_engine_sent(struct hodp_qp *qp)
+{
+	struct hodp_outstanding *out = &qp->out;
+
+	*hodp_outstanding_at(out, out->end) = qp->op;
+	out->end++;
+	qp->op.active = false;
 }
 
 static void hodp_engine_verdict(struct hodp_qp *qp, enum hodp_verdict verdict)
 {
 	switch (verdict) {
 	case HODP_V_DONE:
-		hodp_complete_send(qp, qp->op.status);
+		hodp_engine_ended(qp);
 		break;
 	case HODP_V_MORE:
+		break;
+	case HODP_V_SENT:
+		hodp_engine_sent(qp);
 		break;
 	case HODP_V_FAULT:
 		hodp_engine_stall(qp, HODP_STALL_FAULT);
@@ -287,7 +318,7 @@ static bool hodp_engine_may_send(struct hodp_qp *qp, bool *more)
 		qp->flush_left = 0;
 		return true;
 	case IB_QPS_SQD:
-		if (qp->op.active)
+		if (qp->op.active || hodp_outstanding_num(&qp->out))
 			return true;
 		if (!qp->drained) {
 			qp->drained = true;
@@ -306,14 +337,56 @@ static bool hodp_engine_may_send(struct hodp_qp *qp, bool *more)
 	}
 }
 
+/* The payload may be that of an operation that was sent again. */
+static void hodp_engine_restore(struct hodp_qp *qp)
+{
+	struct hodp_op *op = &qp->op;
+
+	hodp_payload_unbind(&qp->payload);
+	if (!op->active || op->ended || qp->payload.index == op->index ||
+	    !hodp_op_reload(op, &qp->payload, &qp->sq))
+		return;
+	op->ended = true;
+	op->status = IB_WC_LOC_QP_OP_ERR;
+}
+
+/* Handle the responses to what was sent.  Return: false: send nothing now. */
+static bool hodp_engine_progress(struct hodp_qp *qp, int *budget)
+{
+	for (;;) {
+		switch (qp->transport->progress(qp)) {
+		case HODP_V_MORE:
+			if (--*budget <= 0)
+				return false;
+			break;
+		case HODP_V_DONE:
+			hodp_engine_restore(qp);
+			/* In SQD, no new operation begins. */
+			return qp->op.active ||
+			       READ_ONCE(qp->state) == IB_QPS_RTS;
+		case HODP_V_PAUSE:
+			hodp_deadline_set(&qp->due, HODP_DUE_MEMORY,
+					  HODP_PAUSE);
+			return false;
+		default:
+			return false;
+		}
+	}
+}
+
 /* hodp_runner_ops.step of the requester; a step is an operation or a piece. */
 static bool hodp_engine_requester(struct hodp_runner *r, int *budget)
 {
 	struct hodp_qp *qp = container_of(r, struct hodp_qp, req);
 	bool more = false;
 
-	while (!READ_ONCE(qp->dying) && hodp_engine_may_send(qp, &more) &&
-	       !hodp_engine_stalled(qp)) {
+	while (!READ_ONCE(qp->dying) && hodp_engine_may_send(qp, &more)) {
+		if (unlikely(qp->out.op) && !hodp_engine_progress(qp, budget)) {
+			hodp_payload_unbind(&qp->payload);
+			return *budget <= 0;
+		}
+		if (hodp_engine_stalled(qp))
+			break;
 		if (!qp->op.active && !hodp_engine_fetch(qp)) {
 			/* A corrupt ring has just failed the QP: flush it. */
 			if (READ_ONCE(qp->state) == IB_QPS_ERR)
@@ -350,6 +423,9 @@ static bool hodp_engine_receiver(struct hodp_runner *r, int *budget)
 		return false;
 	if (READ_ONCE(qp->state) == IB_QPS_ERR)
 		return !hodp_complete_flush_recv(qp);
+	if (hodp_qp_service(qp)->connected)
+		return qp->transport && qp->transport->receive &&
+		       qp->transport->receive(qp, budget);
 	return hodp_respond_dgrams(qp, budget);
 }
 

@@ -255,7 +255,7 @@ static bool hodp_local_reaches(struct hodp_device *dev, const union ib_gid *gid)
 	return true;
 }
 
-static int hodp_local_attach(struct hodp_qp *qp)
+static int hodp_local_attach(struct hodp_qp *qp, const struct ib_qp_attr *attr)
 {
 	hodp_qp_reincarnate(qp);
 	return 0;

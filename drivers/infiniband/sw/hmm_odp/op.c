@@ -112,6 +112,7 @@ int hodp_op_fetch(struct hodp_op *op, struct hodp_payload *p,
 	memcpy(&op->wqe, slot, sizeof(op->wqe));
 	barrier(); /* from here on the compiler must use the copy */
 	op->active = true;
+	op->ended = false;
 	op->begun = false;
 	op->done = 0;
 	op->total = 0;
@@ -121,8 +122,27 @@ int hodp_op_fetch(struct hodp_op *op, struct hodp_payload *p,
 	 * most max_wr requests are outstanding.
 	 */
 	op->index = ring->own;
+	p->index = op->index;
 	hodp_ring_take(ring);
 	return ret ?: 1;
+}
+
+int hodp_op_reload(const struct hodp_op *op, struct hodp_payload *p,
+		   const struct hodp_sq *sq)
+{
+	const struct hodp_send_wqe *slot = hodp_ring_at(&sq->q.ring, op->index);
+	struct hodp_op copy = *op;
+	int ret;
+
+	copy.total = 0;
+	if (op->wqe.send_flags & IB_SEND_INLINE)
+		ret = hodp_op_copy_inline(&copy, p, sq, slot + 1);
+	else
+		ret = hodp_op_copy_sges(&copy, p, sq, slot + 1);
+	if (ret || copy.total != op->total)
+		return -EINVAL;
+	p->index = op->index;
+	return 0;
 }
 
 int hodp_op_bind(const struct hodp_op *op, struct hodp_payload *p,

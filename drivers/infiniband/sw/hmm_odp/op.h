@@ -35,11 +35,13 @@ struct hodp_sq {
  * It is large, so a requester has only one, for the operation being executed.
  *
  * @bound: @sgl holds references
+ * @index: ring index of the entry that it was copied from
  * @sge, @data: trusted copies of the part of the entry after its header
  * @sgl: spans of @sge or @data, while @bound
  */
 struct hodp_payload {
 	bool bound;
+	u32 index;
 	union {
 		struct hodp_sge sge[HODP_MAX_SGE];
 		u8 data[HODP_MAX_INLINE];
@@ -53,7 +55,9 @@ struct hodp_payload {
  * Owned by the requester's runner.
  *
  * @active: false between operations
+ * @ended: it has @status, and waits for earlier operations to complete
  * @index: ring index of its entry
+ * @psn, @end: packet transports: its PSNs, from @psn up to but without @end
  * @row: row of its opcode
  * @wqe: trusted copy of the entry's header
  * @total: payload bytes
@@ -67,11 +71,14 @@ struct hodp_payload {
  */
 struct hodp_op {
 	bool active;
+	bool ended;
 	bool begun;
 	bool fault_local;
 	u8 status;
 	u8 rnr_timer;
 	u32 index;
+	u32 psn;
+	u32 end;
 	const struct hodp_opcode *row;
 	struct hodp_send_wqe wqe;
 	u64 total;
@@ -79,6 +86,42 @@ struct hodp_op {
 	u64 atomic_old;
 	int fault_err;
 };
+
+/* Operations of a QP that wait for their acknowledgment; a power of two. */
+#define HODP_MAX_OUTSTANDING 64
+
+/**
+ * struct hodp_outstanding - operations that were sent, in order
+ *
+ * Owned by the requester's runner.
+ *
+ * @first, @end: counters; the operations are those from @first to @end - 1
+ * @op: by counter, modulo HODP_MAX_OUTSTANDING; NULL unless the transport
+ *      needs them
+ */
+struct hodp_outstanding {
+	u32 first;
+	u32 end;
+	struct hodp_op *op;
+};
+
+static inline u32 hodp_outstanding_num(const struct hodp_outstanding *out)
+{
+	return out->end - out->first;
+}
+
+/* The operation of counter @i, from @first to @end - 1. */
+static inline struct hodp_op *
+hodp_outstanding_at(const struct hodp_outstanding *out, u32 i)
+{
+	return &out->op[i % HODP_MAX_OUTSTANDING];
+}
+
+static inline struct hodp_op *
+hodp_outstanding_oldest(const struct hodp_outstanding *out)
+{
+	return hodp_outstanding_at(out, out->first);
+}
 
 /**
  * hodp_op_fetch - take the oldest entry of a send queue
@@ -93,6 +136,20 @@ struct hodp_op {
  */
 int hodp_op_fetch(struct hodp_op *op, struct hodp_payload *p,
 		  struct hodp_sq *sq);
+
+/**
+ * hodp_op_reload - copy an operation's payload again from its entry
+ * @op: active; its entry has not been given back
+ * @p: result; must not be bound
+ * @sq: send queue; the caller owns its runner
+ *
+ * For packet transports, which send packets again.  A process may have changed
+ * the entry meanwhile, so it is validated anew.
+ *
+ * Return: 0, -EINVAL: the entry is invalid now, or of another length.
+ */
+int hodp_op_reload(const struct hodp_op *op, struct hodp_payload *p,
+		   const struct hodp_sq *sq);
 
 /**
  * hodp_op_bind - check the local keys and take references

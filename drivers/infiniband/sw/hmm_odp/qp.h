@@ -15,6 +15,7 @@
 #include "srq.h"
 
 struct hodp_flight;
+struct hodp_rc;
 struct hodp_transport;
 struct hodp_user;
 
@@ -132,12 +133,15 @@ struct hodp_qp_handle {
  * @req: requester: executes the send queue
  * @rx: receiver: delivers datagrams, flushes the receive queue
  * @op: current operation; owned by @req
- * @payload: of @op; owned by @req
+ * @out: operations sent before @op that are not acknowledged; owned by @req
+ * @payload: of @op, or of one in @out that is sent again; owned by @req
  * @stall, @rnr_left, @retry_left: owned by @req
  * @recv_posted: the peer has posted a receive, which ends HODP_STALL_RNR
  * @due: deadlines, by enum hodp_due
  * @sent: datagrams sent since the last reset, for their PSN; owned by @req
  * @flight: packets in the network stack; NULL before the first; owned by @req
+ * @rc: transport state of a connection over the wire, or NULL; written under
+ *      @rx_lock while both runners are owned
  * @in_lock: guards @in_busy; plain spinlock, process context
  * @in_busy: a connected requester executes a message into this QP
  * @in: owned by the requester that has set @in_busy, else by the flush in @rx
@@ -185,6 +189,7 @@ struct hodp_qp {
 	struct hodp_runner req;
 	struct hodp_runner rx;
 	struct hodp_op op;
+	struct hodp_outstanding out;
 	struct hodp_payload payload;
 	enum hodp_stall stall;
 	u32 rnr_left;
@@ -196,6 +201,7 @@ struct hodp_qp {
 	struct hodp_deadlines due;
 	u32 sent;
 	struct hodp_flight *flight;
+	struct hodp_rc *rc;
 
 	spinlock_t in_lock; /* @in_busy, @incarnation, @in_peer */
 	bool in_busy;

@@ -130,7 +130,7 @@ static int hodp_qp_attach(struct hodp_qp *qp, const struct ib_qp_attr *attr)
 		hodp_transport_for(hodp_qp_dev(qp), &attr->ah_attr.grh.dgid);
 	if (!qp->transport)
 		return -EHOSTUNREACH;
-	ret = qp->transport->attach(qp);
+	ret = qp->transport->attach(qp, attr);
 	if (ret)
 		qp->transport = NULL;
 	return ret;
@@ -165,6 +165,7 @@ static void hodp_qp_reset(struct hodp_qp *qp)
 	qp->last_wqe = false;
 	qp->rnr_waiter = false;
 	qp->sent = 0;
+	qp->out.first = qp->out.end;
 	hodp_runner_disown(&qp->rx);
 	hodp_runner_disown(&qp->req);
 }

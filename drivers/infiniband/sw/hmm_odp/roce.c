@@ -19,6 +19,7 @@
 #include "dgram.h"
 #include "flight.h"
 #include "mcast.h"
+#include "rc.h"
 #include "roce.h"
 #include "transport.h"
 
@@ -157,7 +158,7 @@ static const enum hodp_counter hodp_roce_bad[] = {
 
 static_assert(ARRAY_SIZE(hodp_roce_bad) == HODP_WIRE_BAD_MAX);
 
-void hodp_roce_receive(const struct hodp_udp_packet *packet)
+bool hodp_roce_receive(const struct hodp_udp_packet *packet)
 {
 	struct hodp_device *dev = packet->dev;
 	const u8 *ip = packet->ip;
@@ -166,27 +167,29 @@ void hodp_roce_receive(const struct hodp_udp_packet *packet)
 	u32 len = packet->len - HODP_WIRE_UDP;
 	struct hodp_wire_packet k;
 	enum hodp_wire_bad bad;
+	bool consumed = false;
 	struct hodp_qp *to;
 
 	bad = hodp_wire_parse(body, len, &k);
-	/* Connected services are not supported. */
-	if (bad == HODP_WIRE_OK && k.row->service != HODP_WIRE_UD)
-		bad = HODP_WIRE_OPCODE;
 	if (bad != HODP_WIRE_OK) {
 		hodp_count(dev, hodp_roce_bad[bad], 1);
-		return;
+		return false;
 	}
 	if (!hodp_wire_icrc_ok(ip, packet->ip_len, udp, body, len)) {
 		hodp_count(dev, HODP_CNT_RX_ICRC, 1);
-		return;
+		return false;
 	}
 	to = hodp_qp_get(dev, k.dest_qp);
 	if (!to) {
 		hodp_count(dev, HODP_CNT_RX_NO_QP, 1);
-		return;
+		return false;
 	}
-	hodp_roce_deliver(to, ip, packet->ip_len, &k, body + k.at);
+	if (k.row->service == HODP_WIRE_UD)
+		hodp_roce_deliver(to, ip, packet->ip_len, &k, body + k.at);
+	else
+		consumed = hodp_rc_input(to, packet, &k);
 	hodp_qp_put(to);
+	return consumed;
 }
 
 /* ---- the contract ---- */
@@ -204,15 +207,20 @@ static bool hodp_roce_reaches(struct hodp_device *dev, const union ib_gid *gid)
 	return !ipv6_addr_any(addr) && !ipv6_addr_loopback(addr);
 }
 
-/* Connected QPs are not supported, so their operations are missing below. */
-static int hodp_roce_attach(struct hodp_qp *qp)
+/* Wait for a doorbell no longer: an RNR NAK has told the peer when to try. */
+static void hodp_roce_posted_recv(struct hodp_qp *qp)
 {
-	return -EHOSTUNREACH;
+	WRITE_ONCE(qp->rnr_waiter, false);
 }
 
 const struct hodp_transport hodp_roce_transport = {
 	.name = "roce",
 	.reaches = hodp_roce_reaches,
-	.attach = hodp_roce_attach,
+	.attach = hodp_rc_attach,
+	.detach = hodp_rc_detach,
+	.execute = hodp_rc_execute,
+	.progress = hodp_rc_progress,
+	.receive = hodp_rc_receive,
 	.datagram = hodp_roce_datagram,
+	.posted_recv = hodp_roce_posted_recv,
 };

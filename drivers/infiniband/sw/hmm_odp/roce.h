@@ -5,7 +5,7 @@
 
 #include "udp.h"
 
-/* Receive a packet; the callback for hodp_udp_start(). */
-void hodp_roce_receive(const struct hodp_udp_packet *packet);
+/* Receive a packet; returns true if it is consumed.  The callback for hodp_udp_start(). */
+bool hodp_roce_receive(const struct hodp_udp_packet *packet);
 
 #endif /* HODP_ROCE_H */

@@ -47,6 +47,14 @@ static const struct rdma_stat_desc hodp_stats_port[] = {
 	[HODP_CNT_RX_BAD_LONG].name = "rx_bad_long",
 	[HODP_CNT_RX_ICRC].name = "rx_icrc_errors",
 	[HODP_CNT_RX_NO_QP].name = "rx_no_qp",
+	[HODP_CNT_RX_STRANGER].name = "rx_stranger",
+	[HODP_CNT_RX_QUEUE_FULL].name = "rx_queue_full",
+	[HODP_CNT_RX_DUPLICATES].name = "rx_duplicates",
+	[HODP_CNT_RX_GAPS].name = "rx_gaps",
+	[HODP_CNT_NAKS_SENT].name = "naks_sent",
+	[HODP_CNT_RNR_SENT].name = "rnr_naks_sent",
+	[HODP_CNT_RESENT].name = "packets_resent",
+	[HODP_CNT_NAKS_RECEIVED].name = "naks_received",
 };
 
 static_assert(ARRAY_SIZE(hodp_stats_port) == HODP_CNT_MAX);

@@ -16,19 +16,28 @@ enum hodp_verdict {
 	HODP_V_RNR, /* no receive request; wait for op.rnr_timer */
 	HODP_V_TIMEOUT, /* the peer does not answer; wait for the ACK timeout */
 	HODP_V_PAUSE, /* out of memory; try again soon */
-	HODP_V_WINDOW, /* too many packets in flight; hodp_flight_take() kicks */
+	HODP_V_SENT, /* all packets were sent; acknowledged later */
+	HODP_V_WINDOW, /* wait until the transport kicks the requester */
 };
 
 /**
  * struct hodp_transport - operations of a transport
  * @name: for messages
  * @reaches: can the transport reach this GID?  Context: any
- * @attach: connect @qp, before it accepts messages.  The first call for an
- *          incarnation of the QP.  Return: 0, or the errno for modify
+ * @attach: connect @qp to the peer of @attr, before it accepts messages.  The
+ *          first call for an incarnation of the QP.  Return: 0, or the errno for
+ *          modify
  * @detach: end that incarnation; the caller owns both runners, and no requester
  *          is in the QP
  * @execute: continue @qp's operation, whose memory is bound.  The caller owns
  *           the requester.  Context: process
+ * @progress: packet transports: handle responses and timeouts, before @execute
+ *            and also while the requester is stalled.  The caller owns the
+ *            requester.  Return: DONE: continue; MORE: call again; WINDOW: send
+ *            nothing until the requester is kicked; PAUSE
+ * @receive: packet transports: execute request packets that wait at @qp, a
+ *           connected QP.  The caller owns the receiver.  *@budget is reduced by
+ *           the packets handled.  Return: true: more packets wait
  * @datagram: the same for an unconnected QP; sends to @av
  * @posted_recv: @qp has a receive request again, after its peer got an RNR; may
  *               be called after detach.  Context: any
@@ -38,9 +47,11 @@ enum hodp_verdict {
 struct hodp_transport {
 	const char *name;
 	bool (*reaches)(struct hodp_device *dev, const union ib_gid *gid);
-	int (*attach)(struct hodp_qp *qp);
+	int (*attach)(struct hodp_qp *qp, const struct ib_qp_attr *attr);
 	void (*detach)(struct hodp_qp *qp);
 	enum hodp_verdict (*execute)(struct hodp_qp *qp);
+	enum hodp_verdict (*progress)(struct hodp_qp *qp);
+	bool (*receive)(struct hodp_qp *qp, int *budget);
 	enum hodp_verdict (*datagram)(struct hodp_qp *qp,
 				      const struct hodp_av *av);
 	void (*posted_recv)(struct hodp_qp *qp);

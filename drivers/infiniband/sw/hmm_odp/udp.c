@@ -51,7 +51,7 @@ struct hodp_udp_net {
 
 static unsigned int hodp_udp_net_id;
 /* Receives packets; set at module init. */
-static void (*hodp_udp_receive)(const struct hodp_udp_packet *packet);
+static bool (*hodp_udp_receive)(const struct hodp_udp_packet *packet);
 /* Guards the hooks and writes to the lists and to hodp_device.net. */
 static DEFINE_MUTEX(hodp_udp_lock);
 
@@ -108,7 +108,11 @@ static unsigned int hodp_udp_take(struct sk_buff *skb, u32 ip_len,
 				  const struct nf_hook_state *state)
 {
 	struct hodp_device *dev = hodp_udp_find(state, dgid);
-	struct hodp_udp_packet packet = { .dev = dev, .ip_len = ip_len };
+	struct hodp_udp_packet packet = {
+		.dev = dev,
+		.skb = skb,
+		.ip_len = ip_len,
+	};
 
 	if (!dev)
 		return NF_ACCEPT;
@@ -116,7 +120,8 @@ static unsigned int hodp_udp_take(struct sk_buff *skb, u32 ip_len,
 	if (hodp_udp_prepare(skb, ip_len, state)) {
 		packet.ip = skb->data;
 		packet.len = skb->len - ip_len;
-		hodp_udp_receive(&packet);
+		if (hodp_udp_receive(&packet))
+			return NF_STOLEN;
 	} else {
 		hodp_count(dev, HODP_CNT_RX_BAD_UDP, 1);
 	}
@@ -485,7 +490,7 @@ static struct pernet_operations hodp_udp_net_ops = {
 	.size = sizeof(struct hodp_udp_net),
 };
 
-int hodp_udp_start(void (*receive)(const struct hodp_udp_packet *packet))
+int hodp_udp_start(bool (*receive)(const struct hodp_udp_packet *packet))
 {
 	hodp_udp_receive = receive;
 	return register_pernet_subsys(&hodp_udp_net_ops);

@@ -51,21 +51,23 @@ void hodp_udp_send(struct hodp_device *dev, const struct hodp_av *av, u16 sport,
 /**
  * struct hodp_udp_packet - a packet received for a device
  * @dev: the device, which is attached
+ * @skb: the packet, linear
  * @ip: IP header, followed by UDP header and body
  * @ip_len: length of the IP header
  * @len: length of the UDP header and the body
  */
 struct hodp_udp_packet {
 	struct hodp_device *dev;
+	struct sk_buff *skb;
 	const u8 *ip;
 	u32 ip_len;
 	u32 len;
 };
 
 /* Module init (return: 0, errno) and exit.  @receive is called in softirq, in
- * an RCU section.
+ * an RCU section; it returns true if it has consumed @skb.
  */
-int hodp_udp_start(void (*receive)(const struct hodp_udp_packet *packet));
+int hodp_udp_start(bool (*receive)(const struct hodp_udp_packet *packet));
 void hodp_udp_stop(void);
 
 #endif /* HODP_UDP_H */

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * RC over RoCEv2: a connection, and the packets on their way into it.
+ *
+ * Model: softirq parses a packet, checks the ICRC and the peer's addresses, and
+ * puts it into one of two bounded queues: requests for the QP's receiver
+ * (rc_recv.c), responses for its requester (rc_send.c).  The two runners do the
+ * rest in process context, because memory may have to be faulted in.  A packet
+ * that does not fit into its queue is lost, as it would be in a switch.
+ *
+ * Lifetime: struct hodp_rc lives from RTR until the QP's reset or destroy.  The
+ * runners own its halves; softirq uses it under the QP's @rx_lock only.
+ */
+#include <linux/netfilter.h>
+#include "charge.h"
+#include "flight.h"
+#include "rc.h"
+
+/* ---- receiving ---- */
+
+static bool hodp_rc_same_address(const union ib_gid *gid, const u8 *ip,
+				 u32 ip_len)
+{
+	if (ip_len == HODP_WIRE_IPV4)
+		return ipv6_addr_v4mapped((const void *)gid->raw) &&
+		       !memcmp(gid->raw + 12, ip, 4);
+	return !memcmp(gid->raw, ip, sizeof(gid->raw));
+}
+
+/* Is the packet from the address that the QP is connected to, and to its own? */
+static bool hodp_rc_from_peer(const struct hodp_rc *rc,
+			      const struct hodp_udp_packet *packet)
+{
+	bool ipv4 = packet->ip_len == HODP_WIRE_IPV4;
+	const u8 *source = packet->ip + (ipv4 ? 12 : 8);
+	const u8 *dest = packet->ip + (ipv4 ? 16 : 24);
+
+	return hodp_rc_same_address(&rc->av.dgid, source, packet->ip_len) &&
+	       hodp_rc_same_address(&rc->av.sgid, dest, packet->ip_len);
+}
+
+/* Keep @skb, but nothing of the stack and the namespace. */
+static void hodp_rc_keep(struct sk_buff *skb,
+			 const struct hodp_udp_packet *packet)
+{
+	u32 headers = packet->ip_len + HODP_WIRE_UDP;
+
+	skb_dst_drop(skb);
+	nf_reset_ct(skb);
+	skb_ext_reset(skb);
+	skb->dev = NULL;
+	hodp_rc_cb(skb)->body = packet->ip + headers - skb->data;
+	hodp_rc_cb(skb)->len = packet->len - HODP_WIRE_UDP;
+}
+
+/* Return: the queue for the packet, or NULL: count and drop it. */
+static struct sk_buff_head *hodp_rc_queue(struct hodp_qp *qp,
+					  const struct hodp_udp_packet *packet,
+					  const struct hodp_wire_packet *k)
+{
+	struct hodp_rc *rc = qp->rc;
+	struct sk_buff_head *queue;
+
+	lockdep_assert_held(&qp->rx_lock);
+	if (!rc || k->row->service != HODP_WIRE_RC || !hodp_qp_receives(qp) ||
+	    !hodp_rc_from_peer(rc, packet)) {
+		hodp_count(packet->dev, HODP_CNT_RX_STRANGER, 1);
+		return NULL;
+	}
+	queue = hodp_wire_is_response(k->row) ? &rc->responses : &rc->requests;
+	if (skb_queue_len(queue) >= HODP_RC_QUEUE_MAX) {
+		hodp_count(packet->dev, HODP_CNT_RX_QUEUE_FULL, 1);
+		return NULL;
+	}
+	if (queue == &rc->requests && rc->resp.faulting &&
+	    k->psn == READ_ONCE(rc->resp.k.psn))
+		WRITE_ONCE(rc->resp.hurry, true);
+	return queue;
+}
+
+bool hodp_rc_input(struct hodp_qp *qp, const struct hodp_udp_packet *packet,
+		   const struct hodp_wire_packet *k)
+{
+	struct sk_buff_head *queue;
+
+	spin_lock_bh(&qp->rx_lock);
+	queue = hodp_rc_queue(qp, packet, k);
+	if (queue) {
+		hodp_rc_keep(packet->skb, packet);
+		__skb_queue_tail(queue, packet->skb);
+	}
+	spin_unlock_bh(&qp->rx_lock);
+	if (!queue)
+		return false;
+	hodp_runner_kick(hodp_wire_is_response(k->row) ? &qp->req : &qp->rx);
+	return true;
+}
+
+struct sk_buff *hodp_rc_dequeue(struct hodp_qp *qp, struct sk_buff_head *queue,
+				struct hodp_wire_packet *k)
+{
+	struct sk_buff *skb;
+
+	spin_lock_bh(&qp->rx_lock);
+	skb = __skb_dequeue(queue);
+	spin_unlock_bh(&qp->rx_lock);
+	/* It was parsed before, so it is well-formed. */
+	if (skb)
+		hodp_wire_parse(hodp_rc_body(skb), hodp_rc_cb(skb)->len, k);
+	return skb;
+}
+
+/* ---- sending ---- */
+
+struct sk_buff *hodp_rc_alloc(const struct hodp_qp *qp,
+			      const struct hodp_wire_row *row, u32 payload)
+{
+	u32 len = hodp_wire_len(row, payload);
+	struct mem_cgroup *old = set_active_memcg(qp->memcg);
+	struct sk_buff *skb;
+
+	skb = hodp_udp_alloc(len,
+			     GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY);
+	set_active_memcg(old);
+	if (skb)
+		skb_put(skb, len);
+	return skb;
+}
+
+void hodp_rc_send(struct hodp_qp *qp, struct sk_buff *skb,
+		  struct hodp_wire_packet *k, struct hodp_flight *flight)
+{
+	struct hodp_rc *rc = qp->rc;
+	u32 pad = hodp_wire_pad(k->payload);
+
+	k->dest_qp = qp->attr.dest_qp_num;
+	hodp_wire_put(skb->data, k);
+	memset(skb->data + skb->len - HODP_WIRE_ICRC - pad, 0, pad);
+	if (flight)
+		hodp_flight_board(flight, skb);
+	hodp_udp_send(hodp_qp_dev(qp), &rc->av, rc->sport, skb);
+}
+
+/* ---- connection ---- */
+
+static void hodp_rc_free(struct hodp_qp *qp, struct hodp_rc *rc)
+{
+	if (rc) {
+		__skb_queue_purge(&rc->requests);
+		__skb_queue_purge(&rc->responses);
+		kfree_skb(rc->resp.skb);
+		hodp_flight_end(rc->resp.flight);
+	}
+	kfree(rc);
+	kfree(qp->out.op);
+	qp->out.op = NULL;
+}
+
+static int hodp_rc_init(struct hodp_qp *qp, struct hodp_rc *rc,
+			const struct ib_qp_attr *attr)
+{
+	struct hodp_device *dev = hodp_qp_dev(qp);
+	enum ib_mtu active = hodp_active_mtu(dev->ndev);
+	int ret = hodp_av_init(dev, &attr->ah_attr, &rc->av);
+
+	if (ret)
+		return ret;
+	if (attr->path_mtu > active)
+		return -EINVAL;
+	rc->mtu = ib_mtu_enum_to_int(attr->path_mtu);
+	rc->sport = rdma_get_udp_sport(rc->av.flow_label, qp->ibqp.qp_num,
+				       attr->dest_qp_num);
+	__skb_queue_head_init(&rc->requests);
+	__skb_queue_head_init(&rc->responses);
+	rc->resp.message.expected = attr->rq_psn & HODP_PSN_MASK;
+	rc->resp.peer = (struct hodp_peer){
+		.via = &hodp_roce_transport,
+		.qpn = attr->dest_qp_num,
+		.psn = rc->resp.message.expected,
+		.life = 1, /* addresses and PSN are all that packets tell */
+	};
+	return 0;
+}
+
+int hodp_rc_attach(struct hodp_qp *qp, const struct ib_qp_attr *attr)
+{
+	struct hodp_rc *rc =
+		hodp_charge_zalloc(qp->memcg, sizeof(*rc), GFP_KERNEL);
+	int ret = -ENOMEM;
+
+	qp->out.op = hodp_charge_zalloc(qp->memcg,
+					array_size(HODP_MAX_OUTSTANDING,
+						   sizeof(*qp->out.op)),
+					GFP_KERNEL);
+	if (rc && qp->out.op)
+		ret = hodp_rc_init(qp, rc, attr);
+	if (!ret && !qp->flight)
+		qp->flight = hodp_flight_new(&qp->req, qp->memcg);
+	if (!ret)
+		rc->resp.flight = hodp_flight_new(&qp->rx, qp->memcg);
+	if (!ret && (!qp->flight || !rc->resp.flight))
+		ret = -ENOMEM;
+	if (ret) {
+		hodp_rc_free(qp, rc);
+		return ret;
+	}
+	hodp_qp_reincarnate(qp);
+	spin_lock_bh(&qp->rx_lock);
+	qp->rc = rc;
+	spin_unlock_bh(&qp->rx_lock);
+	return 0;
+}
+
+void hodp_rc_detach(struct hodp_qp *qp)
+{
+	struct hodp_rc *rc;
+
+	spin_lock_bh(&qp->rx_lock);
+	rc = qp->rc;
+	qp->rc = NULL;
+	spin_unlock_bh(&qp->rx_lock);
+	hodp_rc_free(qp, rc);
+	hodp_qp_forget_peer(qp);
+}

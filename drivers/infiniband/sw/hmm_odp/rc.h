@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * RC over RoCEv2 (layer 4): a connection's state.  rc.c has the model.
+ */
+#ifndef HODP_RC_H
+#define HODP_RC_H
+
+#include <linux/skbuff.h>
+#include "ah.h"
+#include "message.h"
+#include "qp.h"
+#include "respond.h"
+#include "udp.h"
+
+struct hodp_flight;
+
+/* Packets of one direction that may wait at a QP. */
+#define HODP_RC_QUEUE_MAX 512
+/* PSNs that a requester has outstanding at most. */
+#define HODP_RC_WINDOW 128
+/* READ and atomic requests that a responder can answer again. */
+#define HODP_RC_REPLAY HODP_MAX_RD_ATOM
+
+/**
+ * struct hodp_rc_requester - the sending half
+ *
+ * Owned by the QP's requester.
+ *
+ * @next: PSN of the next packet that was never sent
+ * @una: oldest PSN that was not answered; == @next: none
+ * @again: PSN of the next packet to send again; == @next: none
+ * @probe: one packet only is sent again, until there is an answer
+ * @started: @next and the others are valid
+ * @reads: outstanding READ requests and atomics
+ * @rnr: the peer was not ready: send nothing until HODP_DUE_RNR
+ * @faulting: the requester's fault is for a response, not for a request
+ * @fault_err: result of that fault
+ * @rnr_left, @retry_left: retries left since the last progress
+ */
+struct hodp_rc_requester {
+	u32 next;
+	u32 una;
+	u32 again;
+	u32 reads;
+	bool started;
+	bool probe;
+	bool rnr;
+	bool faulting;
+	int fault_err;
+	u8 rnr_left;
+	u8 retry_left;
+};
+
+/**
+ * struct hodp_rc_done - a READ or atomic that was executed
+ * @psn, @end: its PSNs, from @psn up to but without @end; equal: no entry
+ * @kind: enum hodp_wire_kind
+ * @original: atomic: its result
+ */
+struct hodp_rc_done {
+	u32 psn;
+	u32 end;
+	u8 kind;
+	u64 original;
+};
+
+/**
+ * struct hodp_rc_responder - the receiving half
+ *
+ * Owned by the QP's receiver.
+ *
+ * @peer: identity of the requester
+ * @message: place in the sequence of requests
+ * @msn: messages completed, for the AETH
+ * @k: the request packet being executed, while @skb
+ * @skb: that packet, or NULL
+ * @req: the request that is being executed
+ * @addr, @rkey: WRITE: remote memory of the open message
+ * @psn: READ: PSN of the next response packet
+ * @replay: the READ is a duplicate: the sequence of requests does not move
+ * @nak_sent: a NAK or RNR NAK was sent, and the packet it asks for is not here
+ * @ack_due: packets were executed that are not acknowledged
+ * @faulting: written by the receiver, read in softirq: waits for a page fault
+ * @hurry: set in softirq: the requester sends again what waits for that fault
+ * @flight: response packets in the network stack
+ * @done: the last READs and atomics, a ring
+ * @done_at: index in @done of the next one
+ */
+struct hodp_rc_responder {
+	struct hodp_peer peer;
+	struct hodp_message message;
+	u32 msn;
+	struct hodp_wire_packet k;
+	struct sk_buff *skb;
+	struct hodp_request req;
+	u64 addr;
+	u32 rkey;
+	u32 psn;
+	bool replay;
+	bool nak_sent;
+	bool ack_due;
+	bool faulting;
+	bool hurry;
+	struct hodp_flight *flight;
+	struct hodp_rc_done done[HODP_RC_REPLAY];
+	u32 done_at;
+};
+
+/**
+ * struct hodp_rc - a connected QP's transport state, from RTR to reset
+ * @av: addresses of both ends (immutable)
+ * @sport: UDP source port (immutable)
+ * @mtu: path MTU in bytes (immutable)
+ * @requests, @responses: packets that have arrived, at most HODP_RC_QUEUE_MAX
+ *                        each; guarded by the QP's @rx_lock
+ * @req: sending half
+ * @resp: receiving half
+ */
+struct hodp_rc {
+	struct hodp_av av;
+	u16 sport;
+	u32 mtu;
+	struct sk_buff_head requests;
+	struct sk_buff_head responses;
+	struct hodp_rc_requester req;
+	struct hodp_rc_responder resp;
+};
+
+/* skb->cb of a packet in a queue. */
+struct hodp_rc_cb {
+	u32 body; /* offset of the body from skb->data */
+	u32 len; /* length of the body, including the ICRC */
+};
+
+static inline struct hodp_rc_cb *hodp_rc_cb(struct sk_buff *skb)
+{
+	BUILD_BUG_ON(sizeof(struct hodp_rc_cb) > sizeof(skb->cb));
+	return (void *)skb->cb;
+}
+
+static inline u8 *hodp_rc_body(struct sk_buff *skb)
+{
+	return skb->data + hodp_rc_cb(skb)->body;
+}
+
+/* ---- rc.c ---- */
+
+/* hodp_transport.attach and .detach. */
+int hodp_rc_attach(struct hodp_qp *qp, const struct ib_qp_attr *attr);
+void hodp_rc_detach(struct hodp_qp *qp);
+
+/**
+ * hodp_rc_input - take a packet for a connected QP
+ * @qp: the caller has a reference
+ * @packet: whole packet, with a good ICRC
+ * @k: its headers
+ *
+ * A packet that is not from the peer is dropped and counted.
+ * Context: softirq.  Return: true: packet->skb is consumed.
+ */
+bool hodp_rc_input(struct hodp_qp *qp, const struct hodp_udp_packet *packet,
+		   const struct hodp_wire_packet *k);
+
+/* Take the packet at the head of a queue, and its headers; NULL: there is none. */
+struct sk_buff *hodp_rc_dequeue(struct hodp_qp *qp, struct sk_buff_head *queue,
+				struct hodp_wire_packet *k);
+
+/**
+ * hodp_rc_alloc - allocate a packet, charged to the QP's creator
+ * @qp: sender
+ * @row: its opcode
+ * @payload: bytes of payload, at hodp_wire_headers(@row) of skb->data
+ *
+ * Context: process.  Return: NULL if there is no memory.
+ */
+struct sk_buff *hodp_rc_alloc(const struct hodp_qp *qp,
+			      const struct hodp_wire_row *row, u32 payload);
+
+/**
+ * hodp_rc_send - write a packet's headers and send it
+ * @qp: sender
+ * @skb: from hodp_rc_alloc(), with its payload; consumed
+ * @k: headers; @dest_qp is filled in
+ * @flight: holds a place for the packet; NULL: none
+ *
+ * Context: process.
+ */
+void hodp_rc_send(struct hodp_qp *qp, struct sk_buff *skb,
+		  struct hodp_wire_packet *k, struct hodp_flight *flight);
+
+/* ---- rc_send.c: the requester ---- */
+
+/* hodp_transport.execute and .progress. */
+enum hodp_verdict hodp_rc_execute(struct hodp_qp *qp);
+enum hodp_verdict hodp_rc_progress(struct hodp_qp *qp);
+
+/* ---- rc_recv.c: the responder ---- */
+
+/* hodp_transport.receive. */
+bool hodp_rc_receive(struct hodp_qp *qp, int *budget);
+
+#endif /* HODP_RC_H */

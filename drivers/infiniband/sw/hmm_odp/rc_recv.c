@@ -1,0 +1,521 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * RC over RoCEv2: the responder (IBTA 9.7.4, 9.7.5.1).
+ *
+ * It runs in the QP's receiver and executes one packet after the other:
+ * message.c says whether a packet is the next one, respond.c moves its bytes.
+ *
+ *   next       executed; acknowledged if the requester asks, at the latest when
+ *              no more packets wait
+ *   duplicate  acknowledged again; a READ is executed again, an atomic's result
+ *              is taken from the last HODP_RC_REPLAY ones
+ *   gap        a NAK, once until the missing packet is here
+ *
+ * A page fault holds its packet and all behind it.  Most faults are over long
+ * before the requester misses the acknowledgment.  If it sends the packet again
+ * nevertheless, the answer is an RNR NAK, so that it neither floods the network
+ * nor uses up its retries.
+ *
+ * A READ's responses are sent as places in the flight become free; packets behind
+ * it wait.
+ */
+#include "aeth.h"
+#include "fault.h"
+#include "flight.h"
+#include "rc.h"
+#include "trace.h"
+
+/* What became of a packet. */
+enum hodp_rc_step {
+	HODP_RC_DONE, /* it is finished */
+	HODP_RC_MORE, /* call again */
+	HODP_RC_WAIT, /* the receiver will be kicked */
+};
+
+static bool hodp_rc_is_atomic(const struct hodp_wire_packet *k)
+{
+	return k->row->kind == HODP_WIRE_CMP_SWAP ||
+	       k->row->kind == HODP_WIRE_FETCH_ADD;
+}
+
+/* ---- replies ---- */
+
+/* Send a packet without payload.  It is lost if there is no memory or no place;
+ * the requester will ask again.
+ */
+static void hodp_rc_reply(struct hodp_qp *qp, u8 kind, u32 psn, u8 syndrome,
+			  u64 original)
+{
+	struct hodp_rc_responder *resp = &qp->rc->resp;
+	struct hodp_wire_packet k = {
+		.row = hodp_wire_find(HODP_WIRE_RC, kind, HODP_WIRE_ONLY, 0),
+		.psn = psn,
+		.syndrome = syndrome,
+		.msn = resp->msn,
+		.original = original,
+	};
+	struct sk_buff *skb;
+
+	if (!hodp_flight_take(resp->flight))
+		return;
+	skb = hodp_rc_alloc(qp, k.row, 0);
+	if (skb)
+		hodp_rc_send(qp, skb, &k, resp->flight);
+	else
+		hodp_flight_give_back(resp->flight);
+}
+
+static u8 hodp_rc_good(void)
+{
+	return hodp_aeth_syndrome(HODP_AETH_ACK, HODP_AETH_NO_LIMIT);
+}
+
+/* Acknowledge everything before the expected PSN. */
+static void hodp_rc_ack(struct hodp_qp *qp)
+{
+	struct hodp_rc_responder *resp = &qp->rc->resp;
+
+	if (!resp->ack_due)
+		return;
+	resp->ack_due = false;
+	hodp_rc_reply(qp, HODP_WIRE_ACK,
+		      hodp_psn_add(resp->message.expected, HODP_PSN_MASK),
+		      hodp_rc_good(), 0);
+}
+
+static void hodp_rc_nak(struct hodp_qp *qp, u32 psn, enum hodp_aeth_nak code)
+{
+	qp->rc->resp.ack_due = false;
+	hodp_rc_reply(qp, HODP_WIRE_ACK, psn,
+		      hodp_aeth_syndrome(HODP_AETH_NAK, code), 0);
+}
+
+static void hodp_rc_not_ready(struct hodp_qp *qp, u32 psn)
+{
+	u8 timer = READ_ONCE(qp->attr.min_rnr_timer);
+
+	qp->rc->resp.ack_due = false;
+	hodp_count(hodp_qp_dev(qp), HODP_CNT_RNR_SENT, 1);
+	hodp_rc_reply(qp, HODP_WIRE_ACK, psn,
+		      hodp_aeth_syndrome(HODP_AETH_RNR, timer), 0);
+}
+
+/* ---- what was executed before ---- */
+
+static void hodp_rc_remember(struct hodp_rc_responder *resp, u32 end)
+{
+	struct hodp_rc_done *d = &resp->done[resp->done_at];
+
+	resp->done_at = (resp->done_at + 1) % HODP_RC_REPLAY;
+	*d = (struct hodp_rc_done){
+		.psn = resp->k.psn,
+		.end = end,
+		.kind = resp->k.row->kind,
+		.original = resp->req.atomic_old,
+	};
+}
+
+/* The READ or atomic that a duplicate repeats, or a part of it; or NULL. */
+static const struct hodp_rc_done *
+hodp_rc_recall(const struct hodp_rc_responder *resp,
+	       const struct hodp_wire_packet *k)
+{
+	u32 i;
+
+	for (i = 0; i < HODP_RC_REPLAY; i++) {
+		const struct hodp_rc_done *d = &resp->done[i];
+
+		if (d->kind == k->row->kind &&
+		    hodp_psn_within(k->psn, d->psn, d->end))
+			return d;
+	}
+	return NULL;
+}
+
+/* Return: true: execute the duplicate, a READ. */
+static bool hodp_rc_duplicate(struct hodp_qp *qp)
+{
+	struct hodp_rc_responder *resp = &qp->rc->resp;
+	const struct hodp_wire_packet *k = &resp->k;
+	const struct hodp_rc_done *d;
+
+	hodp_count(hodp_qp_dev(qp), HODP_CNT_RX_DUPLICATES, 1);
+	if (k->row->kind != HODP_WIRE_READ && !hodp_rc_is_atomic(k)) {
+		resp->ack_due = true;
+		return false;
+	}
+	d = hodp_rc_recall(resp, k);
+	if (!d)
+		return false;
+	if (k->row->kind == HODP_WIRE_READ)
+		return true;
+	hodp_rc_reply(qp, HODP_WIRE_ATOMIC_ACK, k->psn, hodp_rc_good(),
+		      d->original);
+	return false;
+}
+
+/* ---- the request of a packet ---- */
+
+static u32 hodp_rc_opcode(const struct hodp_wire_packet *k)
+{
+	bool imm = k->row->headers & HODP_HAS_IMM;
+
+	switch (k->row->kind) {
+	case HODP_WIRE_SEND:
+		if (k->row->headers & HODP_HAS_IETH)
+			return IB_WR_SEND_WITH_INV;
+		return imm ? IB_WR_SEND_WITH_IMM : IB_WR_SEND;
+	case HODP_WIRE_WRITE:
+		return imm ? IB_WR_RDMA_WRITE_WITH_IMM : IB_WR_RDMA_WRITE;
+	case HODP_WIRE_READ:
+		return IB_WR_RDMA_READ;
+	case HODP_WIRE_CMP_SWAP:
+		return IB_WR_ATOMIC_CMP_AND_SWP;
+	default:
+		return IB_WR_ATOMIC_FETCH_AND_ADD;
+	}
+}
+
+/* The first packet of a message, or a duplicate READ. */
+static void hodp_rc_new_request(struct hodp_rc_responder *resp)
+{
+	const struct hodp_wire_packet *k = &resp->k;
+	bool cmp_swap = k->row->kind == HODP_WIRE_CMP_SWAP;
+
+	resp->psn = k->psn;
+	resp->req = (struct hodp_request){
+		.addr = k->va,
+		.rkey = k->rkey,
+		.total = k->length,
+	};
+	if (!hodp_rc_is_atomic(k))
+		return;
+	resp->req.total = 8;
+	resp->req.atomic = (struct hodp_atomic){
+		.cmp_swap = cmp_swap,
+		.compare_add = cmp_swap ? k->compare : k->swap_add,
+		.swap = k->swap_add,
+	};
+}
+
+/* Prepare the request for the packet, which is the next one. */
+static void hodp_rc_prepare(struct hodp_rc_responder *resp)
+{
+	const struct hodp_wire_packet *k = &resp->k;
+	struct hodp_request *req = &resp->req;
+	u32 before = 0;
+
+	if (k->row->place & HODP_WIRE_FIRST) {
+		hodp_rc_new_request(resp);
+		resp->addr = k->va;
+		resp->rkey = k->rkey;
+	} else {
+		before = resp->message.got;
+		*req = (struct hodp_request){
+			.addr = resp->addr,
+			.rkey = resp->rkey,
+			.total = resp->message.length,
+		};
+	}
+	req->row = hodp_opcode_row(hodp_rc_opcode(k));
+	req->done = before;
+	req->avail = before + k->payload;
+	req->more = !(k->row->place & HODP_WIRE_LAST);
+	req->solicited = k->solicited;
+	req->imm_inv = k->row->headers & HODP_HAS_IETH ? k->inv_rkey : k->imm;
+	if (k->row->kind == HODP_WIRE_SEND)
+		req->total = req->avail;
+	if (hodp_rc_is_atomic(k))
+		req->avail = req->total;
+}
+
+/* Return: true: execute the packet; false: it is answered, drop it. */
+static bool hodp_rc_accept(struct hodp_qp *qp)
+{
+	struct hodp_rc_responder *resp = &qp->rc->resp;
+	u32 expected = resp->message.expected;
+
+	resp->replay = false;
+	switch (hodp_message_check_rc(&resp->message, &resp->k, qp->rc->mtu)) {
+	case HODP_RC_NEXT:
+		resp->nak_sent = false;
+		hodp_rc_prepare(resp);
+		return resp->req.row;
+	case HODP_RC_DUPLICATE:
+		if (!hodp_rc_duplicate(qp))
+			return false;
+		resp->replay = true;
+		hodp_rc_new_request(resp);
+		resp->req.row = hodp_opcode_row(IB_WR_RDMA_READ);
+		return true;
+	case HODP_RC_GAP:
+		hodp_count(hodp_qp_dev(qp), HODP_CNT_RX_GAPS, 1);
+		if (resp->nak_sent)
+			return false;
+		resp->nak_sent = true;
+		hodp_count(hodp_qp_dev(qp), HODP_CNT_NAKS_SENT, 1);
+		hodp_rc_nak(qp, expected, HODP_NAK_SEQUENCE);
+		return false;
+	case HODP_RC_INVALID:
+		hodp_rc_nak(qp, expected, HODP_NAK_INVALID);
+		hodp_qp_error(qp, IB_EVENT_QP_REQ_ERR);
+		return false;
+	}
+	return false;
+}
+
+/* ---- executing ---- */
+
+/* The packet was executed. */
+static void hodp_rc_executed(struct hodp_qp *qp)
+{
+	struct hodp_rc_responder *resp = &qp->rc->resp;
+
+	if (resp->replay)
+		return;
+	hodp_message_take(&resp->message, &resp->k, qp->rc->mtu);
+	if (resp->k.row->place & HODP_WIRE_LAST)
+		resp->msn = hodp_psn_add(resp->msn, 1);
+	if (resp->k.row->kind == HODP_WIRE_READ || hodp_rc_is_atomic(&resp->k))
+		hodp_rc_remember(resp, resp->message.expected);
+	else if (resp->k.ack_req)
+		resp->ack_due = true;
+}
+
+static enum hodp_rc_step hodp_rc_miss(struct hodp_qp *qp,
+				      const struct hodp_miss *miss)
+{
+	struct hodp_rc_responder *resp = &qp->rc->resp;
+
+	if (hodp_fault_begin(&qp->rx, qp->memcg, miss)) {
+		hodp_deadline_set(&qp->due, HODP_DUE_RX, HODP_PAUSE);
+		return HODP_RC_WAIT;
+	}
+	WRITE_ONCE(resp->hurry, false);
+	WRITE_ONCE(resp->faulting, true);
+	return HODP_RC_WAIT;
+}
+
+/* One call of the responder.  @data is positioned. */
+static enum hodp_reply hodp_rc_respond(struct hodp_qp *qp,
+				       struct hodp_sgl *data,
+				       enum hodp_rc_step *step)
+{
+	struct hodp_rc_responder *resp = &qp->rc->resp;
+	enum hodp_reply reply;
+	struct hodp_miss miss;
+
+	*step = HODP_RC_DONE;
+	resp->req.data = data;
+	reply = hodp_respond(qp, &resp->req, &miss);
+	resp->req.fault_err = 0;
+	switch (reply) {
+	case HODP_R_ACK:
+	case HODP_R_NEXT:
+		break;
+	case HODP_R_MORE:
+		*step = HODP_RC_MORE;
+		break;
+	case HODP_R_MISS:
+		*step = hodp_rc_miss(qp, &miss);
+		break;
+	case HODP_R_RNR:
+		resp->nak_sent = true;
+		hodp_rc_not_ready(qp, resp->message.expected);
+		break;
+	case HODP_R_INV_REQ:
+		hodp_rc_nak(qp, resp->psn, HODP_NAK_INVALID);
+		break;
+	case HODP_R_REM_ACCESS:
+		hodp_rc_nak(qp, resp->psn, HODP_NAK_ACCESS);
+		break;
+	case HODP_R_REM_OP:
+	case HODP_R_DATA:
+		hodp_rc_nak(qp, resp->psn, HODP_NAK_OPERATION);
+		break;
+	}
+	resp->req.data = NULL;
+	return reply;
+}
+
+static void hodp_rc_data(struct hodp_sgl *data, void *at, u64 len, u64 pos)
+{
+	data->num = 0;
+	if (len)
+		hodp_span_kernel(&data->span[data->num++], at, len);
+	hodp_sgl_seek(data, pos);
+}
+
+/* SEND and WRITE: the packet's payload. */
+static enum hodp_rc_step hodp_rc_run_data(struct hodp_qp *qp)
+{
+	struct hodp_rc_responder *resp = &qp->rc->resp;
+	struct hodp_request *req = &resp->req;
+	u64 before = req->avail - resp->k.payload;
+	enum hodp_rc_step step;
+	enum hodp_reply reply;
+	struct hodp_sgl data;
+
+	resp->psn = resp->k.psn;
+	hodp_rc_data(&data, hodp_rc_body(resp->skb) + resp->k.at,
+		     resp->k.payload, req->done - before);
+	reply = hodp_rc_respond(qp, &data, &step);
+	if (reply == HODP_R_ACK || reply == HODP_R_NEXT)
+		hodp_rc_executed(qp);
+	return step;
+}
+
+static enum hodp_rc_step hodp_rc_run_atomic(struct hodp_qp *qp)
+{
+	struct hodp_rc_responder *resp = &qp->rc->resp;
+	enum hodp_rc_step step;
+	struct hodp_sgl data;
+	u64 result;
+
+	hodp_rc_data(&data, &result, sizeof(result), resp->req.done);
+	if (hodp_rc_respond(qp, &data, &step) != HODP_R_ACK)
+		return step;
+	hodp_rc_executed(qp);
+	resp->ack_due = false;
+	hodp_rc_reply(qp, HODP_WIRE_ATOMIC_ACK, resp->k.psn, hodp_rc_good(),
+		      resp->req.atomic_old);
+	return step;
+}
+
+/* Fill the next packet of a READ's response.  Return: as hodp_respond(). */
+static enum hodp_reply hodp_rc_fill(struct hodp_qp *qp, void *to, u32 len,
+				    enum hodp_rc_step *step)
+{
+	struct hodp_request *req = &qp->rc->resp.req;
+	u64 begin = req->done;
+	enum hodp_reply reply;
+	struct hodp_sgl data;
+
+	req->avail = begin + len;
+	req->more = req->avail < req->total;
+	do {
+		hodp_rc_data(&data, to, len, req->done - begin);
+		reply = hodp_rc_respond(qp, &data, step);
+	} while (reply == HODP_R_MORE);
+	/* The packet goes; after a fault it is filled from its beginning. */
+	if (reply != HODP_R_ACK && reply != HODP_R_NEXT)
+		req->done = begin;
+	return reply;
+}
+
+/* READ: one packet of the response.  The caller has taken a place for it. */
+static enum hodp_rc_step hodp_rc_run_read(struct hodp_qp *qp)
+{
+	struct hodp_rc_responder *resp = &qp->rc->resp;
+	struct hodp_request *req = &resp->req;
+	u32 len = min_t(u64, req->total - req->done, qp->rc->mtu);
+	u8 place = (req->done ? 0 : HODP_WIRE_FIRST) |
+		   (req->done + len == req->total ? HODP_WIRE_LAST : 0);
+	struct hodp_wire_packet k = {
+		.row = hodp_wire_find(HODP_WIRE_RC, HODP_WIRE_READ_RESPONSE,
+				      place, 0),
+		.psn = resp->psn,
+		.payload = len,
+		.syndrome = hodp_rc_good(),
+	};
+	struct sk_buff *skb = hodp_rc_alloc(qp, k.row, len);
+	enum hodp_rc_step step = HODP_RC_WAIT;
+	enum hodp_reply reply;
+
+	if (!skb) {
+		hodp_flight_give_back(resp->flight);
+		hodp_deadline_set(&qp->due, HODP_DUE_RX, HODP_PAUSE);
+		return step;
+	}
+	reply = hodp_rc_fill(qp, skb->data + hodp_wire_headers(k.row), len,
+			     &step);
+	if (reply != HODP_R_ACK && reply != HODP_R_NEXT) {
+		hodp_flight_give_back(resp->flight);
+		kfree_skb(skb);
+		return step;
+	}
+	resp->psn = hodp_psn_add(resp->psn, 1);
+	if (reply == HODP_R_ACK) {
+		hodp_rc_executed(qp);
+		resp->ack_due = false;
+	}
+	k.msn = resp->msn;
+	hodp_rc_send(qp, skb, &k, resp->flight);
+	return reply == HODP_R_ACK ? HODP_RC_DONE : HODP_RC_MORE;
+}
+
+static enum hodp_rc_step hodp_rc_run(struct hodp_qp *qp)
+{
+	struct hodp_rc_responder *resp = &qp->rc->resp;
+	bool read = resp->k.row->kind == HODP_WIRE_READ;
+	enum hodp_rc_step step;
+
+	if (read && !hodp_flight_take(resp->flight))
+		return HODP_RC_WAIT;
+	if (hodp_qp_enter(qp, &resp->peer)) {
+		if (read)
+			hodp_flight_give_back(resp->flight);
+		return HODP_RC_DONE; /* it does not receive any more */
+	}
+	if (read)
+		step = hodp_rc_run_read(qp);
+	else if (hodp_rc_is_atomic(&resp->k))
+		step = hodp_rc_run_atomic(qp);
+	else
+		step = hodp_rc_run_data(qp);
+	hodp_respond_release(qp);
+	hodp_qp_leave(qp);
+	return step;
+}
+
+/* Is there a packet to execute?  Takes the next one if there is none. */
+static bool hodp_rc_next(struct hodp_qp *qp, int *budget)
+{
+	struct hodp_rc_responder *resp = &qp->rc->resp;
+
+	while (!resp->skb && hodp_qp_receives(qp)) {
+		resp->skb = hodp_rc_dequeue(qp, &qp->rc->requests, &resp->k);
+		if (!resp->skb)
+			return false;
+		if (hodp_rc_accept(qp))
+			break;
+		consume_skb(resp->skb);
+		resp->skb = NULL;
+		(*budget)--;
+	}
+	return resp->skb;
+}
+
+bool hodp_rc_receive(struct hodp_qp *qp, int *budget)
+{
+	struct hodp_rc_responder *resp;
+	int err;
+
+	if (!qp->rc)
+		return false;
+	resp = &qp->rc->resp;
+	err = hodp_fault_finish(&qp->rx);
+	if (err == -EINPROGRESS) {
+		if (xchg(&resp->hurry, false) && !resp->req.done)
+			hodp_rc_not_ready(qp, resp->k.psn);
+		return false;
+	}
+	WRITE_ONCE(resp->faulting, false);
+	resp->req.fault_err = err;
+	while (hodp_qp_receives(qp) && hodp_rc_next(qp, budget)) {
+		enum hodp_rc_step step;
+
+		if (--*budget < 0)
+			return true;
+		step = hodp_rc_run(qp);
+		if (step == HODP_RC_WAIT)
+			break;
+		if (step == HODP_RC_DONE) {
+			consume_skb(resp->skb);
+			resp->skb = NULL;
+		}
+		cond_resched();
+	}
+	hodp_rc_ack(qp);
+	return false;
+}
