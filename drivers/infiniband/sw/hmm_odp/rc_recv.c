@@ -156,6 +156,12 @@ static bool hodp_rc_duplicate(struct hodp_qp *qp)
 
 /* ---- the request of a packet ---- */
 
+/* FLUSH and ATOMIC WRITE are not supported: an invalid request. */
+static bool hodp_rc_supports(const struct hodp_wire_packet *k)
+{
+	return k->row->kind <= HODP_WIRE_FETCH_ADD;
+}
+
 static u32 hodp_rc_opcode(const struct hodp_wire_packet *k)
 {
 	bool imm = k->row->headers & HODP_HAS_IMM;
@@ -234,13 +240,17 @@ static bool hodp_rc_accept(struct hodp_qp *qp)
 {
 	struct hodp_rc_responder *resp = &qp->rc->resp;
 	u32 expected = resp->message.expected;
+	enum hodp_message_rc what =
+		hodp_message_check_rc(&resp->message, &resp->k, qp->rc->mtu);
 
+	if (what == HODP_RC_NEXT && !hodp_rc_supports(&resp->k))
+		what = HODP_RC_INVALID;
 	resp->replay = false;
-	switch (hodp_message_check_rc(&resp->message, &resp->k, qp->rc->mtu)) {
+	switch (what) {
 	case HODP_RC_NEXT:
 		resp->nak_sent = false;
 		hodp_rc_prepare(resp);
-		return resp->req.row;
+		return true;
 	case HODP_RC_DUPLICATE:
 		if (!hodp_rc_duplicate(qp))
 			return false;
