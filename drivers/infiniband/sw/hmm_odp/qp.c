@@ -316,10 +316,11 @@ void hodp_qp_destroy(struct hodp_qp *qp)
 	/* The QP cannot be found: only work that already runs can kick it. */
 	hodp_deadline_stop(&qp->due);
 	hodp_flight_end(qp->flight);
+	hodp_qp_abandon(qp);
+	/* Before the cancel: packets in the stack kick the runners until then. */
+	hodp_qp_detach(qp);
 	hodp_runner_cancel(&qp->req);
 	hodp_runner_cancel(&qp->rx);
-	hodp_qp_abandon(qp);
-	hodp_qp_detach(qp);
 	if (!hodp_queue_is_user(&qp->sq.q)) {
 		hodp_cq_forget_qp(qp->send_cq, &qp->ibqp);
 		hodp_cq_forget_qp(qp->recv_cq, &qp->ibqp);
