@@ -222,6 +222,28 @@ out:
 	return ret;
 }
 
+/* INIT -> RTR.  A late timer or work item may run a runner even now, so own them
+ * while the transport's state is made, or taken away again.
+ */
+static int hodp_qp_begin(struct hodp_qp *qp, const struct ib_qp_attr *attr,
+			 int mask)
+{
+	int ret;
+
+	lockdep_assert_held(&qp->modify_lock);
+	hodp_runner_own(&qp->req);
+	hodp_runner_own(&qp->rx);
+	ret = hodp_qp_attach(qp, attr);
+	if (!ret) {
+		ret = hodp_qp_transit(qp, attr, mask);
+		if (ret)
+			hodp_qp_detach(qp);
+	}
+	hodp_runner_disown(&qp->rx);
+	hodp_runner_disown(&qp->req);
+	return ret;
+}
+
 int hodp_qp_modify(struct hodp_qp *qp, struct ib_qp_attr *attr, int mask)
 {
 	bool to_rts = (mask & IB_QP_STATE) && attr->qp_state == IB_QPS_RTS;
@@ -237,9 +259,8 @@ int hodp_qp_modify(struct hodp_qp *qp, struct ib_qp_attr *attr, int mask)
 	begins = qp->state == IB_QPS_INIT && (mask & IB_QP_STATE) &&
 		 attr->qp_state == IB_QPS_RTR && (mask & IB_QP_AV);
 	if (begins) {
-		ret = hodp_qp_attach(qp, attr);
-		if (ret)
-			goto out;
+		ret = hodp_qp_begin(qp, attr, mask);
+		goto out;
 	}
 	/* Only the requester moves to SQE, so the state cannot change to SQE
 	 * while we own it.
@@ -249,8 +270,6 @@ int hodp_qp_modify(struct hodp_qp *qp, struct ib_qp_attr *attr, int mask)
 	ret = hodp_qp_transit(qp, attr, mask);
 	if (to_rts)
 		hodp_runner_disown(&qp->req);
-	if (ret && begins)
-		hodp_qp_detach(qp);
 out:
 	mutex_unlock(&qp->modify_lock);
 	return ret;

@@ -25,8 +25,8 @@ enum hodp_verdict {
  * @name: for messages
  * @reaches: can the transport reach this GID?  Context: any
  * @attach: connect @qp to the peer of @attr, before it accepts messages.  The
- *          first call for an incarnation of the QP.  Return: 0, or the errno for
- *          modify
+ *          first call for an incarnation of the QP; the caller owns both runners.
+ *          Return: 0, or the errno for modify
  * @detach: end that incarnation; the caller owns both runners, and no requester
  *          is in the QP
  * @execute: continue @qp's operation, whose memory is bound.  The caller owns
