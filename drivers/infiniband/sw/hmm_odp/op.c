@@ -135,6 +135,8 @@ int hodp_op_reload(const struct hodp_op *op, struct hodp_payload *p,
 	int ret;
 
 	copy.total = 0;
+	/* Until it is valid, it is the payload of no operation: not taken yet. */
+	p->index = sq->q.ring.own;
 	if (op->wqe.send_flags & IB_SEND_INLINE)
 		ret = hodp_op_copy_inline(&copy, p, sq, slot + 1);
 	else
