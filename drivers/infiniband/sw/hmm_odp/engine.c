@@ -145,8 +145,14 @@ static bool hodp_engine_stalled(struct hodp_qp *qp)
 			return true;
 		break;
 	case HODP_STALL_WINDOW:
-		if (!hodp_flight_has_slot(qp->flight))
-			return true;
+		/* If it is full, this asks for a kick: another cause than the
+		 * flight may have begun the stall.
+		 */
+		if (qp->flight) {
+			if (!hodp_flight_take(qp->flight))
+				return true;
+			hodp_flight_give_back(qp->flight);
+		}
 		break;
 	}
 	qp->stall = HODP_RUN;

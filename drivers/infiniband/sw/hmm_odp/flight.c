@@ -64,15 +64,10 @@ struct hodp_flight *hodp_flight_new(struct hodp_runner *sender,
 	return f;
 }
 
-bool hodp_flight_has_slot(const struct hodp_flight *f)
-{
-	return !f || atomic_read(&f->packets) < HODP_FLIGHT_MAX;
-}
-
 /* Only the sender takes slots, so a slot that it has seen stays free. */
 static bool hodp_flight_try(struct hodp_flight *f)
 {
-	if (!hodp_flight_has_slot(f))
+	if (atomic_read(&f->packets) >= HODP_FLIGHT_MAX)
 		return false;
 	atomic_inc(&f->packets);
 	return true;

@@ -34,9 +34,6 @@ struct hodp_flight *hodp_flight_new(struct hodp_runner *sender,
 bool hodp_flight_take(struct hodp_flight *f);
 void hodp_flight_give_back(struct hodp_flight *f);
 
-/* Is there a free slot?  NULL stands for an empty flight. */
-bool hodp_flight_has_slot(const struct hodp_flight *f);
-
 /* Pass the slot to @skb, which keeps it until it leaves the stack. */
 void hodp_flight_board(struct hodp_flight *f, struct sk_buff *skb);
 
