@@ -380,6 +380,13 @@ static bool hodp_engine_progress(struct hodp_qp *qp, int *budget)
 	}
 }
 
+/* Has the send queue just been drained (SQD), or the QP failed? */
+static bool hodp_engine_is_idle(const struct hodp_qp *qp)
+{
+	return READ_ONCE(qp->state) != IB_QPS_RTS && !qp->op.active &&
+	       !hodp_outstanding_num(&qp->out);
+}
+
 /* hodp_runner_ops.step of the requester; a step is an operation or a piece. */
 static bool hodp_engine_requester(struct hodp_runner *r, int *budget)
 {
@@ -389,6 +396,9 @@ static bool hodp_engine_requester(struct hodp_runner *r, int *budget)
 	while (!READ_ONCE(qp->dying) && hodp_engine_may_send(qp, &more)) {
 		if (unlikely(qp->out.op) && !hodp_engine_progress(qp, budget)) {
 			hodp_payload_unbind(&qp->payload);
+			/* Look at the state again: drained, or failed. */
+			if (*budget > 0 && hodp_engine_is_idle(qp))
+				continue;
 			return *budget <= 0;
 		}
 		if (hodp_engine_stalled(qp))
