@@ -16,8 +16,8 @@
  * nevertheless, the answer is an RNR NAK, so that it neither floods the network
  * nor uses up its retries.
  *
- * A READ's responses are sent as places in the flight become free; packets behind
- * it wait.
+ * No packet is executed unless the flight has a slot for its reply.  A READ's
+ * responses are sent as slots become free; packets behind it wait.
  */
 #include "aeth.h"
 #include "fault.h"
@@ -40,10 +40,21 @@ static bool hodp_rc_is_atomic(const struct hodp_wire_packet *k)
 
 /* ---- replies ---- */
 
-/* Send a packet without payload.  It is lost if there is no memory or no place;
- * the requester will ask again.
+/* May a packet be sent?  If not, the receiver is kicked when it may. */
+static bool hodp_rc_has_slot(struct hodp_qp *qp)
+{
+	struct hodp_flight *f = qp->rc->resp.flight;
+
+	if (!hodp_flight_take(f))
+		return false;
+	hodp_flight_give_back(f);
+	return true;
+}
+
+/* Send a packet without payload.  Return: false: there is no memory or no slot;
+ * the receiver is kicked when there may be.
  */
-static void hodp_rc_reply(struct hodp_qp *qp, u8 kind, u32 psn, u8 syndrome,
+static bool hodp_rc_reply(struct hodp_qp *qp, u8 kind, u32 psn, u8 syndrome,
 			  u64 original)
 {
 	struct hodp_rc_responder *resp = &qp->rc->resp;
@@ -57,12 +68,15 @@ static void hodp_rc_reply(struct hodp_qp *qp, u8 kind, u32 psn, u8 syndrome,
 	struct sk_buff *skb;
 
 	if (!hodp_flight_take(resp->flight))
-		return;
+		return false;
 	skb = hodp_rc_alloc(qp, k.row, 0);
-	if (skb)
-		hodp_rc_send(qp, skb, &k, resp->flight);
-	else
+	if (!skb) {
 		hodp_flight_give_back(resp->flight);
+		hodp_deadline_set(&qp->due, HODP_DUE_RX, HODP_PAUSE);
+		return false;
+	}
+	hodp_rc_send(qp, skb, &k, resp->flight);
+	return true;
 }
 
 static u8 hodp_rc_good(void)
@@ -75,29 +89,35 @@ static void hodp_rc_ack(struct hodp_qp *qp)
 {
 	struct hodp_rc_responder *resp = &qp->rc->resp;
 
-	if (!resp->ack_due)
-		return;
-	resp->ack_due = false;
-	hodp_rc_reply(qp, HODP_WIRE_ACK,
-		      hodp_psn_add(resp->message.expected, HODP_PSN_MASK),
-		      hodp_rc_good(), 0);
+	if (resp->ack_due &&
+	    hodp_rc_reply(qp, HODP_WIRE_ACK,
+			  hodp_psn_add(resp->message.expected, HODP_PSN_MASK),
+			  hodp_rc_good(), 0))
+		resp->ack_due = false;
 }
 
-static void hodp_rc_nak(struct hodp_qp *qp, u32 psn, enum hodp_aeth_nak code)
+/* NAKs acknowledge everything before @psn.  Return: true: it was sent; if not, the
+ * requester will send again.
+ */
+static bool hodp_rc_nak(struct hodp_qp *qp, u32 psn, enum hodp_aeth_nak code)
 {
+	if (!hodp_rc_reply(qp, HODP_WIRE_ACK, psn,
+			   hodp_aeth_syndrome(HODP_AETH_NAK, code), 0))
+		return false;
 	qp->rc->resp.ack_due = false;
-	hodp_rc_reply(qp, HODP_WIRE_ACK, psn,
-		      hodp_aeth_syndrome(HODP_AETH_NAK, code), 0);
+	return true;
 }
 
-static void hodp_rc_not_ready(struct hodp_qp *qp, u32 psn)
+static bool hodp_rc_not_ready(struct hodp_qp *qp, u32 psn)
 {
 	u8 timer = READ_ONCE(qp->attr.min_rnr_timer);
 
+	if (!hodp_rc_reply(qp, HODP_WIRE_ACK, psn,
+			   hodp_aeth_syndrome(HODP_AETH_RNR, timer), 0))
+		return false;
 	qp->rc->resp.ack_due = false;
 	hodp_count(hodp_qp_dev(qp), HODP_CNT_RNR_SENT, 1);
-	hodp_rc_reply(qp, HODP_WIRE_ACK, psn,
-		      hodp_aeth_syndrome(HODP_AETH_RNR, timer), 0);
+	return true;
 }
 
 /* ---- what was executed before ---- */
@@ -262,9 +282,9 @@ static bool hodp_rc_accept(struct hodp_qp *qp)
 		hodp_count(hodp_qp_dev(qp), HODP_CNT_RX_GAPS, 1);
 		if (resp->nak_sent)
 			return false;
-		resp->nak_sent = true;
-		hodp_count(hodp_qp_dev(qp), HODP_CNT_NAKS_SENT, 1);
-		hodp_rc_nak(qp, expected, HODP_NAK_SEQUENCE);
+		resp->nak_sent = hodp_rc_nak(qp, expected, HODP_NAK_SEQUENCE);
+		hodp_count(hodp_qp_dev(qp), HODP_CNT_NAKS_SENT,
+			   resp->nak_sent);
 		return false;
 	case HODP_RC_INVALID:
 		hodp_rc_nak(qp, expected, HODP_NAK_INVALID);
@@ -330,8 +350,7 @@ static enum hodp_reply hodp_rc_respond(struct hodp_qp *qp,
 		*step = hodp_rc_miss(qp, &miss);
 		break;
 	case HODP_R_RNR:
-		resp->nak_sent = true;
-		hodp_rc_not_ready(qp, resp->message.expected);
+		resp->nak_sent = hodp_rc_not_ready(qp, resp->message.expected);
 		break;
 	case HODP_R_INV_REQ:
 		hodp_rc_nak(qp, resp->psn, HODP_NAK_INVALID);
@@ -483,7 +502,7 @@ static bool hodp_rc_next(struct hodp_qp *qp, int *budget)
 {
 	struct hodp_rc_responder *resp = &qp->rc->resp;
 
-	while (!resp->skb && hodp_qp_receives(qp)) {
+	while (!resp->skb && hodp_qp_receives(qp) && hodp_rc_has_slot(qp)) {
 		resp->skb = hodp_rc_dequeue(qp, &qp->rc->requests, &resp->k);
 		if (!resp->skb)
 			return false;
