@@ -497,22 +497,37 @@ static enum hodp_rc_step hodp_rc_run(struct hodp_qp *qp)
 	return step;
 }
 
-/* Is there a packet to execute?  Takes the next one if there is none. */
-static bool hodp_rc_next(struct hodp_qp *qp, int *budget)
+/* Take the next packet: @resp->skb, unless it needs no more than an answer.
+ * Return: false: there is none, or no slot for a reply.
+ */
+static bool hodp_rc_next(struct hodp_qp *qp)
 {
 	struct hodp_rc_responder *resp = &qp->rc->resp;
 
-	while (!resp->skb && hodp_qp_receives(qp) && hodp_rc_has_slot(qp)) {
-		resp->skb = hodp_rc_dequeue(qp, &qp->rc->requests, &resp->k);
-		if (!resp->skb)
-			return false;
-		if (hodp_rc_accept(qp))
-			break;
+	if (!hodp_rc_has_slot(qp))
+		return false;
+	resp->skb = hodp_rc_dequeue(qp, &qp->rc->requests, &resp->k);
+	if (!resp->skb)
+		return false;
+	if (!hodp_rc_accept(qp)) {
 		consume_skb(resp->skb);
 		resp->skb = NULL;
-		(*budget)--;
 	}
-	return resp->skb;
+	return true;
+}
+
+/* Execute the packet.  Return: false: it waits. */
+static bool hodp_rc_step(struct hodp_qp *qp)
+{
+	struct hodp_rc_responder *resp = &qp->rc->resp;
+	enum hodp_rc_step step = hodp_rc_run(qp);
+
+	if (step == HODP_RC_DONE) {
+		consume_skb(resp->skb);
+		resp->skb = NULL;
+	}
+	cond_resched();
+	return step != HODP_RC_WAIT;
 }
 
 bool hodp_rc_receive(struct hodp_qp *qp, int *budget)
@@ -531,20 +546,12 @@ bool hodp_rc_receive(struct hodp_qp *qp, int *budget)
 	}
 	WRITE_ONCE(resp->faulting, false);
 	resp->req.fault_err = err;
-	while (hodp_qp_receives(qp) && hodp_rc_next(qp, budget)) {
-		enum hodp_rc_step step;
-
-		if (--*budget < 0)
-			return true;
-		step = hodp_rc_run(qp);
-		if (step == HODP_RC_WAIT)
+	while (hodp_qp_receives(qp) && (*budget)-- > 0) {
+		if (!resp->skb && !hodp_rc_next(qp))
 			break;
-		if (step == HODP_RC_DONE) {
-			consume_skb(resp->skb);
-			resp->skb = NULL;
-		}
-		cond_resched();
+		if (resp->skb && !hodp_rc_step(qp))
+			break;
 	}
 	hodp_rc_ack(qp);
-	return false;
+	return *budget < 0;
 }
