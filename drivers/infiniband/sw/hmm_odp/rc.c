@@ -53,7 +53,20 @@ static void hodp_rc_keep(struct sk_buff *skb,
 	hodp_rc_cb(skb)->len = packet->len - HODP_WIRE_UDP;
 }
 
-/* Return: the queue for the packet, or NULL: count and drop it. */
+/* Is it sent again, while the receiver waits for a page fault for it?  A READ may
+ * be sent again from its first missing response on.
+ */
+static bool hodp_rc_hurries(const struct hodp_rc_responder *resp,
+			    const struct hodp_wire_packet *k)
+{
+	u32 psn = READ_ONCE(resp->k.psn);
+
+	return READ_ONCE(resp->faulting) &&
+	       hodp_psn_within(k->psn, psn,
+			       hodp_psn_add(READ_ONCE(resp->psn), 1));
+}
+
+/* Return: the queue for the packet, or NULL: it is counted, drop it. */
 static struct sk_buff_head *hodp_rc_queue(struct hodp_qp *qp,
 					  const struct hodp_udp_packet *packet,
 					  const struct hodp_wire_packet *k)
@@ -68,13 +81,16 @@ static struct sk_buff_head *hodp_rc_queue(struct hodp_qp *qp,
 		return NULL;
 	}
 	queue = hodp_wire_is_response(k->row) ? &rc->responses : &rc->requests;
+	if (queue == &rc->requests && hodp_rc_hurries(&rc->resp, k)) {
+		WRITE_ONCE(rc->resp.hurry, true);
+		hodp_runner_kick(&qp->rx);
+		hodp_count(packet->dev, HODP_CNT_RX_DUPLICATES, 1);
+		return NULL;
+	}
 	if (skb_queue_len(queue) >= HODP_RC_QUEUE_MAX) {
 		hodp_count(packet->dev, HODP_CNT_RX_QUEUE_FULL, 1);
 		return NULL;
 	}
-	if (queue == &rc->requests && rc->resp.faulting &&
-	    k->psn == READ_ONCE(rc->resp.k.psn))
-		WRITE_ONCE(rc->resp.hurry, true);
 	return queue;
 }
 

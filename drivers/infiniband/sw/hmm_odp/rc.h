@@ -76,7 +76,7 @@ struct hodp_rc_done {
  * @skb: that packet, or NULL
  * @req: the request that is being executed
  * @addr, @rkey: WRITE: remote memory of the open message
- * @psn: READ: PSN of the next response packet
+ * @psn: of the next reply to @req; READ: of the next response packet
  * @replay: the READ is a duplicate: the sequence of requests does not move
  * @nak_sent: a NAK or RNR NAK was sent, and the packet it asks for is not here
  * @ack_due: packets were executed that are not acknowledged

@@ -540,8 +540,10 @@ bool hodp_rc_receive(struct hodp_qp *qp, int *budget)
 	resp = &qp->rc->resp;
 	err = hodp_fault_finish(&qp->rx);
 	if (err == -EINPROGRESS) {
-		if (xchg(&resp->hurry, false) && !resp->req.done)
-			hodp_rc_not_ready(qp, resp->k.psn);
+		/* For a READ, @psn is behind the responses that were sent. */
+		if (xchg(&resp->hurry, false))
+			hodp_rc_not_ready(qp, resp->psn);
+		hodp_rc_ack(qp);
 		return false;
 	}
 	WRITE_ONCE(resp->faulting, false);
