@@ -135,15 +135,19 @@ static void hodp_rc_remember(struct hodp_rc_responder *resp, u32 end)
 	};
 }
 
-/* The READ or atomic that a duplicate repeats, or a part of it; or NULL. */
+/* The READ or atomic that a duplicate repeats, or a part of it; or NULL.  The
+ * newest first: an old one may have the same PSN, after a wrap.
+ */
 static const struct hodp_rc_done *
 hodp_rc_recall(const struct hodp_rc_responder *resp,
 	       const struct hodp_wire_packet *k)
 {
 	u32 i;
 
-	for (i = 0; i < HODP_RC_REPLAY; i++) {
-		const struct hodp_rc_done *d = &resp->done[i];
+	for (i = 1; i <= HODP_RC_REPLAY; i++) {
+		const struct hodp_rc_done *d =
+			&resp->done[(resp->done_at + HODP_RC_REPLAY - i) %
+				    HODP_RC_REPLAY];
 
 		if (d->kind == k->row->kind &&
 		    hodp_psn_within(k->psn, d->psn, d->end))
