@@ -470,7 +470,9 @@ static enum hodp_rc_step hodp_rc_run_read(struct hodp_qp *qp)
 	resp->psn = hodp_psn_add(resp->psn, 1);
 	if (reply == HODP_R_ACK) {
 		hodp_rc_executed(qp);
-		resp->ack_due = false;
+		/* It acknowledges what is before it. */
+		if (!resp->replay)
+			resp->ack_due = false;
 	}
 	k.msn = resp->msn;
 	hodp_rc_send(qp, skb, &k, resp->flight);
