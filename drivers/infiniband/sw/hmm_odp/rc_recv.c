@@ -362,8 +362,11 @@ static enum hodp_reply hodp_rc_respond(struct hodp_qp *qp,
 	case HODP_R_REM_ACCESS:
 		hodp_rc_nak(qp, resp->psn, HODP_NAK_ACCESS);
 		break;
-	case HODP_R_REM_OP:
 	case HODP_R_DATA:
+		/* The packet itself is in bad memory. */
+		hodp_qp_error(qp, IB_EVENT_QP_FATAL);
+		fallthrough;
+	case HODP_R_REM_OP:
 		hodp_rc_nak(qp, resp->psn, HODP_NAK_OPERATION);
 		break;
 	}
