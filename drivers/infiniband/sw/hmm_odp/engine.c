@@ -437,12 +437,14 @@ static bool hodp_engine_receiver(struct hodp_runner *r, int *budget)
 
 	if (READ_ONCE(qp->dying))
 		return false;
+	if (qp->transport && qp->transport->receive &&
+	    hodp_qp_service(qp)->connected &&
+	    qp->transport->receive(qp, budget))
+		return true;
 	if (READ_ONCE(qp->state) == IB_QPS_ERR)
 		return !hodp_complete_flush_recv(qp);
-	if (hodp_qp_service(qp)->connected)
-		return qp->transport && qp->transport->receive &&
-		       qp->transport->receive(qp, budget);
-	return hodp_respond_dgrams(qp, budget);
+	return !hodp_qp_service(qp)->connected &&
+	       hodp_respond_dgrams(qp, budget);
 }
 
 /* ---- verbs ---- */

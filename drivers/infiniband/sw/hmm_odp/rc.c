@@ -112,6 +112,21 @@ bool hodp_rc_input(struct hodp_qp *qp, const struct hodp_udp_packet *packet,
 	return true;
 }
 
+void hodp_rc_drop(struct hodp_qp *qp)
+{
+	struct hodp_rc *rc = qp->rc;
+	struct sk_buff_head list;
+
+	__skb_queue_head_init(&list);
+	spin_lock_bh(&qp->rx_lock);
+	skb_queue_splice_init(&rc->requests, &list);
+	skb_queue_splice_init(&rc->responses, &list);
+	spin_unlock_bh(&qp->rx_lock);
+	__skb_queue_purge(&list);
+	kfree_skb(rc->resp.skb);
+	rc->resp.skb = NULL;
+}
+
 struct sk_buff *hodp_rc_dequeue(struct hodp_qp *qp, struct sk_buff_head *queue,
 				struct hodp_wire_packet *k)
 {

@@ -161,6 +161,11 @@ void hodp_rc_detach(struct hodp_qp *qp);
 bool hodp_rc_input(struct hodp_qp *qp, const struct hodp_udp_packet *packet,
 		   const struct hodp_wire_packet *k);
 
+/* Drop all packets that wait; the QP takes no more, and the caller owns the
+ * receiver.
+ */
+void hodp_rc_drop(struct hodp_qp *qp);
+
 /* Take the packet at the head of a queue, and its headers; NULL: there is none. */
 struct sk_buff *hodp_rc_dequeue(struct hodp_qp *qp, struct sk_buff_head *queue,
 				struct hodp_wire_packet *k);

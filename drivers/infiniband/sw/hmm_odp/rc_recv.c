@@ -546,6 +546,10 @@ bool hodp_rc_receive(struct hodp_qp *qp, int *budget)
 
 	if (!qp->rc)
 		return false;
+	if (!hodp_qp_receives(qp)) {
+		hodp_rc_drop(qp);
+		return false;
+	}
 	resp = &qp->rc->resp;
 	err = hodp_fault_finish(&qp->rx);
 	if (err == -EINPROGRESS) {

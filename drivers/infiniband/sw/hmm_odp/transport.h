@@ -36,8 +36,9 @@ enum hodp_verdict {
  *            requester.  Return: DONE: continue; MORE: call again; WINDOW: send
  *            nothing until the requester is kicked; PAUSE
  * @receive: packet transports: execute request packets that wait at @qp, a
- *           connected QP.  The caller owns the receiver.  *@budget is reduced by
- *           the packets handled.  Return: true: more packets wait
+ *           connected QP, or drop them if it does not receive any more.  The
+ *           caller owns the receiver.  *@budget is reduced by the packets handled.
+ *           Return: true: more packets wait
  * @datagram: the same for an unconnected QP; sends to @av
  * @posted_recv: @qp has a receive request again, after its peer got an RNR; may
  *               be called after detach.  Context: any
