@@ -6,7 +6,8 @@
  * puts it into one of two bounded queues: requests for the QP's receiver
  * (rc_recv.c), responses for its requester (rc_send.c).  The two runners do the
  * rest in process context, because memory may have to be faulted in.  A packet
- * that does not fit into its queue is lost, as it would be in a switch.
+ * that does not fit into its queue is lost, as it would be in a switch.  Packets
+ * that arrive during a page fault are copied, and charged to the QP's creator.
  *
  * Lifetime: struct hodp_rc lives from RTR until the QP's reset or destroy.  The
  * runners own its halves; softirq uses it under the QP's @rx_lock only.
@@ -53,6 +54,35 @@ static void hodp_rc_keep(struct sk_buff *skb,
 	hodp_rc_cb(skb)->len = packet->len - HODP_WIRE_UDP;
 }
 
+/* Does the runner that the packet is for wait for a page fault? */
+static bool hodp_rc_waits(const struct hodp_rc *rc,
+			  const struct hodp_wire_packet *k)
+{
+	return hodp_wire_is_response(k->row) ? READ_ONCE(rc->req.faulting) :
+					       READ_ONCE(rc->resp.faulting);
+}
+
+/* A copy of @skb that is charged to the QP's creator, because it may wait for as
+ * long as a page fault takes; consumes @skb.  NULL: there is no memory.
+ */
+static struct sk_buff *hodp_rc_charge(const struct hodp_qp *qp,
+				      struct sk_buff *skb)
+{
+	u32 len = hodp_rc_cb(skb)->len;
+	struct mem_cgroup *old = set_active_memcg(qp->memcg);
+	struct sk_buff *copy;
+
+	copy = alloc_skb(len, GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN);
+	set_active_memcg(old);
+	if (!copy)
+		return NULL;
+	skb_put_data(copy, hodp_rc_body(skb), len);
+	hodp_rc_cb(copy)->body = 0;
+	hodp_rc_cb(copy)->len = len;
+	consume_skb(skb);
+	return copy;
+}
+
 /* Is it sent again, while the receiver waits for a page fault for it?  A READ may
  * be sent again from its first missing response on.
  */
@@ -97,16 +127,22 @@ static struct sk_buff_head *hodp_rc_queue(struct hodp_qp *qp,
 bool hodp_rc_input(struct hodp_qp *qp, const struct hodp_udp_packet *packet,
 		   const struct hodp_wire_packet *k)
 {
+	struct sk_buff *skb = packet->skb;
 	struct sk_buff_head *queue;
 
 	spin_lock_bh(&qp->rx_lock);
 	queue = hodp_rc_queue(qp, packet, k);
 	if (queue) {
-		hodp_rc_keep(packet->skb, packet);
-		__skb_queue_tail(queue, packet->skb);
+		hodp_rc_keep(skb, packet);
+		if (unlikely(hodp_rc_waits(qp->rc, k)))
+			skb = hodp_rc_charge(qp, skb);
+		if (skb)
+			__skb_queue_tail(queue, skb);
+		else
+			hodp_count(packet->dev, HODP_CNT_RX_QUEUE_FULL, 1);
 	}
 	spin_unlock_bh(&qp->rx_lock);
-	if (!queue)
+	if (!queue || !skb)
 		return false;
 	hodp_runner_kick(hodp_wire_is_response(k->row) ? &qp->req : &qp->rx);
 	return true;

@@ -33,7 +33,8 @@ struct hodp_flight;
  * @started: @next and the others are valid
  * @reads: outstanding READ requests and atomics
  * @rnr: the peer was not ready: send nothing until HODP_DUE_RNR
- * @faulting: the requester's fault is for a response, not for a request
+ * @faulting: the requester's fault is for a response or for a packet that is
+ *            sent again; also read in softirq
  * @fault_err: result of that fault
  * @rnr_left, @retry_left: retries left since the last progress
  */

@@ -408,7 +408,7 @@ static enum hodp_verdict hodp_rc_resend(struct hodp_qp *qp)
 			return HODP_V_DONE;
 		if (hodp_fault_begin(&qp->req, qp->memcg, &miss))
 			return HODP_V_PAUSE;
-		req->faulting = true;
+		WRITE_ONCE(req->faulting, true);
 		return HODP_V_WINDOW;
 	default:
 		/* Only the oldest may fail; until then nothing is sent. */
@@ -532,7 +532,7 @@ static enum hodp_verdict hodp_rc_data_arrived(struct hodp_qp *qp,
 			return HODP_V_DONE;
 		if (hodp_fault_begin(&qp->req, qp->memcg, &miss))
 			return HODP_V_PAUSE;
-		req->faulting = true;
+		WRITE_ONCE(req->faulting, true);
 		return HODP_V_WINDOW;
 	}
 	if (ret)
@@ -617,7 +617,7 @@ enum hodp_verdict hodp_rc_progress(struct hodp_qp *qp)
 
 		if (err == -EINPROGRESS)
 			return HODP_V_WINDOW;
-		req->faulting = false;
+		WRITE_ONCE(req->faulting, false);
 		req->fault_err = err;
 	}
 	skb = hodp_rc_dequeue(qp, &qp->rc->responses, &k);
