@@ -96,6 +96,14 @@ static bool hodp_rc_hurries(const struct hodp_rc_responder *resp,
 			       hodp_psn_add(READ_ONCE(resp->psn), 1));
 }
 
+/* A response to a QP that has never sent anything.  No requester would read it. */
+static bool hodp_rc_unasked(const struct hodp_qp *qp,
+			    const struct hodp_wire_packet *k)
+{
+	return hodp_wire_is_response(k->row) &&
+	       READ_ONCE(qp->state) == IB_QPS_RTR;
+}
+
 /* Return: the queue for the packet, or NULL: it is counted, drop it. */
 static struct sk_buff_head *hodp_rc_queue(struct hodp_qp *qp,
 					  const struct hodp_udp_packet *packet,
@@ -106,7 +114,7 @@ static struct sk_buff_head *hodp_rc_queue(struct hodp_qp *qp,
 
 	lockdep_assert_held(&qp->rx_lock);
 	if (!rc || k->row->service != HODP_WIRE_RC || !hodp_qp_receives(qp) ||
-	    !hodp_rc_from_peer(rc, packet)) {
+	    !hodp_rc_from_peer(rc, packet) || hodp_rc_unasked(qp, k)) {
 		hodp_count(packet->dev, HODP_CNT_RX_STRANGER, 1);
 		return NULL;
 	}
