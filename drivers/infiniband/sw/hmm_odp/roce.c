@@ -207,10 +207,11 @@ static bool hodp_roce_reaches(struct hodp_device *dev, const union ib_gid *gid)
 	return !ipv6_addr_any(addr) && !ipv6_addr_loopback(addr);
 }
 
-/* Wait for a doorbell no longer: an RNR NAK has told the peer when to try. */
+/* Nothing to do: the RNR NAK has told the peer when to try again.  The next
+ * message clears qp->rnr_waiter, and no longer asks for doorbells.
+ */
 static void hodp_roce_posted_recv(struct hodp_qp *qp)
 {
-	WRITE_ONCE(qp->rnr_waiter, false);
 }
 
 const struct hodp_transport hodp_roce_transport = {
