@@ -32,6 +32,8 @@ struct hodp_flight;
  * @probe: one packet only is sent again, until there is an answer
  * @started: @next and the others are valid
  * @reads: outstanding READ requests and atomics
+ * @lost_until: the response to @una was lost, and was requested again; until
+ *              then (CLOCK_MONOTONIC ns), ignore that others say so
  * @rnr: the peer was not ready: send nothing until HODP_DUE_RNR
  * @faulting: the requester's fault is for a response or for a packet that is
  *            sent again; also read in softirq
@@ -43,6 +45,7 @@ struct hodp_rc_requester {
 	u32 una;
 	u32 again;
 	u32 reads;
+	u64 lost_until;
 	bool started;
 	bool probe;
 	bool rnr;

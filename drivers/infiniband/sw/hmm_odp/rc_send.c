@@ -34,6 +34,8 @@
  * was asked for.
  */
 #define HODP_RC_LEAST_TIMEOUT (4 * NSEC_PER_MSEC)
+/* Instead of an infinite timeout, in ns, where one is needed. */
+#define HODP_RC_PATIENCE (100 * NSEC_PER_MSEC)
 
 static bool hodp_rc_is_read(const struct hodp_op *op)
 {
@@ -76,17 +78,23 @@ static struct hodp_op *hodp_rc_op_of(struct hodp_qp *qp, u32 psn)
 
 /* ---- time ---- */
 
-/* Wait for an answer, as long as the attributes say. */
-static void hodp_rc_arm(struct hodp_qp *qp)
+/* The local ACK timeout in ns; 0: infinite. */
+static u64 hodp_rc_timeout(const struct hodp_qp *qp)
 {
 	u8 timeout = READ_ONCE(qp->attr.timeout);
 
-	if (qp->rc->req.una == qp->rc->req.next)
+	return timeout ? max(4096ULL << timeout, HODP_RC_LEAST_TIMEOUT) : 0;
+}
+
+/* Wait for an answer, as long as the attributes say. */
+static void hodp_rc_arm(struct hodp_qp *qp)
+{
+	u64 timeout = hodp_rc_timeout(qp);
+
+	if (!timeout || qp->rc->req.una == qp->rc->req.next)
 		hodp_deadline_clear(&qp->due, HODP_DUE_TIMEOUT);
-	else if (timeout)
-		hodp_deadline_set(&qp->due, HODP_DUE_TIMEOUT,
-				  max(4096ULL << timeout,
-				      HODP_RC_LEAST_TIMEOUT));
+	else
+		hodp_deadline_set(&qp->due, HODP_DUE_TIMEOUT, timeout);
 }
 
 static void hodp_rc_progressed(struct hodp_qp *qp)
@@ -114,6 +122,7 @@ static void hodp_rc_answered(struct hodp_qp *qp, u32 psn)
 		req->again = psn;
 	req->probe = false;
 	req->una = psn;
+	req->lost_until = 0;
 	hodp_rc_progressed(qp);
 }
 
@@ -492,6 +501,22 @@ static enum hodp_verdict hodp_rc_naked(struct hodp_qp *qp, u8 syndrome)
 	}
 }
 
+/* A response shows that the one for the oldest unanswered PSN was lost: a NAK that
+ * is implied.  The responses that follow it say the same, so believe them only if
+ * they still do after a part of the timeout.
+ */
+static enum hodp_verdict hodp_rc_lost(struct hodp_qp *qp)
+{
+	struct hodp_rc_requester *req = &qp->rc->req;
+	u64 patience = hodp_rc_timeout(qp) ?: HODP_RC_PATIENCE;
+	u64 now = ktime_get_ns();
+
+	if (req->again != req->next || now < req->lost_until)
+		return HODP_V_MORE;
+	req->lost_until = now + patience / 4;
+	return hodp_rc_retry(qp, false);
+}
+
 /* The response's data go to the oldest operation.  Return: 0, or why not. */
 static long hodp_rc_store(struct hodp_qp *qp, const struct hodp_op *op,
 			  struct sk_buff *skb, struct hodp_wire_packet *k,
@@ -574,10 +599,7 @@ static enum hodp_verdict hodp_rc_response(struct hodp_qp *qp,
 			hodp_rc_answered(qp, k->psn);
 		return hodp_rc_naked(qp, k->syndrome);
 	case HODP_SENT_LOST:
-		/* Once: the other responses on their way say the same. */
-		if (req->again == req->next)
-			hodp_rc_go_back(qp, false);
-		return HODP_V_MORE;
+		return hodp_rc_lost(qp);
 	case HODP_SENT_BAD:
 		return hodp_rc_fail(qp, IB_WC_BAD_RESP_ERR);
 	}
@@ -638,6 +660,7 @@ enum hodp_verdict hodp_rc_progress(struct hodp_qp *qp)
 	if (hodp_deadline_passed(&qp->due, HODP_DUE_TIMEOUT) &&
 	    req->una != req->next) {
 		hodp_count(hodp_qp_dev(qp), HODP_CNT_RETRIES, 1);
+		req->lost_until = 0;
 		return hodp_rc_retry(qp, true);
 	}
 	if (req->again == req->next)
