@@ -37,6 +37,7 @@ struct hodp_flight;
  * @rnr: the peer was not ready: send nothing until HODP_DUE_RNR
  * @faulting: the requester's fault is for a response or for a packet that is
  *            sent again; also read in softirq
+ * @fault_psn: PSN of that response or packet
  * @fault_err: result of that fault
  * @rnr_left, @retry_left: retries left since the last progress
  */
@@ -50,6 +51,7 @@ struct hodp_rc_requester {
 	bool probe;
 	bool rnr;
 	bool faulting;
+	u32 fault_psn;
 	int fault_err;
 	u8 rnr_left;
 	u8 retry_left;

@@ -387,21 +387,45 @@ enum hodp_verdict hodp_rc_execute(struct hodp_qp *qp)
 	return req->next == op->end ? HODP_V_SENT : HODP_V_MORE;
 }
 
+/* The requester waits for a fault: for the response or the resend of @psn. */
+static enum hodp_verdict hodp_rc_fault(struct hodp_qp *qp, u32 psn,
+				       const struct hodp_miss *miss)
+{
+	struct hodp_rc_requester *req = &qp->rc->req;
+
+	/* The fault of the current operation comes first. */
+	if (qp->req.fault)
+		return HODP_V_DONE;
+	if (hodp_fault_begin(&qp->req, qp->memcg, miss))
+		return HODP_V_PAUSE;
+	WRITE_ONCE(req->faulting, true);
+	req->fault_psn = psn;
+	return HODP_V_WINDOW;
+}
+
+/* The error of the last fault, if that was for @psn.  READs and atomics fault for
+ * their responses only, others for their requests only, so a PSN is enough.
+ */
+static int hodp_rc_faulted(struct hodp_rc_requester *req, u32 psn)
+{
+	int err = req->fault_psn == psn ? req->fault_err : 0;
+
+	req->fault_err = 0;
+	return err;
+}
+
 /* Send the next packet again.  Return: as hodp_rc_progress(). */
 static enum hodp_verdict hodp_rc_resend(struct hodp_qp *qp)
 {
 	struct hodp_rc_requester *req = &qp->rc->req;
 	struct hodp_op *op = hodp_rc_op_of(qp, req->again);
 	struct hodp_miss miss;
-	long ret;
+	long ret = hodp_rc_faulted(req, req->again);
 
-	if (req->fault_err)
-		ret = req->fault_err;
-	else
+	if (!ret)
 		ret = hodp_rc_load(qp, op) ?
 			      -EINVAL :
 			      hodp_rc_send_psn(qp, op, req->again, &miss);
-	req->fault_err = 0;
 	switch (ret) {
 	case 0:
 		hodp_count(hodp_qp_dev(qp), HODP_CNT_RESENT, 1);
@@ -412,13 +436,7 @@ static enum hodp_verdict hodp_rc_resend(struct hodp_qp *qp)
 	case -ENOMEM:
 		return HODP_V_PAUSE;
 	case -EAGAIN:
-		/* The fault of the current operation comes first. */
-		if (qp->req.fault)
-			return HODP_V_DONE;
-		if (hodp_fault_begin(&qp->req, qp->memcg, &miss))
-			return HODP_V_PAUSE;
-		WRITE_ONCE(req->faulting, true);
-		return HODP_V_WINDOW;
+		return hodp_rc_fault(qp, req->again, &miss);
 	default:
 		/* Only the oldest may fail; until then nothing is sent. */
 		if (op != hodp_rc_oldest(qp))
@@ -543,22 +561,15 @@ static enum hodp_verdict hodp_rc_data_arrived(struct hodp_qp *qp,
 	struct hodp_rc_requester *req = &qp->rc->req;
 	struct hodp_op *op = hodp_rc_oldest(qp);
 	struct hodp_miss miss;
-	long ret = req->fault_err;
+	long ret = hodp_rc_faulted(req, k->psn);
 
-	req->fault_err = 0;
 	if (!ret)
 		ret = hodp_rc_load(qp, op) ?
 			      -EACCES :
 			      hodp_rc_store(qp, op, skb, k, &miss);
 	if (ret == -EAGAIN) {
 		*keep = true;
-		/* The fault of the current operation comes first. */
-		if (qp->req.fault)
-			return HODP_V_DONE;
-		if (hodp_fault_begin(&qp->req, qp->memcg, &miss))
-			return HODP_V_PAUSE;
-		WRITE_ONCE(req->faulting, true);
-		return HODP_V_WINDOW;
+		return hodp_rc_fault(qp, k->psn, &miss);
 	}
 	if (ret)
 		return hodp_rc_fail(qp, ret == -EBADMSG ? IB_WC_BAD_RESP_ERR :
