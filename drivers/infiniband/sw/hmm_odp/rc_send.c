@@ -487,6 +487,9 @@ static enum hodp_verdict hodp_rc_rnr(struct hodp_qp *qp, u8 timer)
 {
 	struct hodp_rc_requester *req = &qp->rc->req;
 
+	/* Nothing was sent since the last one, so it is a duplicate. */
+	if (req->rnr)
+		return HODP_V_MORE;
 	hodp_count(hodp_qp_dev(qp), HODP_CNT_RNR, 1);
 	if (READ_ONCE(qp->attr.rnr_retry) != 7) {
 		if (!req->rnr_left)
