@@ -46,6 +46,7 @@ static void hodp_rc_keep(struct sk_buff *skb,
 {
 	u32 headers = packet->ip_len + HODP_WIRE_UDP;
 
+	skb_orphan(skb);
 	skb_dst_drop(skb);
 	nf_reset_ct(skb);
 	skb_ext_reset(skb);
