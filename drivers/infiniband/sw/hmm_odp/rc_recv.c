@@ -287,8 +287,7 @@ static bool hodp_rc_accept(struct hodp_qp *qp)
 		if (resp->nak_sent)
 			return false;
 		resp->nak_sent = hodp_rc_nak(qp, expected, HODP_NAK_SEQUENCE);
-		hodp_count(hodp_qp_dev(qp), HODP_CNT_NAKS_SENT,
-			   resp->nak_sent);
+		hodp_count(hodp_qp_dev(qp), HODP_CNT_NAKS_SENT, resp->nak_sent);
 		return false;
 	case HODP_RC_INVALID:
 		hodp_rc_nak(qp, expected, HODP_NAK_INVALID);
