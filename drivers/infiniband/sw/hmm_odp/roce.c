@@ -2,7 +2,8 @@
 /*
  * The RoCEv2 transport: packets to and from other devices (layer 4).
  *
- * It carries datagrams only: those of UD QPs and of the CM (GSI).
+ * This file carries datagrams, those of UD QPs and of the CM (GSI), and takes all
+ * packets from the network; rc.c carries connections.
  *
  * Sending gathers the payload directly into the packet.  If a page is missing,
  * the packet is freed, the sender stalls, and starts again after the fault.  At
