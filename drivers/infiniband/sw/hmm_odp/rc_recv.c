@@ -438,7 +438,7 @@ static enum hodp_reply hodp_rc_fill(struct hodp_qp *qp, void *to, u32 len,
 	return reply;
 }
 
-/* READ: one packet of the response.  The caller has taken a place for it. */
+/* READ: one packet of the response.  The caller has taken a slot for it. */
 static enum hodp_rc_step hodp_rc_run_read(struct hodp_qp *qp)
 {
 	struct hodp_rc_responder *resp = &qp->rc->resp;
