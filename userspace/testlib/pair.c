@@ -273,6 +273,14 @@ int ht_to_rtr(const struct ht_side *s, const struct ht_conf *conf, const struct 
 	return ibv_modify_qp(s->qp, &a, mask);
 }
 
+/* A slow kernel takes longer to answer: the ACK timeout doubles with each step. */
+static int patient(int timeout)
+{
+	for (double p = ht_opt.patience; p > 1 && timeout && timeout < 18; p /= 2)
+		timeout++;
+	return timeout;
+}
+
 int ht_to_rts(const struct ht_side *s, const struct ht_conf *conf)
 {
 	struct ibv_qp_attr a = { .qp_state = IBV_QPS_RTS, .sq_psn = s->psn };
@@ -281,7 +289,7 @@ int ht_to_rts(const struct ht_side *s, const struct ht_conf *conf)
 
 	fill_conf(&c, conf);
 	if (c.type == IBV_QPT_RC) {
-		a.timeout = c.timeout;
+		a.timeout = patient(c.timeout);
 		a.retry_cnt = c.retry;
 		a.rnr_retry = c.rnr_retry;
 		a.max_rd_atomic = rd_atomic(s, &c, false);
