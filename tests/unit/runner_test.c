@@ -16,12 +16,19 @@ static long work; /* steps that are left */
 static long done; /* steps */
 static long looks; /* calls of step() */
 static bool nag; /* somebody kicks while it looks */
+static bool poke; /* somebody pokes it once while it looks, and has work */
 
 static bool step(struct hodp_runner *runner, int *budget)
 {
 	looks++;
 	if (nag)
 		CHECK(!hodp_baton_take(&runner->baton));
+	if (poke) {
+		poke = false;
+		hodp_runner_poke(runner);
+		work++;
+		return false;
+	}
 	while (work) {
 		if (--*budget < 0)
 			return true;
@@ -44,6 +51,7 @@ static void begin(long steps)
 	done = 0;
 	looks = 0;
 	nag = false;
+	poke = false;
 }
 
 /* The workqueue's turn. */
@@ -103,6 +111,38 @@ static void test_kick(void)
 	CHECK(!done && turn() && done == 1 && idle());
 }
 
+/* Without an owner, a poke is a kick; with one, it wakes nobody. */
+static void test_poke(void)
+{
+	begin(1);
+	hodp_runner_poke(&r);
+	CHECK(!done && !idle() && turn() && done == 1 && idle());
+	begin(0);
+	poke = true;
+	hodp_runner_run(&r, BUDGET);
+	CHECK(looks == 2 && done == 1 && !r.work.pending && idle());
+}
+
+/* An owner that cannot do the work itself, because it is a softirq. */
+static void test_try(void)
+{
+	begin(1);
+	CHECK(hodp_runner_try(&r) && !hodp_runner_try(&r));
+	hodp_runner_poke(&r);
+	CHECK(!r.work.pending);
+	hodp_runner_disown(&r);
+	CHECK(!idle() && !hodp_runner_try(&r));
+	CHECK(turn() && done == 1 && idle());
+	begin(1);
+	CHECK(hodp_runner_try(&r));
+	hodp_runner_pass(&r);
+	CHECK(!hodp_runner_try(&r) && turn() && done == 1 && idle());
+	begin(1);
+	CHECK(hodp_runner_try(&r));
+	hodp_runner_disown(&r);
+	CHECK(idle() && !r.work.pending && !done);
+}
+
 /* What was requested while somebody owned the runner is done afterwards. */
 static void test_own(void)
 {
@@ -154,6 +194,8 @@ static const struct unit_case cases[] = {
 	{ "what does not, a work item goes on with, as the owner", test_much },
 	{ "being asked without end uses the budget up", test_asked },
 	{ "a kick is done by the work item", test_kick },
+	{ "a poke makes the owner look again, and wakes no other", test_poke },
+	{ "an owner that only tries loses no request", test_try },
 	{ "what was asked for while it was owned is done afterwards",
 	  test_own },
 	{ "who waits to own it gets it after one budget", test_yield },

@@ -36,7 +36,7 @@ static bool hodp_runner_leave(struct hodp_runner *r)
 	return true;
 }
 
-static void hodp_runner_handoff(struct hodp_runner *r)
+void hodp_runner_pass(struct hodp_runner *r)
 {
 	/* Read by xchg() in the work item; queue_work() is a full barrier. */
 	WRITE_ONCE(r->handoff, true);
@@ -60,7 +60,7 @@ static void hodp_runner_loop(struct hodp_runner *r, int budget)
 		if (READ_ONCE(r->wanted))
 			hodp_runner_yield(r);
 		else
-			hodp_runner_handoff(r);
+			hodp_runner_pass(r);
 		return;
 	} while (!hodp_runner_leave(r));
 }
@@ -86,6 +86,16 @@ void hodp_runner_kick(struct hodp_runner *r)
 	queue_work(r->wq, &r->work);
 }
 
+void hodp_runner_poke(struct hodp_runner *r)
+{
+	/* A failed take makes the owner look again, whoever it is: a thread in
+	 * its loop, one that will call hodp_runner_disown(), or a work item that
+	 * is queued.
+	 */
+	if (hodp_baton_take(&r->baton))
+		hodp_runner_pass(r);
+}
+
 void hodp_runner_own(struct hodp_runner *r)
 {
 	if (hodp_baton_take(&r->baton))
@@ -98,7 +108,7 @@ void hodp_runner_own(struct hodp_runner *r)
 void hodp_runner_disown(struct hodp_runner *r)
 {
 	if (!hodp_runner_leave(r))
-		hodp_runner_handoff(r);
+		hodp_runner_pass(r);
 }
 
 void hodp_runner_cancel(struct hodp_runner *r)

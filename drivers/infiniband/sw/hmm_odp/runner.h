@@ -76,12 +76,31 @@ void hodp_runner_run(struct hodp_runner *r, int budget);
 /* The same from any context, by a work item. */
 void hodp_runner_kick(struct hodp_runner *r);
 
+/* Become the owner if there is none; never waits.  The caller keeps the runner
+ * alive, and calls hodp_runner_disown() or hodp_runner_pass().  Context: any.
+ */
+static inline bool hodp_runner_try(struct hodp_runner *r)
+{
+	return hodp_baton_try(&r->baton);
+}
+
+/* The owner stops, and a work item goes on as the owner.  Context: any. */
+void hodp_runner_pass(struct hodp_runner *r);
+
+/* Make the owner look for work again, or, if there is none, a work item.  Unlike
+ * hodp_runner_kick(), it wakes no worker while another thread is the owner.
+ * Context: any.
+ */
+void hodp_runner_poke(struct hodp_runner *r);
+
 /* Become the owner; waits for one budget at most.  One caller at a time.
  * Context: process.
  */
 void hodp_runner_own(struct hodp_runner *r);
 
-/* Stop being the owner; a work item does what was requested meanwhile. */
+/* Stop being the owner; a work item does what was requested meanwhile.
+ * Context: any.
+ */
 void hodp_runner_disown(struct hodp_runner *r);
 
 /* For the final owner: on return no work item runs. */
