@@ -157,10 +157,10 @@ bool hodp_complete_flush_recv(struct hodp_qp *qp)
 	hodp_qp_drop_dgrams(qp);
 	if (!qp->srq)
 		return hodp_complete_flush_rq(qp);
-	spin_lock(&qp->lock);
+	spin_lock_bh(&qp->lock);
 	raise = !qp->last_wqe;
 	qp->last_wqe = true;
-	spin_unlock(&qp->lock);
+	spin_unlock_bh(&qp->lock);
 	if (raise)
 		hodp_qp_event(qp, IB_EVENT_QP_LAST_WQE_REACHED);
 	return true;

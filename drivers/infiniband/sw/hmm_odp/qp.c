@@ -19,7 +19,8 @@
  * waits for the references.  A page fault holds no reference while it sleeps.
  *
  * Lock order: modify_lock -> qp->lock; modify_lock -> in_lock -> rq.lock;
- * rx_lock; sq.lock; due.lock (deadline.c), which softirqs take, too.
+ * qp->lock, rx_lock, sq.lock, rq.lock and due.lock (deadline.c) are taken in
+ * softirq, too; in_lock is not.
  * No spinlock of a QP is held when cq->lock or a chunk lock (mirror.c) is taken.
  */
 #include <linux/sched.h>
@@ -79,14 +80,14 @@ bool hodp_qp_fail(struct hodp_qp *qp, enum ib_qp_state to)
 {
 	bool change;
 
-	spin_lock(&qp->lock);
+	spin_lock_bh(&qp->lock);
 	change = qp->state != to && qp->state != IB_QPS_ERR &&
 		 qp->state != IB_QPS_RESET && !qp->dying;
 	if (change) {
 		trace_hodp_qp_state(qp->ibqp.qp_num, qp->state, to);
 		WRITE_ONCE(qp->state, to);
 	}
-	spin_unlock(&qp->lock);
+	spin_unlock_bh(&qp->lock);
 	return change;
 }
 
@@ -303,9 +304,9 @@ void hodp_qp_destroy(struct hodp_qp *qp)
 {
 	struct hodp_device *dev = hodp_qp_dev(qp);
 
-	spin_lock(&qp->lock);
+	spin_lock_bh(&qp->lock);
 	WRITE_ONCE(qp->dying, true);
-	spin_unlock(&qp->lock);
+	spin_unlock_bh(&qp->lock);
 	xa_erase_irq(&dev->qps, qp->ibqp.qp_num);
 	hodp_runner_own(&qp->req);
 	hodp_runner_own(&qp->rx);

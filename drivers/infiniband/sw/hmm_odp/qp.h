@@ -115,7 +115,7 @@ struct hodp_qp_handle {
  * @handle: see above (immutable)
  * @gone: completed by the last put
  * @modify_lock: serialises transitions, also while one waits for runners
- * @lock: guards writes to @state and @attr; spinlock, process context
+ * @lock: guards writes to @state and @attr; also taken in softirq
  * @state: written under @lock, read anywhere
  * @dying: destroy has begun: nothing new may start
  * @attr: set by modify.  Attributes set before RTR or RTS are read without
@@ -273,7 +273,7 @@ void hodp_qp_query(struct hodp_qp *qp, struct ib_qp_attr *attr,
  * the state; push the completion; call hodp_qp_flush().  Flushing earlier would
  * let another CPU push flushed completions ahead of the cause.
  *
- * Context: process, no lock of the QP held.
+ * Context: process or softirq, no lock of the QP held.
  * Return: true if the state changed; the caller must then call hodp_qp_flush().
  */
 bool hodp_qp_fail(struct hodp_qp *qp, enum ib_qp_state to);
@@ -284,7 +284,7 @@ void hodp_qp_flush(struct hodp_qp *qp);
  * @event: affiliated asynchronous event to raise, or -1
  *
  * Kicks both runners, which do the flushing.
- * Context: process, no lock of the QP held.
+ * Context: process or softirq, no lock of the QP held.
  */
 void hodp_qp_error(struct hodp_qp *qp, int event);
 
@@ -322,6 +322,16 @@ bool hodp_qp_receives(const struct hodp_qp *qp);
 int hodp_qp_enter(struct hodp_qp *qp, struct hodp_peer *from);
 /* Would @qp accept a message from @from, now or when it is not busy? */
 bool hodp_qp_would_enter(struct hodp_qp *qp, const struct hodp_peer *from);
+/**
+ * hodp_qp_is_entered - has @from entered @qp before, and may it again?
+ * @from: the requester of a packet transport
+ *
+ * For a packet transport, the owner of @qp->rx is the only one that enters, and
+ * connections begin and end with @qp->rx owned.  So the owner may use @qp->in
+ * without hodp_qp_enter() while this is true; it takes no lock.
+ * Context: the owner of @qp->rx; process or softirq.
+ */
+bool hodp_qp_is_entered(const struct hodp_qp *qp, const struct hodp_peer *from);
 /* End hodp_qp_enter(); kicks @qp->rx if the QP must be flushed by now. */
 void hodp_qp_leave(struct hodp_qp *qp);
 /* For a QP that no longer accepts messages: has the last requester left it?  If

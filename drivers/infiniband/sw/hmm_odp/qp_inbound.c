@@ -98,6 +98,12 @@ int hodp_qp_enter(struct hodp_qp *qp, struct hodp_peer *from)
 	return ret;
 }
 
+bool hodp_qp_is_entered(const struct hodp_qp *qp, const struct hodp_peer *from)
+{
+	return from->knows && from->knows == READ_ONCE(qp->incarnation) &&
+	       hodp_qp_receives(qp);
+}
+
 static void hodp_qp_wake_drain(struct hodp_qp *qp)
 {
 	/* Pairs with the barrier in the waiter's prepare_to_wait(). */

@@ -196,7 +196,7 @@ static int hodp_qp_transit(struct hodp_qp *qp, const struct ib_qp_attr *attr,
 	int ret = 0;
 
 	lockdep_assert_held(&qp->modify_lock);
-	spin_lock(&qp->lock);
+	spin_lock_bh(&qp->lock);
 	from = qp->state;
 	if ((mask & IB_QP_CUR_STATE) && attr->cur_qp_state != from &&
 	    !(attr->cur_qp_state == IB_QPS_RTS && from == IB_QPS_SQE)) {
@@ -216,7 +216,7 @@ static int hodp_qp_transit(struct hodp_qp *qp, const struct ib_qp_attr *attr,
 	/* Pairs with the acquire in hodp_qp_receives(); orders @attr. */
 	smp_store_release(&qp->state, to);
 out:
-	spin_unlock(&qp->lock);
+	spin_unlock_bh(&qp->lock);
 	if (!ret && (mask & IB_QP_STATE))
 		hodp_qp_entered(qp, to);
 	return ret;
@@ -280,12 +280,12 @@ void hodp_qp_query(struct hodp_qp *qp, struct ib_qp_attr *attr,
 {
 	struct ib_qp_cap *cap = &attr->cap;
 
-	spin_lock(&qp->lock);
+	spin_lock_bh(&qp->lock);
 	*attr = qp->attr;
 	attr->qp_state = qp->state;
 	attr->cur_qp_state = qp->state;
 	attr->sq_draining = qp->state == IB_QPS_SQD && !qp->drained;
-	spin_unlock(&qp->lock);
+	spin_unlock_bh(&qp->lock);
 	cap->max_send_wr = qp->sq.max_wr;
 	cap->max_send_sge = qp->sq.max_sge;
 	cap->max_inline_data = qp->sq.max_inline;
