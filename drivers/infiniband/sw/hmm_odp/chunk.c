@@ -240,6 +240,23 @@ void hodp_mirror_wrote(struct hodp_view *v)
 	set_bit(HODP_E_DIRTIED_BIT, v->slot);
 }
 
+/* A recency hint is good enough for that long, in jiffies. */
+#define HODP_HINT_AGE (HZ / 4)
+
+bool hodp_view_is_quiet(const struct hodp_view *v, bool write)
+{
+	if (write && !(READ_ONCE(*v->slot) & HODP_E_DIRTIED))
+		return false;
+	return time_before(jiffies,
+			   READ_ONCE(v->chunk->accessed) + HODP_HINT_AGE);
+}
+
+void hodp_mirror_try_unview(struct hodp_view *v)
+{
+	read_unlock(&v->chunk->lock);
+	v->chunk = NULL;
+}
+
 /* Tell reclaim that the memory is in use, at most once per tick and chunk. */
 static void hodp_view_accessed(struct hodp_view *v)
 {

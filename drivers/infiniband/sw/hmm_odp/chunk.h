@@ -99,6 +99,9 @@ bool hodp_folio_reachable(struct folio *folio);
 void hodp_chunk_fill(struct hodp_chunk *c, const unsigned long *entry,
 		     unsigned int n, unsigned int idx, unsigned long huge);
 
+/* Has the mm been told of an access through @v?  Its lock is held for read. */
+bool hodp_view_is_quiet(const struct hodp_view *v, bool write);
+
 /* Fill in @v for @va; @v->chunk's lock is held for read.  False: no entry. */
 bool hodp_view_fill(struct hodp_view *v, unsigned long va, u64 len, bool write);
 

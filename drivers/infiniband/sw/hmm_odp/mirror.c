@@ -33,7 +33,8 @@
  *     dirty bit is not enough: HMM reports WRITE for entries that are writable
  *     but clean (MADV_FREE, read swap-in, shmem read fault).  Dropping or
  *     downgrading an entry clears the bit, so the next write marks the folio
- *     again.
+ *     again.  Marking takes locks of the mm that a softirq must not, so a
+ *     softirq writes through entries that have the bit only.
  *
  * Commit against invalidation.  The notifier's sequence belongs to the window
  * and is set and compared under the window's @seq_lock.  Entries belong to the
@@ -699,4 +700,22 @@ int hodp_mirror_view(struct hodp_mirror *m, u64 va, u64 len, bool write,
 		return -EAGAIN;
 	}
 	return 0;
+}
+
+bool hodp_mirror_try_view(struct hodp_mirror *m, u64 va, u64 len, bool write,
+			  struct hodp_view *v)
+{
+	struct hodp_window *w = hodp_mirror_find_window(m, va);
+	struct hodp_chunk *c = w ? hodp_window_chunk(w, va) : NULL;
+
+	if (unlikely(!c || !read_trylock(&c->lock)))
+		return false;
+	v->chunk = c;
+	v->va = va;
+	v->owner = true;
+	if (likely(hodp_view_fill(v, va, len, write) &&
+		   hodp_view_is_quiet(v, write)))
+		return true;
+	hodp_mirror_try_unview(v);
+	return false;
 }

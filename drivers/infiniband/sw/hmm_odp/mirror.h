@@ -109,4 +109,17 @@ long hodp_mirror_snapshot(struct hodp_mirror *m, u64 va, u64 len);
 int hodp_mirror_view(struct hodp_mirror *m, u64 va, u64 len, bool write,
 		     const struct hodp_view *other, struct hodp_view *v);
 
+/**
+ * hodp_mirror_try_view - access mirrored memory if that takes no waiting
+ *
+ * The chunk's lock is only tried, and there must be nothing to tell the mm: an
+ * entry for writing is marked dirty already, and the chunk's recency is known.
+ * So it may interrupt a thread that holds the chunk's lock.
+ * Context: process or softirq, inside rcu_read_lock().
+ * Return: true: @v is valid until hodp_mirror_try_unview(); false: use
+ * hodp_mirror_view(), in process context.
+ */
+bool hodp_mirror_try_view(struct hodp_mirror *m, u64 va, u64 len, bool write,
+			  struct hodp_view *v);
+
 #endif /* HODP_MIRROR_H */

@@ -360,6 +360,77 @@ long hodp_sgl_copy(struct hodp_sgl *dst, struct hodp_sgl *src, u64 len,
 	return done;
 }
 
+/* ---- without waiting ---- */
+
+/* Copy between @kaddr and @buf.  Return: bytes, or 0 if there is poison. */
+static u64 hodp_try_bytes(void *kaddr, void *buf, u64 len, bool write)
+{
+	return hodp_copy_bytes(write ? kaddr : buf, write ? buf : kaddr, len) ?
+		       0 :
+		       len;
+}
+
+/* One page of a table.  Return: bytes, or 0. */
+static u64 hodp_try_table(const struct hodp_span *span, u64 off, void *buf,
+			  u64 len, bool write)
+{
+	struct hodp_look l = { .span = span, .off = off };
+	struct hodp_mr *mr = span->mr;
+	u64 n = 0;
+
+	if (!mr->umem && !read_trylock(&mr->use))
+		return 0;
+	if (mr->umem || (mr->valid && mr->gen == span->gen)) {
+		hodp_look_table(&l, len);
+		n = hodp_try_bytes(l.kaddr, buf, l.len, write);
+	}
+	if (!mr->umem)
+		read_unlock(&mr->use);
+	return n;
+}
+
+/* Return: bytes, or 0. */
+static u64 hodp_try_span(const struct hodp_span *span, u64 off, void *buf,
+			 u64 len, bool write)
+{
+	u64 va = span->va + off;
+	struct hodp_view v;
+	u64 n;
+
+	if (!span->mr || span->mr->kind == HODP_MR_DMA)
+		return hodp_try_bytes((void *)(unsigned long)va, buf, len,
+				      write);
+	if (span->mr->kind == HODP_MR_TABLE)
+		return hodp_try_table(span, off, buf, len, write);
+	if (!hodp_mirror_try_view(span->mr->mirror, va, len, write, &v))
+		return 0;
+	n = hodp_try_bytes(v.kaddr, buf, v.len, write);
+	hodp_mirror_try_unview(&v);
+	return n;
+}
+
+u64 hodp_sgl_try_copy(struct hodp_sgl *sgl, void *buf, u64 len, bool write)
+{
+	u64 done = 0;
+
+	rcu_read_lock();
+	while (done < len) {
+		const struct hodp_span *span = hodp_sgl_here(sgl);
+		u64 n;
+
+		if (WARN_ON_ONCE(!span))
+			break;
+		n = min(len - done, span->len - sgl->off);
+		n = hodp_try_span(span, sgl->off, buf + done, n, write);
+		if (!n)
+			break;
+		sgl->off += n;
+		done += n;
+	}
+	rcu_read_unlock();
+	return done;
+}
+
 int hodp_span_atomic(const struct hodp_span *span,
 		     const struct hodp_atomic *what, u64 *old,
 		     struct hodp_miss *miss)

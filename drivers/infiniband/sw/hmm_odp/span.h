@@ -97,6 +97,19 @@ void hodp_sgl_seek(struct hodp_sgl *sgl, u64 pos);
 long hodp_sgl_copy(struct hodp_sgl *dst, struct hodp_sgl *src, u64 len,
 		   u64 rest, struct hodp_miss *miss);
 
+/**
+ * hodp_sgl_try_copy - copy between a list and kernel memory without waiting
+ * @sgl: list; its position advances by the bytes copied
+ * @buf: kernel memory
+ * @len: bytes; the list has at least this many left
+ * @write: copy to the list, else from it
+ *
+ * Locks are only tried, and nothing is faulted in or marked dirty.
+ * Context: process or softirq.
+ * Return: bytes copied; if fewer than @len, hodp_sgl_copy() tells why.
+ */
+u64 hodp_sgl_try_copy(struct hodp_sgl *sgl, void *buf, u64 len, bool write);
+
 /* The operands of an atomic operation (IBTA 9.4.5). */
 struct hodp_atomic {
 	bool cmp_swap; /* else fetch-and-add */

@@ -42,4 +42,7 @@ void hodp_mirror_wrote(struct hodp_view *v);
 
 void hodp_mirror_unview(struct hodp_view *v);
 
+/* End hodp_mirror_try_view(). */
+void hodp_mirror_try_unview(struct hodp_view *v);
+
 #endif /* HODP_VIEW_H */
