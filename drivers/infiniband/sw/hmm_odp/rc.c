@@ -9,8 +9,30 @@
  * that does not fit into its queue is lost, as it would be in a switch.  Packets
  * that arrive during a page fault are copied, and charged to the QP's creator.
  *
+ * Quick path: waking a worker costs more than most packets do.  So if a packet's
+ * queue is empty and its runner has no owner, softirq becomes the owner and
+ * handles the packet itself, on these conditions:
+ *
+ *   order   the queue is looked at, and the runner taken, under @rx_lock.  So no
+ *           packet is before this one: not in the queue, and not in the hands of
+ *           an owner.  Those that come later are queued, and make this owner look
+ *           again: its hodp_runner_disown() leaves them to a work item.
+ *   waits   softirq may have interrupted the holder of any lock that it does not
+ *           disable softirqs for: chunk locks, hodp_mr.use, in_lock.  It tries
+ *           the first two and never takes the third.  It does not fault, mark a
+ *           folio, or allocate with reclaim.  If any of this is needed, the
+ *           packet and the runner are passed to a work item, which goes on where
+ *           softirq has stopped.
+ *   bounds  one packet, at most HODP_WIRE_MTU_MAX bytes, and at most one reply
+ *           without a loop.  A response never causes a packet to be sent, so
+ *           output that comes back as input on the same stack does not nest.
+ *
+ * If the runner has an owner already, mostly the doorbell whose own packet this
+ * softirq carries, the packet is queued and the owner looks again.
+ *
  * Lifetime: struct hodp_rc lives from RTR until the QP's reset or destroy.  The
- * runners own its halves; softirq uses it under the QP's @rx_lock only.
+ * runners own its halves; softirq uses it under the QP's @rx_lock, and as the
+ * owner of a runner: detach owns both.
  */
 #include <linux/netfilter.h>
 #include "charge.h"
@@ -40,19 +62,26 @@ static bool hodp_rc_from_peer(const struct hodp_rc *rc,
 	       hodp_rc_same_address(&rc->av.sgid, dest, packet->ip_len);
 }
 
+/* Say where the body of @skb is. */
+static void hodp_rc_locate(struct sk_buff *skb,
+			   const struct hodp_udp_packet *packet)
+{
+	u32 headers = packet->ip_len + HODP_WIRE_UDP;
+
+	hodp_rc_cb(skb)->body = packet->ip + headers - skb->data;
+	hodp_rc_cb(skb)->len = packet->len - HODP_WIRE_UDP;
+}
+
 /* Keep @skb, but nothing of the stack and the namespace. */
 static void hodp_rc_keep(struct sk_buff *skb,
 			 const struct hodp_udp_packet *packet)
 {
-	u32 headers = packet->ip_len + HODP_WIRE_UDP;
-
 	skb_orphan(skb);
 	skb_dst_drop(skb);
 	nf_reset_ct(skb);
 	skb_ext_reset(skb);
 	skb->dev = NULL;
-	hodp_rc_cb(skb)->body = packet->ip + headers - skb->data;
-	hodp_rc_cb(skb)->len = packet->len - HODP_WIRE_UDP;
+	hodp_rc_locate(skb, packet);
 }
 
 /* Does the runner that the packet is for wait for a page fault? */
@@ -133,28 +162,78 @@ static struct sk_buff_head *hodp_rc_queue(struct hodp_qp *qp,
 	return queue;
 }
 
-bool hodp_rc_input(struct hodp_qp *qp, const struct hodp_udp_packet *packet,
-		   const struct hodp_wire_packet *k)
+/* Put the packet into its queue.  Return: false: there is no memory, drop it. */
+static bool hodp_rc_enqueue(struct hodp_qp *qp, struct sk_buff_head *queue,
+			    const struct hodp_udp_packet *packet,
+			    const struct hodp_wire_packet *k)
 {
 	struct sk_buff *skb = packet->skb;
-	struct sk_buff_head *queue;
 
-	spin_lock_bh(&qp->rx_lock);
+	lockdep_assert_held(&qp->rx_lock);
+	hodp_rc_keep(skb, packet);
+	if (unlikely(hodp_rc_waits(qp->rc, k)))
+		skb = hodp_rc_charge(qp, skb);
+	if (skb)
+		__skb_queue_tail(queue, skb);
+	else
+		hodp_count(packet->dev, HODP_CNT_RX_QUEUE_FULL, 1);
+	return skb;
+}
+
+/* Handle the packet as the owner of @r.  Return: as hodp_rc_input(). */
+static bool hodp_rc_input_quick(struct hodp_qp *qp, struct hodp_runner *r,
+				struct sk_buff_head *queue,
+				const struct hodp_udp_packet *packet,
+				struct hodp_wire_packet *k)
+{
+	struct sk_buff *skb = packet->skb;
+	enum hodp_rc_quick what;
+
+	hodp_rc_locate(skb, packet);
+	what = r == &qp->req ? hodp_rc_progress_quick(qp, skb, k) :
+			       hodp_rc_receive_quick(qp, skb, k);
+	switch (what) {
+	case HODP_RC_QUICK_DONE:
+		hodp_runner_disown(r);
+		return false;
+	case HODP_RC_QUICK_MORE:
+		break;
+	case HODP_RC_QUICK_HELD:
+		hodp_rc_keep(skb, packet);
+		break;
+	case HODP_RC_QUICK_NOT:
+		hodp_rc_keep(skb, packet);
+		spin_lock(&qp->rx_lock);
+		__skb_queue_head(queue, skb);
+		spin_unlock(&qp->rx_lock);
+		break;
+	}
+	hodp_runner_pass(r);
+	return what != HODP_RC_QUICK_MORE;
+}
+
+bool hodp_rc_input(struct hodp_qp *qp, const struct hodp_udp_packet *packet,
+		   struct hodp_wire_packet *k)
+{
+	bool quick = false, consumed = false;
+	struct sk_buff_head *queue;
+	struct hodp_runner *r;
+
+	r = hodp_wire_is_response(k->row) ? &qp->req : &qp->rx;
+	spin_lock(&qp->rx_lock);
 	queue = hodp_rc_queue(qp, packet, k);
 	if (queue) {
-		hodp_rc_keep(skb, packet);
-		if (unlikely(hodp_rc_waits(qp->rc, k)))
-			skb = hodp_rc_charge(qp, skb);
-		if (skb)
-			__skb_queue_tail(queue, skb);
-		else
-			hodp_count(packet->dev, HODP_CNT_RX_QUEUE_FULL, 1);
+		quick = skb_queue_empty(queue) && !hodp_rc_waits(qp->rc, k) &&
+			hodp_runner_try(r);
+		if (!quick)
+			consumed = hodp_rc_enqueue(qp, queue, packet, k);
 	}
-	spin_unlock_bh(&qp->rx_lock);
-	if (!queue || !skb)
-		return false;
-	hodp_runner_kick(hodp_wire_is_response(k->row) ? &qp->req : &qp->rx);
-	return true;
+	spin_unlock(&qp->rx_lock);
+	if (quick)
+		return hodp_rc_input_quick(qp, r, queue, packet, k);
+	if (consumed)
+		hodp_runner_poke(r);
+	return consumed;
 }
 
 void hodp_rc_drop(struct hodp_qp *qp)
@@ -189,14 +268,16 @@ struct sk_buff *hodp_rc_dequeue(struct hodp_qp *qp, struct sk_buff_head *queue,
 /* ---- sending ---- */
 
 struct sk_buff *hodp_rc_alloc(const struct hodp_qp *qp,
-			      const struct hodp_wire_row *row, u32 payload)
+			      const struct hodp_wire_row *row, u32 payload,
+			      bool quick)
 {
+	/* Softirq does not go over the limit: a work item can reclaim. */
+	gfp_t gfp = quick ? GFP_NOWAIT : GFP_KERNEL | __GFP_NORETRY;
 	u32 len = hodp_wire_len(row, payload);
 	struct mem_cgroup *old = set_active_memcg(qp->memcg);
 	struct sk_buff *skb;
 
-	skb = hodp_udp_alloc(len,
-			     GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY);
+	skb = hodp_udp_alloc(len, gfp | __GFP_ACCOUNT | __GFP_NOWARN);
 	set_active_memcg(old);
 	if (skb)
 		skb_put(skb, len);

@@ -86,6 +86,7 @@ struct hodp_rc_done {
  * @replay: the READ is a duplicate: the sequence of requests does not move
  * @nak_sent: a NAK or RNR NAK was sent, and the packet it asks for is not here
  * @ack_due: packets were executed that are not acknowledged
+ * @quick: the owner of the receiver is a softirq
  * @faulting: written by the receiver, read in softirq: waits for a page fault
  * @hurry: set in softirq: the requester sends again what waits for that fault
  * @flight: response packets in the network stack
@@ -105,6 +106,7 @@ struct hodp_rc_responder {
 	bool replay;
 	bool nak_sent;
 	bool ack_due;
+	bool quick;
 	bool faulting;
 	bool hurry;
 	struct hodp_flight *flight;
@@ -149,6 +151,14 @@ static inline u8 *hodp_rc_body(struct sk_buff *skb)
 	return skb->data + hodp_rc_cb(skb)->body;
 }
 
+/* What softirq has made of a packet, as the owner of a runner. */
+enum hodp_rc_quick {
+	HODP_RC_QUICK_DONE, /* it is finished */
+	HODP_RC_QUICK_MORE, /* it is finished, and the runner has more to do */
+	HODP_RC_QUICK_HELD, /* the runner must finish it; it is in resp.skb */
+	HODP_RC_QUICK_NOT, /* the runner must take it from the queue's head */
+};
+
 /* ---- rc.c ---- */
 
 /* hodp_transport.attach and .detach. */
@@ -165,7 +175,7 @@ void hodp_rc_detach(struct hodp_qp *qp);
  * Context: softirq.  Return: true: packet->skb is consumed.
  */
 bool hodp_rc_input(struct hodp_qp *qp, const struct hodp_udp_packet *packet,
-		   const struct hodp_wire_packet *k);
+		   struct hodp_wire_packet *k);
 
 /* Drop all packets that wait; the QP takes no more, and the caller owns the
  * receiver.
@@ -181,11 +191,13 @@ struct sk_buff *hodp_rc_dequeue(struct hodp_qp *qp, struct sk_buff_head *queue,
  * @qp: sender
  * @row: its opcode
  * @payload: bytes of payload, at hodp_wire_headers(@row) of skb->data
+ * @quick: the caller is a softirq
  *
- * Context: process.  Return: NULL if there is no memory.
+ * Context: process, or softirq if @quick.  Return: NULL if there is no memory.
  */
 struct sk_buff *hodp_rc_alloc(const struct hodp_qp *qp,
-			      const struct hodp_wire_row *row, u32 payload);
+			      const struct hodp_wire_row *row, u32 payload,
+			      bool quick);
 
 /**
  * hodp_rc_send - write a packet's headers and send it
@@ -194,7 +206,7 @@ struct sk_buff *hodp_rc_alloc(const struct hodp_qp *qp,
  * @k: headers; @dest_qp is filled in
  * @flight: holds a place for the packet; NULL: none
  *
- * Context: process.
+ * Context: process or softirq.
  */
 void hodp_rc_send(struct hodp_qp *qp, struct sk_buff *skb,
 		  struct hodp_wire_packet *k, struct hodp_flight *flight);
@@ -205,9 +217,23 @@ void hodp_rc_send(struct hodp_qp *qp, struct sk_buff *skb,
 enum hodp_verdict hodp_rc_execute(struct hodp_qp *qp);
 enum hodp_verdict hodp_rc_progress(struct hodp_qp *qp);
 
+/* Handle a response in softirq, if that takes no waiting; no other one waits.
+ * Context: the owner of the requester.
+ */
+enum hodp_rc_quick hodp_rc_progress_quick(struct hodp_qp *qp,
+					  struct sk_buff *skb,
+					  struct hodp_wire_packet *k);
+
 /* ---- rc_recv.c: the responder ---- */
 
 /* hodp_transport.receive. */
 bool hodp_rc_receive(struct hodp_qp *qp, int *budget);
+
+/* Execute a request in softirq, if that takes no waiting; no other one waits.
+ * Context: the owner of the receiver.
+ */
+enum hodp_rc_quick hodp_rc_receive_quick(struct hodp_qp *qp,
+					 struct sk_buff *skb,
+					 const struct hodp_wire_packet *k);
 
 #endif /* HODP_RC_H */

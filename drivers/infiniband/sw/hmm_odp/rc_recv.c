@@ -16,6 +16,9 @@
  * nevertheless, the answer is an RNR NAK, so that it neither floods the network
  * nor uses up its retries.
  *
+ * Softirq executes what needs no waiting (rc.c): SENDs, WRITEs, and READs of one
+ * packet.  Its owner is @quick; what it cannot finish stays in @skb.
+ *
  * No packet is executed unless the flight has a slot for its reply.  A READ's
  * responses are sent as slots become free; packets behind it wait.
  */
@@ -69,7 +72,7 @@ static bool hodp_rc_reply(struct hodp_qp *qp, u8 kind, u32 psn, u8 syndrome,
 
 	if (!hodp_flight_take(resp->flight))
 		return false;
-	skb = hodp_rc_alloc(qp, k.row, 0);
+	skb = hodp_rc_alloc(qp, k.row, 0, resp->quick);
 	if (!skb) {
 		hodp_flight_give_back(resp->flight);
 		hodp_deadline_set(&qp->due, HODP_DUE_RX, HODP_PAUSE);
@@ -329,7 +332,7 @@ static enum hodp_rc_step hodp_rc_miss(struct hodp_qp *qp,
 	return HODP_RC_WAIT;
 }
 
-/* One call of the responder.  @data is positioned. */
+/* One call of the responder.  @data is positioned, or resp->req.try is set. */
 static enum hodp_reply hodp_rc_respond(struct hodp_qp *qp,
 				       struct hodp_sgl *data,
 				       enum hodp_rc_step *step)
@@ -373,8 +376,13 @@ static enum hodp_reply hodp_rc_respond(struct hodp_qp *qp,
 	return reply;
 }
 
-static void hodp_rc_data(struct hodp_sgl *data, void *at, u64 len, u64 pos)
+/* The packet's payload from @pos on, for one call of the responder. */
+static void hodp_rc_data(struct hodp_rc_responder *resp, struct hodp_sgl *data,
+			 void *at, u64 len, u64 pos)
 {
+	resp->req.try = resp->quick ? at + pos : NULL;
+	if (resp->quick)
+		return;
 	data->num = 0;
 	if (len)
 		hodp_span_kernel(&data->span[data->num++], at, len);
@@ -392,7 +400,7 @@ static enum hodp_rc_step hodp_rc_run_data(struct hodp_qp *qp)
 	struct hodp_sgl data;
 
 	resp->psn = resp->k.psn;
-	hodp_rc_data(&data, hodp_rc_body(resp->skb) + resp->k.at,
+	hodp_rc_data(resp, &data, hodp_rc_body(resp->skb) + resp->k.at,
 		     resp->k.payload, req->done - before);
 	reply = hodp_rc_respond(qp, &data, &step);
 	if (reply == HODP_R_ACK || reply == HODP_R_NEXT)
@@ -407,7 +415,7 @@ static enum hodp_rc_step hodp_rc_run_atomic(struct hodp_qp *qp)
 	struct hodp_sgl data;
 	u64 result;
 
-	hodp_rc_data(&data, &result, sizeof(result), resp->req.done);
+	hodp_rc_data(resp, &data, &result, sizeof(result), resp->req.done);
 	if (hodp_rc_respond(qp, &data, &step) != HODP_R_ACK)
 		return step;
 	hodp_rc_executed(qp);
@@ -421,7 +429,8 @@ static enum hodp_rc_step hodp_rc_run_atomic(struct hodp_qp *qp)
 static enum hodp_reply hodp_rc_fill(struct hodp_qp *qp, void *to, u32 len,
 				    enum hodp_rc_step *step)
 {
-	struct hodp_request *req = &qp->rc->resp.req;
+	struct hodp_rc_responder *resp = &qp->rc->resp;
+	struct hodp_request *req = &resp->req;
 	u64 begin = req->done;
 	enum hodp_reply reply;
 	struct hodp_sgl data;
@@ -429,9 +438,9 @@ static enum hodp_reply hodp_rc_fill(struct hodp_qp *qp, void *to, u32 len,
 	req->avail = begin + len;
 	req->more = req->avail < req->total;
 	do {
-		hodp_rc_data(&data, to, len, req->done - begin);
+		hodp_rc_data(resp, &data, to, len, req->done - begin);
 		reply = hodp_rc_respond(qp, &data, step);
-	} while (reply == HODP_R_MORE);
+	} while (reply == HODP_R_MORE && !resp->quick);
 	/* The packet goes; after a fault it is filled from its beginning. */
 	if (reply != HODP_R_ACK && reply != HODP_R_NEXT)
 		req->done = begin;
@@ -453,7 +462,7 @@ static enum hodp_rc_step hodp_rc_run_read(struct hodp_qp *qp)
 		.payload = len,
 		.syndrome = hodp_rc_good(),
 	};
-	struct sk_buff *skb = hodp_rc_alloc(qp, k.row, len);
+	struct sk_buff *skb = hodp_rc_alloc(qp, k.row, len, resp->quick);
 	enum hodp_rc_step step = HODP_RC_WAIT;
 	enum hodp_reply reply;
 
@@ -503,6 +512,65 @@ static enum hodp_rc_step hodp_rc_run(struct hodp_qp *qp)
 	hodp_respond_release(qp);
 	hodp_qp_leave(qp);
 	return step;
+}
+
+/* May softirq execute the packet?  It is the next one. */
+static bool hodp_rc_is_quick(const struct hodp_wire_packet *k, u32 mtu)
+{
+	switch (k->row->kind) {
+	case HODP_WIRE_SEND:
+		return !(k->row->headers & HODP_HAS_IETH);
+	case HODP_WIRE_WRITE:
+		return true;
+	case HODP_WIRE_READ:
+		return k->length <= mtu;
+	default:
+		return false;
+	}
+}
+
+/* Execute @resp->skb.  Return: true: it is finished. */
+static bool hodp_rc_run_quick(struct hodp_qp *qp)
+{
+	struct hodp_rc_responder *resp = &qp->rc->resp;
+	enum hodp_rc_step step;
+
+	resp->quick = true;
+	if (resp->k.row->kind != HODP_WIRE_READ)
+		step = hodp_rc_run_data(qp);
+	else if (hodp_flight_take(resp->flight))
+		step = hodp_rc_run_read(qp);
+	else
+		step = HODP_RC_WAIT;
+	hodp_respond_release(qp);
+	if (step == HODP_RC_DONE)
+		hodp_rc_ack(qp);
+	resp->quick = false;
+	return step == HODP_RC_DONE;
+}
+
+enum hodp_rc_quick hodp_rc_receive_quick(struct hodp_qp *qp,
+					 struct sk_buff *skb,
+					 const struct hodp_wire_packet *k)
+{
+	struct hodp_rc_responder *resp = &qp->rc->resp;
+	u32 mtu = qp->rc->mtu;
+
+	/* The first packet goes to the receiver, which enters the QP. */
+	if (resp->skb || qp->rx.fault || !hodp_rc_is_quick(k, mtu) ||
+	    !hodp_qp_is_entered(qp, &resp->peer) ||
+	    hodp_message_check_rc(&resp->message, k, mtu) != HODP_RC_NEXT ||
+	    !hodp_rc_has_slot(qp))
+		return HODP_RC_QUICK_NOT;
+	resp->skb = skb;
+	resp->k = *k;
+	resp->replay = false;
+	resp->nak_sent = false;
+	hodp_rc_prepare(resp);
+	if (!hodp_rc_run_quick(qp))
+		return HODP_RC_QUICK_HELD;
+	resp->skb = NULL;
+	return resp->ack_due ? HODP_RC_QUICK_MORE : HODP_RC_QUICK_DONE;
 }
 
 /* Take the next packet: @resp->skb, unless it needs no more than an answer.

@@ -177,21 +177,27 @@ static int hodp_rc_load(struct hodp_qp *qp, const struct hodp_op *op)
 	return p->bound ? 0 : hodp_op_bind(op, p, qp->ibqp.pd);
 }
 
-/* Copy between a packet and the loaded payload at @pos.  Return: 0, or an errno of
- * hodp_sgl_copy().
+/* Copy between a packet and the loaded payload at @pos.  @miss: NULL: the caller is
+ * a softirq.  Return: 0, or an errno of hodp_sgl_copy(), in softirq -EAGAIN only.
  */
 static long hodp_rc_copy(struct hodp_qp *qp, const struct hodp_op *op,
 			 void *packet, u32 len, u64 pos, struct hodp_miss *miss)
 {
 	struct hodp_sgl *memory = &qp->payload.sgl;
-	struct hodp_sgl buffer = { .num = 1 };
-	u32 done = 0;
+	struct hodp_sgl buffer;
+	u32 done;
 
 	if (!len)
 		return 0;
-	hodp_span_kernel(&buffer.span[0], packet, len);
-	hodp_sgl_seek(&buffer, 0);
 	hodp_sgl_seek(memory, pos);
+	done = hodp_sgl_try_copy(memory, packet, len, hodp_rc_wants_data(op));
+	if (likely(done == len))
+		return 0;
+	if (!miss)
+		return -EAGAIN;
+	buffer.num = 1;
+	hodp_span_kernel(&buffer.span[0], packet, len);
+	hodp_sgl_seek(&buffer, done);
 	while (done < len) {
 		u64 rest = op->total - pos - done;
 		long n;
@@ -303,7 +309,7 @@ static long hodp_rc_send_psn(struct hodp_qp *qp, const struct hodp_op *op,
 	if (!hodp_flight_take(qp->flight))
 		return -ENOSPC;
 	pos = hodp_rc_describe(qp, op, psn, &k);
-	skb = hodp_rc_alloc(qp, k.row, k.payload);
+	skb = hodp_rc_alloc(qp, k.row, k.payload, false);
 	if (skb)
 		ret = hodp_rc_copy(qp, op, skb->data + hodp_wire_headers(k.row),
 				   k.payload, pos, miss);
@@ -553,6 +559,19 @@ static long hodp_rc_store(struct hodp_qp *qp, const struct hodp_op *op,
 			    miss);
 }
 
+/* The data of the oldest operation's response with @psn are in place. */
+static void hodp_rc_stored(struct hodp_qp *qp, const struct hodp_op *op,
+			   u32 psn)
+{
+	struct hodp_rc_requester *req = &qp->rc->req;
+
+	if (hodp_rc_after(op, psn) == hodp_psn_add(psn, 1))
+		req->reads--;
+	hodp_rc_answered(qp, hodp_psn_add(psn, 1));
+	if (req->una == op->end && op != &qp->op)
+		hodp_complete_oldest(qp, IB_WC_SUCCESS);
+}
+
 /* Data for the oldest operation, whose first unanswered PSN is that of @k.
  * *@keep: the packet must be handled again.
  */
@@ -577,11 +596,7 @@ static enum hodp_verdict hodp_rc_data_arrived(struct hodp_qp *qp,
 	if (ret)
 		return hodp_rc_fail(qp, ret == -EBADMSG ? IB_WC_BAD_RESP_ERR :
 							  hodp_op_status(ret));
-	if (hodp_rc_after(op, k->psn) == hodp_psn_add(k->psn, 1))
-		req->reads--;
-	hodp_rc_answered(qp, hodp_psn_add(k->psn, 1));
-	if (req->una == op->end && op != &qp->op)
-		hodp_complete_oldest(qp, IB_WC_SUCCESS);
+	hodp_rc_stored(qp, op, k->psn);
 	return HODP_V_MORE;
 }
 
@@ -618,6 +633,56 @@ static enum hodp_verdict hodp_rc_response(struct hodp_qp *qp,
 		return hodp_rc_fail(qp, IB_WC_BAD_RESP_ERR);
 	}
 	return HODP_V_MORE;
+}
+
+/* As hodp_rc_data_arrived().  Return: false: nothing has changed. */
+static bool hodp_rc_data_quick(struct hodp_qp *qp, struct sk_buff *skb,
+			       struct hodp_wire_packet *k)
+{
+	struct hodp_op *op = hodp_rc_oldest(qp);
+
+	if (hodp_rc_load(qp, op) || hodp_rc_store(qp, op, skb, k, NULL))
+		return false;
+	hodp_rc_stored(qp, op, k->psn);
+	return true;
+}
+
+enum hodp_rc_quick hodp_rc_progress_quick(struct hodp_qp *qp,
+					  struct sk_buff *skb,
+					  struct hodp_wire_packet *k)
+{
+	struct hodp_rc_requester *req = &qp->rc->req;
+	struct hodp_sent sent[HODP_MAX_OUTSTANDING + 1];
+	enum hodp_rc_quick ret = HODP_RC_QUICK_DONE;
+	enum hodp_sent_answer answer;
+	u32 num, done;
+
+	if (!req->started || READ_ONCE(qp->state) != IB_QPS_RTS ||
+	    READ_ONCE(qp->dying) || req->faulting || req->fault_err ||
+	    req->rnr || req->again != req->next)
+		return HODP_RC_QUICK_NOT;
+	num = hodp_rc_list(qp, sent);
+	answer = hodp_sent_answered(sent, num, req->next, k, &done);
+	switch (answer) {
+	case HODP_SENT_STALE:
+		return ret;
+	case HODP_SENT_ACK:
+		hodp_rc_complete(qp, done);
+		if (done < num && sent[done].answer == HODP_WIRE_ACK)
+			hodp_rc_answered(qp, hodp_psn_add(k->psn, 1));
+		break;
+	case HODP_SENT_DATA:
+		hodp_rc_complete(qp, done);
+		if (!hodp_rc_data_quick(qp, skb, k))
+			ret = HODP_RC_QUICK_NOT;
+		break;
+	default:
+		return HODP_RC_QUICK_NOT;
+	}
+	hodp_payload_unbind(&qp->payload);
+	/* The window may have opened for the current operation. */
+	return ret == HODP_RC_QUICK_DONE && qp->op.active ? HODP_RC_QUICK_MORE :
+							    ret;
 }
 
 static void hodp_rc_put_back(struct hodp_qp *qp, struct sk_buff *skb)

@@ -81,6 +81,19 @@ static enum hodp_reply hodp_respond_bad_copy(struct hodp_qp *qp,
 	return hodp_respond_nak(qp, err);
 }
 
+/* Move what can be moved without waiting, between @req->try and @qp->in.sgl. */
+static enum hodp_reply hodp_respond_try(struct hodp_qp *qp,
+					struct hodp_request *req, u64 len)
+{
+	u64 n = hodp_sgl_try_copy(&qp->in.sgl, req->try, len,
+				  !(req->row->flags & HODP_OP_READ));
+
+	req->done += n;
+	if (n < len)
+		return HODP_R_MORE;
+	return req->more ? HODP_R_NEXT : HODP_R_ACK;
+}
+
 /* Move the next piece between @req->data and @qp->in.sgl. */
 static enum hodp_reply hodp_respond_move(struct hodp_qp *qp,
 					 struct hodp_request *req,
@@ -93,6 +106,8 @@ static enum hodp_reply hodp_respond_move(struct hodp_qp *qp,
 
 	if (!len)
 		return req->more ? HODP_R_NEXT : HODP_R_ACK;
+	if (req->try)
+		return hodp_respond_try(qp, req, len);
 	if (to_requester)
 		n = hodp_sgl_copy(req->data, &qp->in.sgl, len, rest, miss);
 	else

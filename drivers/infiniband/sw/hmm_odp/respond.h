@@ -25,6 +25,8 @@
  * @fault_err: result of the last page fault on the responder's side
  * @data: SEND, WRITE: source; READ, ATOMIC: destination; positioned at @done
  * @data_err: HODP_R_DATA: the error of hodp_sgl_copy() for @data
+ * @try: kernel memory, at @done, instead of @data: move what can be moved without
+ *       waiting; if that is not all, the reply is HODP_R_MORE.  Atomics ignore it
  */
 struct hodp_request {
 	const struct hodp_opcode *row;
@@ -43,6 +45,7 @@ struct hodp_request {
 	u64 atomic_old;
 	struct hodp_sgl *data;
 	int data_err;
+	void *try;
 };
 
 /* The reply: the contents of an AETH, or what the transport must do first. */
@@ -60,14 +63,16 @@ enum hodp_reply {
 
 /**
  * hodp_respond - start or continue a request
- * @qp: responder; the caller is between hodp_qp_enter() and hodp_qp_leave()
+ * @qp: responder; the caller is between hodp_qp_enter() and hodp_qp_leave(), or
+ *      as hodp_qp_is_entered() describes
  * @req: request
  * @miss: filled in for HODP_R_MISS; @qp->in or @req->data holds its region, so
  *        begin the fault before hodp_respond_release()
  *
  * Before it returns a NAK, this moves @qp to the error state and raises the
  * event required by IBTA 9.9.3 and 11.6.3.
- * Context: process, no locks.
+ * Context: process, no locks; with @req->try also softirq, if @req is a SEND
+ * without invalidate, a WRITE or a READ.
  */
 enum hodp_reply hodp_respond(struct hodp_qp *qp, struct hodp_request *req,
 			     struct hodp_miss *miss);
