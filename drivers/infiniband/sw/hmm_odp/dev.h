@@ -126,6 +126,8 @@ struct hodp_mirrors {
  *        gone; under the module's lock, or read while holding a QP, because the
  *        device outlives its QPs
  * @udp_link: in the list of devices attached in @net (udp.c); RCU
+ * @routes: struct hodp_udp_route of the device that hold a route
+ * @routes_lock: guards @routes; also taken in softirq
  * @net: network namespace in which it is attached, or NULL; written under the
  *       lock of udp.c, valid until the end of the RCU section that read it
  *
@@ -153,6 +155,8 @@ struct hodp_device {
 	struct net_device *ndev;
 	netdevice_tracker ndev_tracker;
 	struct list_head udp_link;
+	struct list_head routes;
+	spinlock_t routes_lock; /* @routes */
 	struct net *net;
 };
 

@@ -125,6 +125,8 @@ static void hodp_device_init(struct hodp_device *dev,
 	mutex_init(&dev->mcast_lock);
 	INIT_LIST_HEAD(&dev->mcasts);
 	INIT_LIST_HEAD(&dev->link);
+	INIT_LIST_HEAD(&dev->routes);
+	spin_lock_init(&dev->routes_lock);
 
 	ibdev->node_type = RDMA_NODE_IB_CA;
 	ibdev->phys_port_cnt = 1;

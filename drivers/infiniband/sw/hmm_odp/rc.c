@@ -295,7 +295,8 @@ void hodp_rc_send(struct hodp_qp *qp, struct sk_buff *skb,
 	memset(skb->data + skb->len - HODP_WIRE_ICRC - pad, 0, pad);
 	if (flight)
 		hodp_flight_board(flight, skb);
-	hodp_udp_send(hodp_qp_dev(qp), &rc->av, rc->sport, skb);
+	hodp_udp_send(hodp_qp_dev(qp), &rc->av, rc->sport, skb,
+		      &rc->route[hodp_wire_is_response(k->row)]);
 }
 
 /* ---- connection ---- */
@@ -307,6 +308,8 @@ static void hodp_rc_free(struct hodp_qp *qp, struct hodp_rc *rc)
 		__skb_queue_purge(&rc->responses);
 		kfree_skb(rc->resp.skb);
 		hodp_flight_end(rc->resp.flight);
+		hodp_udp_forget(hodp_qp_dev(qp), &rc->route[0]);
+		hodp_udp_forget(hodp_qp_dev(qp), &rc->route[1]);
 	}
 	kfree(rc);
 	kfree(qp->out.op);

@@ -121,6 +121,8 @@ struct hodp_rc_responder {
  * @mtu: path MTU in bytes (immutable)
  * @requests, @responses: packets that have arrived, at most HODP_RC_QUEUE_MAX
  *                        each; guarded by the QP's @rx_lock
+ * @route: [0] for requests, owned by the requester; [1] for responses, owned by
+ *         the receiver
  * @req: sending half
  * @resp: receiving half
  */
@@ -130,6 +132,7 @@ struct hodp_rc {
 	u32 mtu;
 	struct sk_buff_head requests;
 	struct sk_buff_head responses;
+	struct hodp_udp_route route[2];
 	struct hodp_rc_requester req;
 	struct hodp_rc_responder resp;
 };

@@ -98,7 +98,7 @@ static enum hodp_verdict hodp_roce_send(struct hodp_qp *qp,
 	}
 	hodp_roce_frame(qp, skb);
 	hodp_flight_board(f, skb);
-	hodp_udp_send(hodp_qp_dev(qp), av, hodp_roce_sport(qp, av), skb);
+	hodp_udp_send(hodp_qp_dev(qp), av, hodp_roce_sport(qp, av), skb, NULL);
 	return hodp_op_end(op, IB_WC_SUCCESS);
 }
 

@@ -10,7 +10,9 @@
  * bind the port, no matter which was created first.
  *
  * Sending: a route from the GID's netdev, handmade headers, and then the stack's
- * own output with firewall, neighbours and queues.
+ * own output with firewall, neighbours and queues.  A connection keeps its route,
+ * until the kernel says that it is obsolete or the device leaves the namespace:
+ * after that nothing holds a route, because a route must not outlive it.
  *
  * Namespaces: a device belongs to the namespace of its netdev.  It is *attached*
  * only while the netdev is registered there.  So it needs no reference to the
@@ -29,6 +31,7 @@
 #include <linux/netfilter_ipv6.h>
 #include <linux/rtnetlink.h>
 #include <linux/udp.h>
+#include <net/dst.h>
 #include <net/ip.h>
 #include <net/ip6_route.h>
 #include <net/net_namespace.h>
@@ -214,6 +217,61 @@ int hodp_udp_attach(struct hodp_device *dev)
 	return ret;
 }
 
+/* ---- routes that are kept ---- */
+
+static void hodp_udp_forget_locked(struct hodp_device *dev,
+				   struct hodp_udp_route *cache)
+{
+	struct dst_entry *dst = cache->dst;
+
+	lockdep_assert_held(&dev->routes_lock);
+	if (!dst)
+		return;
+	list_del(&cache->link);
+	WRITE_ONCE(cache->dst, NULL);
+	dst_release(dst);
+}
+
+void hodp_udp_forget(struct hodp_device *dev, struct hodp_udp_route *cache)
+{
+	spin_lock_bh(&dev->routes_lock);
+	hodp_udp_forget_locked(dev, cache);
+	spin_unlock_bh(&dev->routes_lock);
+}
+
+/* No sender is in the namespace, so none keeps a route from now on. */
+static void hodp_udp_forget_all(struct hodp_device *dev)
+{
+	struct hodp_udp_route *cache, *next;
+
+	spin_lock_bh(&dev->routes_lock);
+	list_for_each_entry_safe(cache, next, &dev->routes, link)
+		hodp_udp_forget_locked(dev, cache);
+	spin_unlock_bh(&dev->routes_lock);
+}
+
+/* Keep the route, with the caller's reference.  Caller: as hodp_udp_output(). */
+static void hodp_udp_keep(struct hodp_device *dev, struct hodp_udp_route *cache,
+			  struct dst_entry *dst, bool ipv4)
+{
+	cache->cookie = ipv4 ? 0 : rt6_get_cookie(dst_rt6_info(dst));
+	spin_lock_bh(&dev->routes_lock);
+	hodp_udp_forget_locked(dev, cache);
+	WRITE_ONCE(cache->dst, dst);
+	list_add(&cache->link, &dev->routes);
+	spin_unlock_bh(&dev->routes_lock);
+}
+
+/* The kept route if it is still good, or NULL.  Caller: as hodp_udp_output(). */
+static struct dst_entry *hodp_udp_kept(const struct hodp_udp_route *cache)
+{
+	struct dst_entry *dst = cache ? READ_ONCE(cache->dst) : NULL;
+
+	return dst ? dst_check(dst, cache->cookie) : NULL;
+}
+
+/* ---- leaving ---- */
+
 static void hodp_udp_leave(struct hodp_device *dev)
 {
 	struct hodp_udp_net *un = net_generic(dev->net, hodp_udp_net_id);
@@ -226,6 +284,7 @@ static void hodp_udp_leave(struct hodp_device *dev)
 	WRITE_ONCE(dev->net, NULL);
 	/* Wait for receivers in the device and senders in the namespace. */
 	synchronize_net();
+	hodp_udp_forget_all(dev);
 }
 
 void hodp_udp_detach(struct hodp_device *dev)
@@ -398,48 +457,68 @@ static int hodp_udp_check_route(const struct dst_entry *dst,
 	return len > dst_mtu(dst) ? -EMSGSIZE : 0;
 }
 
-/* A route for the packet, or ERR_PTR; -EMSGSIZE: it exceeds the MTU. */
-static struct dst_entry *
-hodp_udp_route(struct net *net, const struct hodp_av *av, u16 sport, u32 body)
+/* A route to the address, with a reference, or ERR_PTR. */
+static struct dst_entry *hodp_udp_look_up(struct net *net,
+					  const struct hodp_av *av, u16 sport)
 {
 	bool ipv4 = av->net_type == RDMA_NETWORK_IPV4;
-	u32 len =
-		body + HODP_WIRE_UDP + (ipv4 ? HODP_WIRE_IPV4 : HODP_WIRE_IPV6);
-	struct dst_entry *dst;
-	int ret;
 
 	if (ipv4 != ipv6_addr_v4mapped((const void *)av->dgid.raw))
 		return ERR_PTR(-EAFNOSUPPORT);
-	dst = ipv4 ? hodp_udp_route4(net, av, sport) :
-		     hodp_udp_route6(net, av, sport);
+	return ipv4 ? hodp_udp_route4(net, av, sport) :
+		      hodp_udp_route6(net, av, sport);
+}
+
+/* Give the packet its route, that of @cache if it has a good one.  Return: 0;
+ * -EMSGSIZE: it exceeds the MTU; or another errno.  Caller: as hodp_udp_output().
+ */
+static int hodp_udp_route(struct hodp_device *dev, struct net *net,
+			  const struct hodp_av *av, u16 sport,
+			  struct sk_buff *skb, struct hodp_udp_route *cache)
+{
+	bool ipv4 = av->net_type == RDMA_NETWORK_IPV4;
+	u32 len = skb->len + HODP_WIRE_UDP +
+		  (ipv4 ? HODP_WIRE_IPV4 : HODP_WIRE_IPV6);
+	struct dst_entry *dst = hodp_udp_kept(cache);
+	bool kept = dst;
+	int ret;
+
+	if (!dst)
+		dst = hodp_udp_look_up(net, av, sport);
 	if (IS_ERR(dst))
-		return dst;
+		return PTR_ERR(dst);
 	ret = hodp_udp_check_route(dst, av, len);
-	if (ret) {
-		dst_release(dst);
-		return ERR_PTR(ret);
+	/* Bundles of xfrm are not kept: they follow rules of their own. */
+	if (!kept && !ret && cache && !dst_xfrm(dst)) {
+		hodp_udp_keep(dev, cache, dst, ipv4);
+		kept = true;
 	}
-	return dst;
+	if (kept && !ret)
+		skb_dst_set_noref(skb, dst);
+	else if (!ret)
+		skb_dst_set(skb, dst);
+	else if (!kept)
+		dst_release(dst);
+	return ret;
 }
 
 /* Caller: in the RCU section that has read @net from @dev. */
 static void hodp_udp_output(struct hodp_device *dev, struct net *net,
 			    const struct hodp_av *av, u16 sport,
-			    struct sk_buff *skb)
+			    struct sk_buff *skb, struct hodp_udp_route *cache)
 {
 	bool ipv4 = av->net_type == RDMA_NETWORK_IPV4;
-	struct dst_entry *dst = hodp_udp_route(net, av, sport, skb->len);
+	int ret = hodp_udp_route(dev, net, av, sport, skb, cache);
 
-	if (IS_ERR(dst)) {
+	if (ret) {
 		hodp_count(dev,
-			   PTR_ERR(dst) == -EMSGSIZE ? HODP_CNT_TX_TOO_LONG :
-						       HODP_CNT_TX_NO_ROUTE,
+			   ret == -EMSGSIZE ? HODP_CNT_TX_TOO_LONG :
+					      HODP_CNT_TX_NO_ROUTE,
 			   1);
 		kfree_skb(skb);
 		return;
 	}
 	hodp_udp_seal(skb, av, sport, ipv4);
-	skb_dst_set(skb, dst);
 	hodp_count(dev, HODP_CNT_TX_PACKETS, 1);
 	/* An error is a loss in the network like any other. */
 	if (ipv4)
@@ -449,7 +528,7 @@ static void hodp_udp_output(struct hodp_device *dev, struct net *net,
 }
 
 void hodp_udp_send(struct hodp_device *dev, const struct hodp_av *av, u16 sport,
-		   struct sk_buff *skb)
+		   struct sk_buff *skb, struct hodp_udp_route *cache)
 {
 	struct net *net;
 
@@ -457,7 +536,7 @@ void hodp_udp_send(struct hodp_device *dev, const struct hodp_av *av, u16 sport,
 	rcu_read_lock_bh();
 	net = READ_ONCE(dev->net);
 	if (net) {
-		hodp_udp_output(dev, net, av, sport, skb);
+		hodp_udp_output(dev, net, av, sport, skb, cache);
 	} else {
 		hodp_count(dev, HODP_CNT_TX_NO_ROUTE, 1);
 		kfree_skb(skb);

@@ -8,6 +8,22 @@
 #include "wire.h"
 
 struct hodp_av;
+struct dst_entry;
+
+/**
+ * struct hodp_udp_route - the route of a sender that sends to one address only
+ * @link: in hodp_device.routes while there is a @dst; under its lock
+ * @dst: route of the last packet, held, or NULL; written under that lock, and read
+ *       by the one sender, in an RCU section in which the device is attached
+ * @cookie: for dst_check(); owned by the sender
+ *
+ * Initially all zero.
+ */
+struct hodp_udp_route {
+	struct list_head link;
+	struct dst_entry *dst;
+	u32 cookie;
+};
 
 /**
  * hodp_udp_attach - start to receive and send packets for a device
@@ -42,11 +58,17 @@ struct sk_buff *hodp_udp_alloc(u32 len, gfp_t gfp);
  * @av: destination and source
  * @sport: UDP source port
  * @skb: the body, including space for the ICRC; linear; consumed
+ * @cache: keeps the route for the next packet with the same @av and @sport; one
+ *         caller at a time; or NULL
  *
- * A packet that cannot be sent is dropped and counted.  Context: process.
+ * A packet that cannot be sent is dropped and counted.
+ * Context: process or softirq.
  */
 void hodp_udp_send(struct hodp_device *dev, const struct hodp_av *av, u16 sport,
-		   struct sk_buff *skb);
+		   struct sk_buff *skb, struct hodp_udp_route *cache);
+
+/* Drop the route of @cache, if any; its sender does not send.  Context: process. */
+void hodp_udp_forget(struct hodp_device *dev, struct hodp_udp_route *cache);
 
 /**
  * struct hodp_udp_packet - a packet received for a device
