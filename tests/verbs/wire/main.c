@@ -44,5 +44,6 @@ int main(int argc, char **argv)
 	ht_init(argc, argv);
 	ht_add(wire_receive);
 	ht_add(wire_send);
+	ht_add(wire_quick);
 	return ht_run();
 }

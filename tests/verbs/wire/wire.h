@@ -11,5 +11,6 @@ int wire_gid(const struct ht_dev *d, const union ibv_gid *gid);
 
 extern const struct ht_case wire_receive[];
 extern const struct ht_case wire_send[];
+extern const struct ht_case wire_quick[];
 
 #endif /* WIRE_H */
