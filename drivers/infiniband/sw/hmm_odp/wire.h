@@ -305,11 +305,9 @@ void hodp_wire_put(u8 *p, const struct hodp_wire_packet *k);
 enum hodp_wire_bad hodp_wire_parse(const u8 *p, size_t len,
 				   struct hodp_wire_packet *k);
 
-/* CRC of an IP header, with ones for the fields that routers may change. */
-static inline u32 hodp_wire_crc_ip(const u8 *ip, u32 ip_len)
+/* Copy an IP header, with ones for the fields that routers may change. */
+static inline void hodp_wire_mask_ip(u8 *h, const u8 *ip, u32 ip_len)
 {
-	u8 h[HODP_WIRE_IPV6];
-
 	memcpy(h, ip, ip_len);
 	if (ip_len == HODP_WIRE_IPV4) {
 		h[1] = 0xff; /* TOS */
@@ -323,7 +321,6 @@ static inline u32 hodp_wire_crc_ip(const u8 *ip, u32 ip_len)
 		h[3] = 0xff;
 		h[7] = 0xff; /* hop limit */
 	}
-	return crc32_le(HODP_WIRE_ICRC_SEED, h, ip_len);
 }
 
 /**
@@ -337,16 +334,22 @@ static inline u32 hodp_wire_crc_ip(const u8 *ip, u32 ip_len)
 static inline u32 hodp_wire_icrc(const u8 *ip, u32 ip_len, const u8 *udp,
 				 const u8 *body, size_t len)
 {
-	u8 h[HODP_WIRE_UDP + HODP_WIRE_BTH];
-	u32 crc = hodp_wire_crc_ip(ip, ip_len);
+	/* Each call of crc32_le() has a price, so let a short packet need one. */
+	u8 h[HODP_WIRE_IPV6 + HODP_WIRE_UDP + 64];
+	u32 headers = ip_len + HODP_WIRE_UDP;
+	size_t first = len <= 64 ? len : HODP_WIRE_BTH;
+	u32 crc;
 
-	memcpy(h, udp, HODP_WIRE_UDP);
-	h[6] = 0xff; /* checksum */
-	h[7] = 0xff;
-	memcpy(h + HODP_WIRE_UDP, body, HODP_WIRE_BTH);
-	h[HODP_WIRE_UDP + 4] = 0xff; /* FECN, BECN, reserved */
-	crc = crc32_le(crc, h, sizeof(h));
-	return ~crc32_le(crc, body + HODP_WIRE_BTH, len - HODP_WIRE_BTH);
+	hodp_wire_mask_ip(h, ip, ip_len);
+	memcpy(h + ip_len, udp, HODP_WIRE_UDP);
+	h[ip_len + 6] = 0xff; /* checksum */
+	h[ip_len + 7] = 0xff;
+	memcpy(h + headers, body, first);
+	h[headers + 4] = 0xff; /* FECN, BECN, reserved */
+	crc = crc32_le(HODP_WIRE_ICRC_SEED, h, headers + first);
+	if (first < len)
+		crc = crc32_le(crc, body + first, len - first);
+	return ~crc;
 }
 
 /* The ICRC is little-endian. */
