@@ -342,6 +342,17 @@ static enum hodp_verdict hodp_rc_send_failed(struct hodp_qp *qp, long err,
 	}
 }
 
+/* Does the window keep the operation from sending?  It has its PSNs. */
+static bool hodp_rc_window_is_full(const struct hodp_qp *qp)
+{
+	const struct hodp_rc_requester *req = &qp->rc->req;
+	const struct hodp_op *op = &qp->op;
+
+	return op->begun && !op->ended &&
+	       hodp_psn_diff(hodp_rc_after(op, req->next), req->una) >
+		       HODP_RC_WINDOW;
+}
+
 /* May the operation's next packet be sent?  Gives it its PSNs, if it has none. */
 static enum hodp_verdict hodp_rc_admit(struct hodp_qp *qp)
 {
@@ -363,10 +374,7 @@ static enum hodp_verdict hodp_rc_admit(struct hodp_qp *qp)
 		op->psn = req->next;
 		op->end = hodp_psn_add(op->psn, hodp_rc_psns(qp, op));
 	}
-	if (hodp_psn_diff(hodp_rc_after(op, req->next), req->una) >
-	    HODP_RC_WINDOW)
-		return HODP_V_WINDOW;
-	return HODP_V_MORE;
+	return hodp_rc_window_is_full(qp) ? HODP_V_WINDOW : HODP_V_MORE;
 }
 
 enum hodp_verdict hodp_rc_execute(struct hodp_qp *qp)
@@ -680,9 +688,10 @@ enum hodp_rc_quick hodp_rc_progress_quick(struct hodp_qp *qp,
 		return HODP_RC_QUICK_NOT;
 	}
 	hodp_payload_unbind(&qp->payload);
-	/* The window may have opened for the current operation. */
-	return ret == HODP_RC_QUICK_DONE && qp->op.active ? HODP_RC_QUICK_MORE :
-							    ret;
+	if (ret == HODP_RC_QUICK_DONE && qp->op.active &&
+	    !hodp_rc_window_is_full(qp))
+		ret = HODP_RC_QUICK_MORE;
+	return ret;
 }
 
 static void hodp_rc_put_back(struct hodp_qp *qp, struct sk_buff *skb)
