@@ -34,10 +34,10 @@ void hodp_deadline_init(struct hodp_deadlines *d,
 			void (*expired)(struct hodp_deadlines *d,
 					unsigned long causes));
 
-/* Set the deadline of @cause to @ns from now.  Context: process. */
+/* Set the deadline of @cause to @ns from now.  Context: process or softirq. */
 void hodp_deadline_set(struct hodp_deadlines *d, u32 cause, u64 ns);
 
-/* Clear the deadline of @cause.  Context: process. */
+/* Clear the deadline of @cause.  Context: process or softirq. */
 void hodp_deadline_clear(struct hodp_deadlines *d, u32 cause);
 
 /* Has @cause passed?  Returns true once per deadline.  Context: any. */

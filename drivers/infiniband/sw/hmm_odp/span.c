@@ -374,10 +374,12 @@ static u64 hodp_try_bytes(void *kaddr, void *buf, u64 len, bool write)
 static u64 hodp_try_table(const struct hodp_span *span, u64 off, void *buf,
 			  u64 len, bool write)
 {
-	struct hodp_look l = { .span = span, .off = off };
 	struct hodp_mr *mr = span->mr;
+	struct hodp_look l;
 	u64 n = 0;
 
+	l.span = span;
+	l.off = off;
 	if (!mr->umem && !read_trylock(&mr->use))
 		return 0;
 	if (mr->umem || (mr->valid && mr->gen == span->gen)) {
