@@ -109,7 +109,7 @@ static void hodp_qp_store_attr(struct hodp_qp *qp,
 	if (mask & IB_QP_SQ_PSN)
 		a->sq_psn = attr->sq_psn & 0xffffff;
 	if (mask & IB_QP_MAX_QP_RD_ATOMIC)
-		a->max_rd_atomic = attr->max_rd_atomic;
+		WRITE_ONCE(a->max_rd_atomic, attr->max_rd_atomic);
 	if (mask & IB_QP_MAX_DEST_RD_ATOMIC)
 		WRITE_ONCE(a->max_dest_rd_atomic, attr->max_dest_rd_atomic);
 	if (mask & IB_QP_MIN_RNR_TIMER)
