@@ -364,6 +364,7 @@ static bool hodp_engine_progress(struct hodp_qp *qp, int *budget)
 		case HODP_V_MORE:
 			if (--*budget <= 0)
 				return false;
+			cond_resched();
 			break;
 		case HODP_V_DONE:
 			hodp_engine_restore(qp);
