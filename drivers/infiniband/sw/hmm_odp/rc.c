@@ -272,16 +272,8 @@ struct sk_buff *hodp_rc_alloc(const struct hodp_qp *qp,
 			      bool quick)
 {
 	/* Softirq does not go over the limit: a work item can reclaim. */
-	gfp_t gfp = quick ? GFP_NOWAIT : GFP_KERNEL | __GFP_NORETRY;
-	u32 len = hodp_wire_len(row, payload);
-	struct mem_cgroup *old = set_active_memcg(qp->memcg);
-	struct sk_buff *skb;
-
-	skb = hodp_udp_alloc(len, gfp | __GFP_ACCOUNT | __GFP_NOWARN);
-	set_active_memcg(old);
-	if (skb)
-		skb_put(skb, len);
-	return skb;
+	return hodp_udp_alloc(qp->memcg, hodp_wire_len(row, payload),
+			      quick ? GFP_NOWAIT : GFP_KERNEL);
 }
 
 void hodp_rc_send(struct hodp_qp *qp, struct sk_buff *skb,

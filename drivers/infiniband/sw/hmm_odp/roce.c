@@ -15,7 +15,6 @@
  * the receiver.  The receiver's runner delivers it (respond.c), and may fault.
  * A packet that is dropped is only counted, by reason: no reply, no log message.
  */
-#include <linux/sched/mm.h>
 #include "ah.h"
 #include "dgram.h"
 #include "flight.h"
@@ -53,22 +52,6 @@ static void hodp_roce_frame(struct hodp_qp *qp, struct sk_buff *skb)
 	       0, hodp_wire_pad(op->total));
 }
 
-/* Allocate a packet, charged to the sender. */
-static struct sk_buff *hodp_roce_skb(const struct hodp_qp *qp)
-{
-	const struct hodp_op *op = &qp->op;
-	u32 len = hodp_wire_len(hodp_roce_row(op), op->total);
-	struct mem_cgroup *old = set_active_memcg(qp->memcg);
-	struct sk_buff *skb;
-
-	skb = hodp_udp_alloc(len,
-			     GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY);
-	set_active_memcg(old);
-	if (skb)
-		skb_put(skb, len);
-	return skb;
-}
-
 static u16 hodp_roce_sport(const struct hodp_qp *qp, const struct hodp_av *av)
 {
 	return rdma_get_udp_sport(av->flow_label, qp->ibqp.qp_num,
@@ -81,7 +64,8 @@ static enum hodp_verdict hodp_roce_send(struct hodp_qp *qp,
 					struct hodp_flight *f)
 {
 	struct hodp_op *op = &qp->op;
-	struct sk_buff *skb = hodp_roce_skb(qp);
+	u32 len = hodp_wire_len(hodp_roce_row(op), op->total);
+	struct sk_buff *skb = hodp_udp_alloc(qp->memcg, len, GFP_KERNEL);
 	struct hodp_miss miss;
 	long ret;
 

@@ -30,6 +30,7 @@
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
 #include <linux/rtnetlink.h>
+#include <linux/sched/mm.h>
 #include <linux/udp.h>
 #include <net/dst.h>
 #include <net/ip.h>
@@ -325,12 +326,18 @@ void hodp_udp_netdev_leaves(const struct net_device *ndev)
 /* Space for our headers and for those of the stack and the driver. */
 #define HODP_UDP_HEADROOM (MAX_HEADER + HODP_WIRE_IPV6 + HODP_WIRE_UDP)
 
-struct sk_buff *hodp_udp_alloc(u32 len, gfp_t gfp)
+struct sk_buff *hodp_udp_alloc(struct mem_cgroup *memcg, u32 len, gfp_t gfp)
 {
-	struct sk_buff *skb = alloc_skb(HODP_UDP_HEADROOM + len, gfp);
+	struct mem_cgroup *old = set_active_memcg(memcg);
+	struct sk_buff *skb;
 
-	if (skb)
-		skb_reserve(skb, HODP_UDP_HEADROOM);
+	skb = alloc_skb(HODP_UDP_HEADROOM + len,
+			gfp | __GFP_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY);
+	set_active_memcg(old);
+	if (!skb)
+		return NULL;
+	skb_reserve(skb, HODP_UDP_HEADROOM);
+	skb_put(skb, len);
 	return skb;
 }
 

@@ -47,10 +47,13 @@ void hodp_udp_netdev_leaves(const struct net_device *ndev);
 
 /**
  * hodp_udp_alloc - allocate a packet, with headroom for UDP, IP and link headers
- * @len: length of the body
- * @gfp: allocation flags
+ * @memcg: charged for it; NULL: nobody
+ * @len: length of the body, which the packet has on return
+ * @gfp: GFP_KERNEL or GFP_NOWAIT, as the context allows
+ *
+ * Return: NULL if there is no memory.
  */
-struct sk_buff *hodp_udp_alloc(u32 len, gfp_t gfp);
+struct sk_buff *hodp_udp_alloc(struct mem_cgroup *memcg, u32 len, gfp_t gfp);
 
 /**
  * hodp_udp_send - add UDP and IP headers and the ICRC, and send the packet
