@@ -22,7 +22,7 @@ static void retry_rnr(const void *arg)
 		struct ht_wr w;
 
 		ht_rig_get(&r, &conf, LEN);
-		before = ht_counter(r.a->dev, "rnr_naks");
+		before = ht_counter(r.a->dev, "rnr_nak_retry_err");
 		/* The first operation does not use up the second one's retries. */
 		ht_recv(r.b, 1, &r.mr[1], r.p[1], 64);
 		for (int k = 0; k < 2; k++) {
@@ -32,7 +32,7 @@ static void retry_rnr(const void *arg)
 		}
 		ht_want_wc(r.a->scq, &wc, 0, IBV_WC_SUCCESS);
 		ht_want_wc(r.a->scq, &wc, 1, IBV_WC_RNR_RETRY_EXC_ERR);
-		ht_eq(ht_counter(r.a->dev, "rnr_naks") - before, n + 1);
+		ht_eq(ht_counter(r.a->dev, "rnr_nak_retry_err") - before, n + 1);
 		ht_rig_put(&r);
 	}
 }
@@ -50,7 +50,7 @@ static void retry_rnr_each(const void *arg)
 	ht_pair_get(&p, &conf);
 	/* A late worker finds the receive already there and does not wait. */
 	for (long i = 0; i < n || (waited <= 3 && i < 20 * n); i++) {
-		uint64_t before = ht_counter(p.s[0].dev, "rnr_naks");
+		uint64_t before = ht_counter(p.s[0].dev, "rnr_nak_retry_err");
 
 		w.id = i;
 		ht_post(p.s[0].qp, &w);
@@ -59,7 +59,7 @@ static void retry_rnr_each(const void *arg)
 		ht_next_wc(p.s[0].scq, &wc, "of a SEND that met RNR");
 		if (wc.status == IBV_WC_RNR_RETRY_EXC_ERR) {
 			/* A slow machine: it has used up its retries. */
-			ht_eq(ht_counter(p.s[0].dev, "rnr_naks") - before, 3);
+			ht_eq(ht_counter(p.s[0].dev, "rnr_nak_retry_err") - before, 3);
 			ht_pair_reconnect(&p);
 			/* The receive is still there. */
 			ht_do(&p.s[0], &w);
@@ -67,7 +67,7 @@ static void retry_rnr_each(const void *arg)
 			continue;
 		}
 		ht_eq(wc.status, IBV_WC_SUCCESS);
-		waited += ht_counter(p.s[0].dev, "rnr_naks") - before;
+		waited += ht_counter(p.s[0].dev, "rnr_nak_retry_err") - before;
 		ht_want_wc(p.s[1].rcq, &wc, i, IBV_WC_SUCCESS);
 	}
 	ht_check(waited > 3, "%ld waits are too few to tell", waited);
@@ -88,9 +88,9 @@ static void retry_timeout(const void *arg)
 		ht_fill(r.p[1], LEN, 450, 0);
 		w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, 0, 64, 0);
 		ht_ok(ht_to(r.b, IBV_QPS_RESET));
-		before = ht_counter(r.a->dev, "transport_retries");
+		before = ht_counter(r.a->dev, "local_ack_timeout_err");
 		ht_do_status(r.a, &w, IBV_WC_RETRY_EXC_ERR);
-		ht_eq(ht_counter(r.a->dev, "transport_retries") - before, n + 1);
+		ht_eq(ht_counter(r.a->dev, "local_ack_timeout_err") - before, n + 1);
 		ht_eq(ht_state(r.a), IBV_QPS_ERR);
 		ht_check_fill(r.p[1], LEN, 450, 0, "memory of a peer that does not listen");
 		ht_rig_put(&r);

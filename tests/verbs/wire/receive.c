@@ -277,7 +277,7 @@ static void wire_icrc(const void *arg)
 	size_t len;
 
 	setup();
-	before = ht_counter(&p.dev[1], "rx_icrc_errors");
+	before = ht_counter(&p.dev[1], "rx_icrc_encapsulated");
 	ht_recv(&p.s[1], 1, &mr, buf, GRH + MOST);
 	len = datagram(k, 37);
 	/* Payload, padding and the ICRC itself. */
@@ -286,7 +286,7 @@ static void wire_icrc(const void *arg)
 		send_raw(k, len);
 		k[i] ^= 1 << i % 8;
 	}
-	ht_wait_until(ht_counter(&p.dev[1], "rx_icrc_errors") - before == len - HEAD,
+	ht_wait_until(ht_counter(&p.dev[1], "rx_icrc_encapsulated") - before == len - HEAD,
 		      "all bad packets to be counted");
 	ht_no_wc(p.s[1].rcq, 20);
 	still_well(1);

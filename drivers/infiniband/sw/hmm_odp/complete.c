@@ -32,6 +32,21 @@ static void hodp_complete_send_cqe(struct hodp_qp *qp, struct hodp_op *op,
 	hodp_complete_push(qp, qp->send_cq, &cqe, status != IB_WC_SUCCESS);
 }
 
+static void hodp_complete_count(struct hodp_device *dev,
+				enum ib_wc_status status)
+{
+	static const enum hodp_counter counters[] = {
+		[IB_WC_REM_INV_REQ_ERR] = HODP_CNT_REM_INVALID,
+		[IB_WC_REM_ACCESS_ERR] = HODP_CNT_REM_ACCESS,
+		[IB_WC_REM_OP_ERR] = HODP_CNT_REM_OP,
+		[IB_WC_RETRY_EXC_ERR] = HODP_CNT_RETRIES_EXCEEDED,
+		[IB_WC_RNR_RETRY_EXC_ERR] = HODP_CNT_RNR_EXCEEDED,
+	};
+
+	if (status < ARRAY_SIZE(counters) && counters[status])
+		hodp_count(dev, counters[status], 1);
+}
+
 static void hodp_complete_op(struct hodp_qp *qp, struct hodp_op *op,
 			     enum ib_wc_status status)
 {
@@ -45,6 +60,7 @@ static void hodp_complete_op(struct hodp_qp *qp, struct hodp_op *op,
 			hodp_complete_send_cqe(qp, op, status);
 		return;
 	}
+	hodp_complete_count(hodp_qp_dev(qp), status);
 	failed = status != IB_WC_WR_FLUSH_ERR &&
 		 hodp_qp_fail(qp, hodp_qp_service(qp)->send_failed);
 	hodp_complete_send_cqe(qp, op, status);

@@ -56,13 +56,23 @@ enum hodp_counter {
 	HODP_CNT_OPS, /* send queue entries executed */
 	HODP_CNT_BYTES, /* payload bytes moved */
 	HODP_CNT_RNR, /* receiver-not-ready replies */
-	HODP_CNT_RETRIES, /* retries because the peer did not answer */
+	HODP_CNT_RETRIES, /* times that the peer did not answer in time */
+	HODP_CNT_RETRIES_EXCEEDED, /* operations that failed for that */
+	HODP_CNT_RNR_EXCEEDED,
+	HODP_CNT_REM_INVALID, /* operations that failed at the peer, by status */
+	HODP_CNT_REM_ACCESS,
+	HODP_CNT_REM_OP,
 	HODP_CNT_UD_DROPS, /* datagrams not delivered, for any reason */
 	HODP_CNT_CQ_OVERRUNS,
+	/* Packets are counted with their IP header. */
 	HODP_CNT_TX_PACKETS, /* given to the network stack */
+	HODP_CNT_TX_BYTES,
+	HODP_CNT_TX_DROPPED, /* of these, dropped by it before they left */
+	HODP_CNT_TX_NO_MEMORY, /* replies not made for lack of memory */
 	HODP_CNT_TX_NO_ROUTE, /* packets dropped: no route */
 	HODP_CNT_TX_TOO_LONG, /* packets dropped: longer than the route's MTU */
 	HODP_CNT_RX_PACKETS, /* packets to a GID of the device */
+	HODP_CNT_RX_BYTES,
 	HODP_CNT_RX_BAD_UDP, /* wrong UDP length or checksum, or merged by GRO */
 	/* By enum hodp_wire_bad. */
 	HODP_CNT_RX_BAD_SHORT,
@@ -75,12 +85,21 @@ enum hodp_counter {
 	HODP_CNT_RX_NO_QP, /* no such QP */
 	HODP_CNT_RX_STRANGER, /* not from the QP's peer, or the QP has none */
 	HODP_CNT_RX_QUEUE_FULL, /* too many packets wait at the QP */
+	HODP_CNT_RX_NO_MEMORY, /* the packet would have to wait, uncharged */
+	HODP_CNT_RX_FLUSHED, /* waited at a QP that has failed or was reset */
 	HODP_CNT_RX_DUPLICATES, /* requests that were executed before */
 	HODP_CNT_RX_GAPS, /* requests after a lost one */
-	HODP_CNT_NAKS_SENT, /* sequence NAKs */
+	HODP_CNT_RX_STALE, /* responses to nothing that is outstanding */
+	HODP_CNT_RX_BAD_RESPONSE, /* responses that contradict the request */
+	/* NAKs sent, by enum hodp_aeth_nak. */
+	HODP_CNT_NAKS_SENT,
+	HODP_CNT_INVALID_SENT,
+	HODP_CNT_ACCESS_SENT,
+	HODP_CNT_OP_SENT,
 	HODP_CNT_RNR_SENT, /* RNR NAKs */
 	HODP_CNT_RESENT, /* packets sent again */
 	HODP_CNT_NAKS_RECEIVED, /* sequence NAKs */
+	HODP_CNT_LOST_RESPONSES, /* responses after a lost one */
 	HODP_CNT_MAX,
 };
 

@@ -176,7 +176,7 @@ static bool hodp_rc_enqueue(struct hodp_qp *qp, struct sk_buff_head *queue,
 	if (skb)
 		__skb_queue_tail(queue, skb);
 	else
-		hodp_count(packet->dev, HODP_CNT_RX_QUEUE_FULL, 1);
+		hodp_count(packet->dev, HODP_CNT_RX_NO_MEMORY, 1);
 	return skb;
 }
 
@@ -236,6 +236,17 @@ bool hodp_rc_input(struct hodp_qp *qp, const struct hodp_udp_packet *packet,
 	return consumed;
 }
 
+/* Drop packets that wait, including the one that is being executed. */
+static void hodp_rc_flush(struct hodp_qp *qp, struct hodp_rc *rc,
+			  struct sk_buff_head *list)
+{
+	hodp_count(hodp_qp_dev(qp), HODP_CNT_RX_FLUSHED,
+		   skb_queue_len(list) + !!rc->resp.skb);
+	__skb_queue_purge(list);
+	kfree_skb(rc->resp.skb);
+	rc->resp.skb = NULL;
+}
+
 void hodp_rc_drop(struct hodp_qp *qp)
 {
 	struct hodp_rc *rc = qp->rc;
@@ -246,9 +257,7 @@ void hodp_rc_drop(struct hodp_qp *qp)
 	skb_queue_splice_init(&rc->requests, &list);
 	skb_queue_splice_init(&rc->responses, &list);
 	spin_unlock_bh(&qp->rx_lock);
-	__skb_queue_purge(&list);
-	kfree_skb(rc->resp.skb);
-	rc->resp.skb = NULL;
+	hodp_rc_flush(qp, rc, &list);
 }
 
 struct sk_buff *hodp_rc_dequeue(struct hodp_qp *qp, struct sk_buff_head *queue,
@@ -296,9 +305,8 @@ void hodp_rc_send(struct hodp_qp *qp, struct sk_buff *skb,
 static void hodp_rc_free(struct hodp_qp *qp, struct hodp_rc *rc)
 {
 	if (rc) {
-		__skb_queue_purge(&rc->requests);
-		__skb_queue_purge(&rc->responses);
-		kfree_skb(rc->resp.skb);
+		hodp_rc_flush(qp, rc, &rc->requests);
+		hodp_rc_flush(qp, rc, &rc->responses);
 		hodp_flight_end(rc->resp.flight);
 		hodp_udp_forget(hodp_qp_dev(qp), &rc->route[0]);
 		hodp_udp_forget(hodp_qp_dev(qp), &rc->route[1]);

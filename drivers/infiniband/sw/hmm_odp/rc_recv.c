@@ -76,6 +76,7 @@ static bool hodp_rc_reply(struct hodp_qp *qp, u8 kind, u32 psn, u8 syndrome,
 	if (!skb) {
 		hodp_flight_give_back(resp->flight);
 		hodp_deadline_set(&qp->due, HODP_DUE_RX, HODP_PAUSE);
+		hodp_count(hodp_qp_dev(qp), HODP_CNT_TX_NO_MEMORY, 1);
 		return false;
 	}
 	hodp_rc_send(qp, skb, &k, resp->flight);
@@ -104,10 +105,18 @@ static void hodp_rc_ack(struct hodp_qp *qp)
  */
 static bool hodp_rc_nak(struct hodp_qp *qp, u32 psn, enum hodp_aeth_nak code)
 {
+	static const enum hodp_counter counters[] = {
+		[HODP_NAK_SEQUENCE] = HODP_CNT_NAKS_SENT,
+		[HODP_NAK_INVALID] = HODP_CNT_INVALID_SENT,
+		[HODP_NAK_ACCESS] = HODP_CNT_ACCESS_SENT,
+		[HODP_NAK_OPERATION] = HODP_CNT_OP_SENT,
+	};
+
 	if (!hodp_rc_reply(qp, HODP_WIRE_ACK, psn,
 			   hodp_aeth_syndrome(HODP_AETH_NAK, code), 0))
 		return false;
 	qp->rc->resp.ack_due = false;
+	hodp_count(hodp_qp_dev(qp), counters[code], 1);
 	return true;
 }
 
@@ -290,7 +299,6 @@ static bool hodp_rc_accept(struct hodp_qp *qp)
 		if (resp->nak_sent)
 			return false;
 		resp->nak_sent = hodp_rc_nak(qp, expected, HODP_NAK_SEQUENCE);
-		hodp_count(hodp_qp_dev(qp), HODP_CNT_NAKS_SENT, resp->nak_sent);
 		return false;
 	case HODP_RC_INVALID:
 		hodp_rc_nak(qp, expected, HODP_NAK_INVALID);
@@ -501,7 +509,9 @@ static enum hodp_rc_step hodp_rc_run(struct hodp_qp *qp)
 	if (hodp_qp_enter(qp, &resp->peer)) {
 		if (read)
 			hodp_flight_give_back(resp->flight);
-		return HODP_RC_DONE; /* it does not receive any more */
+		/* It does not receive any more. */
+		hodp_count(hodp_qp_dev(qp), HODP_CNT_RX_FLUSHED, 1);
+		return HODP_RC_DONE;
 	}
 	if (read)
 		step = hodp_rc_run_read(qp);

@@ -502,8 +502,10 @@ static enum hodp_verdict hodp_rc_rnr(struct hodp_qp *qp, u8 timer)
 	struct hodp_rc_requester *req = &qp->rc->req;
 
 	/* Nothing was sent since the last one, so it is a duplicate. */
-	if (req->rnr)
+	if (req->rnr) {
+		hodp_count(hodp_qp_dev(qp), HODP_CNT_RX_STALE, 1);
 		return HODP_V_MORE;
+	}
 	hodp_count(hodp_qp_dev(qp), HODP_CNT_RNR, 1);
 	if (READ_ONCE(qp->attr.rnr_retry) != 7) {
 		if (!req->rnr_left)
@@ -546,10 +548,18 @@ static enum hodp_verdict hodp_rc_lost(struct hodp_qp *qp)
 	u64 patience = hodp_rc_timeout(qp) ?: HODP_RC_PATIENCE;
 	u64 now = ktime_get_ns();
 
+	hodp_count(hodp_qp_dev(qp), HODP_CNT_LOST_RESPONSES, 1);
 	if (req->again != req->next || now < req->lost_until)
 		return HODP_V_MORE;
 	req->lost_until = now + patience / 4;
 	return hodp_rc_retry(qp, false);
+}
+
+/* A response contradicts its request. */
+static enum hodp_verdict hodp_rc_bad_response(struct hodp_qp *qp)
+{
+	hodp_count(hodp_qp_dev(qp), HODP_CNT_RX_BAD_RESPONSE, 1);
+	return hodp_rc_fail(qp, IB_WC_BAD_RESP_ERR);
 }
 
 /* The response's data go to the oldest operation.  Return: 0, or why not. */
@@ -601,9 +611,10 @@ static enum hodp_verdict hodp_rc_data_arrived(struct hodp_qp *qp,
 		*keep = true;
 		return hodp_rc_fault(qp, k->psn, &miss);
 	}
+	if (ret == -EBADMSG)
+		return hodp_rc_bad_response(qp);
 	if (ret)
-		return hodp_rc_fail(qp, ret == -EBADMSG ? IB_WC_BAD_RESP_ERR :
-							  hodp_op_status(ret));
+		return hodp_rc_fail(qp, hodp_op_status(ret));
 	hodp_rc_stored(qp, op, k->psn);
 	return HODP_V_MORE;
 }
@@ -624,6 +635,7 @@ static enum hodp_verdict hodp_rc_response(struct hodp_qp *qp,
 	hodp_rc_complete(qp, done);
 	switch (answer) {
 	case HODP_SENT_STALE:
+		hodp_count(hodp_qp_dev(qp), HODP_CNT_RX_STALE, 1);
 		return HODP_V_MORE;
 	case HODP_SENT_ACK:
 		if (done < num && sent[done].answer == HODP_WIRE_ACK)
@@ -638,7 +650,7 @@ static enum hodp_verdict hodp_rc_response(struct hodp_qp *qp,
 	case HODP_SENT_LOST:
 		return hodp_rc_lost(qp);
 	case HODP_SENT_BAD:
-		return hodp_rc_fail(qp, IB_WC_BAD_RESP_ERR);
+		return hodp_rc_bad_response(qp);
 	}
 	return HODP_V_MORE;
 }

@@ -4,7 +4,7 @@
  *
  * Model: a port has per-CPU counters, which are summed when they are read.  A
  * memory region has its own counters.  Names follow mlx5 where it has the same
- * counter.
+ * counter.  docs/using.md explains them all.
  *
  * page_invalidations counts pages, as in mlx5; page_faults counts events.
  *
@@ -30,14 +30,23 @@ static const struct rdma_stat_desc hodp_stats_port[] = {
 	[HODP_CNT_PREFETCHES].name = "page_prefetch",
 	[HODP_CNT_OPS].name = "operations",
 	[HODP_CNT_BYTES].name = "payload_bytes",
-	[HODP_CNT_RNR].name = "rnr_naks",
-	[HODP_CNT_RETRIES].name = "transport_retries",
+	[HODP_CNT_RNR].name = "rnr_nak_retry_err",
+	[HODP_CNT_RETRIES].name = "local_ack_timeout_err",
+	[HODP_CNT_RETRIES_EXCEEDED].name = "req_transport_retries_exceeded",
+	[HODP_CNT_RNR_EXCEEDED].name = "req_rnr_retries_exceeded",
+	[HODP_CNT_REM_INVALID].name = "req_remote_invalid_request",
+	[HODP_CNT_REM_ACCESS].name = "req_remote_access_errors",
+	[HODP_CNT_REM_OP].name = "req_remote_op_errors",
 	[HODP_CNT_UD_DROPS].name = "ud_drops",
 	[HODP_CNT_CQ_OVERRUNS].name = "cq_overruns",
 	[HODP_CNT_TX_PACKETS].name = "tx_packets",
+	[HODP_CNT_TX_BYTES].name = "tx_bytes",
+	[HODP_CNT_TX_DROPPED].name = "tx_dropped",
+	[HODP_CNT_TX_NO_MEMORY].name = "tx_no_memory",
 	[HODP_CNT_TX_NO_ROUTE].name = "tx_no_route",
 	[HODP_CNT_TX_TOO_LONG].name = "tx_too_long",
 	[HODP_CNT_RX_PACKETS].name = "rx_packets",
+	[HODP_CNT_RX_BYTES].name = "rx_bytes",
 	[HODP_CNT_RX_BAD_UDP].name = "rx_bad_udp",
 	[HODP_CNT_RX_BAD_SHORT].name = "rx_bad_short",
 	[HODP_CNT_RX_BAD_VERSION].name = "rx_bad_version",
@@ -45,16 +54,24 @@ static const struct rdma_stat_desc hodp_stats_port[] = {
 	[HODP_CNT_RX_BAD_PAD].name = "rx_bad_pad",
 	[HODP_CNT_RX_BAD_PKEY].name = "rx_bad_pkey",
 	[HODP_CNT_RX_BAD_LONG].name = "rx_bad_long",
-	[HODP_CNT_RX_ICRC].name = "rx_icrc_errors",
+	[HODP_CNT_RX_ICRC].name = "rx_icrc_encapsulated",
 	[HODP_CNT_RX_NO_QP].name = "rx_no_qp",
 	[HODP_CNT_RX_STRANGER].name = "rx_stranger",
 	[HODP_CNT_RX_QUEUE_FULL].name = "rx_queue_full",
-	[HODP_CNT_RX_DUPLICATES].name = "rx_duplicates",
-	[HODP_CNT_RX_GAPS].name = "rx_gaps",
-	[HODP_CNT_NAKS_SENT].name = "naks_sent",
+	[HODP_CNT_RX_NO_MEMORY].name = "rx_no_memory",
+	[HODP_CNT_RX_FLUSHED].name = "rx_flushed",
+	[HODP_CNT_RX_DUPLICATES].name = "duplicate_request",
+	[HODP_CNT_RX_GAPS].name = "out_of_sequence",
+	[HODP_CNT_RX_STALE].name = "rx_stale_response",
+	[HODP_CNT_RX_BAD_RESPONSE].name = "rx_bad_response",
+	[HODP_CNT_NAKS_SENT].name = "seq_naks_sent",
+	[HODP_CNT_INVALID_SENT].name = "resp_remote_invalid_request",
+	[HODP_CNT_ACCESS_SENT].name = "resp_remote_access_errors",
+	[HODP_CNT_OP_SENT].name = "resp_remote_op_errors",
 	[HODP_CNT_RNR_SENT].name = "rnr_naks_sent",
 	[HODP_CNT_RESENT].name = "packets_resent",
-	[HODP_CNT_NAKS_RECEIVED].name = "naks_received",
+	[HODP_CNT_NAKS_RECEIVED].name = "packet_seq_err",
+	[HODP_CNT_LOST_RESPONSES].name = "implied_nak_seq_err",
 };
 
 static_assert(ARRAY_SIZE(hodp_stats_port) == HODP_CNT_MAX);

@@ -121,6 +121,7 @@ static unsigned int hodp_udp_take(struct sk_buff *skb, u32 ip_len,
 	if (!dev)
 		return NF_ACCEPT;
 	hodp_count(dev, HODP_CNT_RX_PACKETS, 1);
+	hodp_count(dev, HODP_CNT_RX_BYTES, skb->len);
 	if (hodp_udp_prepare(skb, ip_len, state)) {
 		packet.ip = skb->data;
 		packet.len = skb->len - ip_len;
@@ -527,11 +528,14 @@ static void hodp_udp_output(struct hodp_device *dev, struct net *net,
 	}
 	hodp_udp_seal(skb, av, sport, ipv4);
 	hodp_count(dev, HODP_CNT_TX_PACKETS, 1);
-	/* An error is a loss in the network like any other. */
+	hodp_count(dev, HODP_CNT_TX_BYTES, skb->len);
 	if (ipv4)
-		ip_local_out(net, NULL, skb);
+		ret = ip_local_out(net, NULL, skb);
 	else
-		ip6_local_out(net, NULL, skb);
+		ret = ip6_local_out(net, NULL, skb);
+	/* An error is a loss in the network like any other. */
+	if (unlikely(net_xmit_eval(ret)))
+		hodp_count(dev, HODP_CNT_TX_DROPPED, 1);
 }
 
 void hodp_udp_send(struct hodp_device *dev, const struct hodp_av *av, u16 sport,
