@@ -45,5 +45,6 @@ int main(int argc, char **argv)
 	ht_add(wire_receive);
 	ht_add(wire_send);
 	ht_add(wire_quick);
+	ht_add(wire_trace_cases);
 	return ht_run();
 }

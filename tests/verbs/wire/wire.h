@@ -12,5 +12,6 @@ int wire_gid(const struct ht_dev *d, const union ibv_gid *gid);
 extern const struct ht_case wire_receive[];
 extern const struct ht_case wire_send[];
 extern const struct ht_case wire_quick[];
+extern const struct ht_case wire_trace_cases[];
 
 #endif /* WIRE_H */

@@ -38,6 +38,7 @@
 #include "charge.h"
 #include "flight.h"
 #include "rc.h"
+#include "trace.h"
 
 /* ---- receiving ---- */
 
@@ -294,6 +295,7 @@ void hodp_rc_send(struct hodp_qp *qp, struct sk_buff *skb,
 	k->dest_qp = qp->attr.dest_qp_num;
 	hodp_wire_put(skb->data, k);
 	memset(skb->data + skb->len - HODP_WIRE_ICRC - pad, 0, pad);
+	trace_hodp_send(qp->ibqp.qp_num, skb->data, skb->len);
 	if (flight)
 		hodp_flight_board(flight, skb);
 	hodp_udp_send(hodp_qp_dev(qp), &rc->av, rc->sport, skb,

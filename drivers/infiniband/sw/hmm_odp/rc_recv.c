@@ -79,6 +79,8 @@ static bool hodp_rc_reply(struct hodp_qp *qp, u8 kind, u32 psn, u8 syndrome,
 		hodp_count(hodp_qp_dev(qp), HODP_CNT_TX_NO_MEMORY, 1);
 		return false;
 	}
+	if (hodp_aeth_type(syndrome) != HODP_AETH_ACK)
+		trace_hodp_nak_send(qp->ibqp.qp_num, psn, syndrome);
 	hodp_rc_send(qp, skb, &k, resp->flight);
 	return true;
 }

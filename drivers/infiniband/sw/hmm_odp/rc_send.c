@@ -126,12 +126,23 @@ static void hodp_rc_answered(struct hodp_qp *qp, u32 psn)
 	hodp_rc_progressed(qp);
 }
 
-/* Send everything from the oldest unanswered PSN again, or only the first packet.
+/* Why packets are sent again; also in trace.h. */
+enum hodp_rc_again {
+	HODP_AGAIN_NAK,
+	HODP_AGAIN_RNR,
+	HODP_AGAIN_TIMEOUT,
+	HODP_AGAIN_LOST,
+};
+
+/* Send everything from the oldest unanswered PSN again.  After a NAK or a lost
+ * response at once; else only the first packet.
  */
-static void hodp_rc_go_back(struct hodp_qp *qp, bool probe)
+static void hodp_rc_go_back(struct hodp_qp *qp, enum hodp_rc_again why)
 {
 	struct hodp_rc_requester *req = &qp->rc->req;
+	bool probe = why == HODP_AGAIN_RNR || why == HODP_AGAIN_TIMEOUT;
 
+	trace_hodp_retransmit(qp->ibqp.qp_num, req->una, req->next, why);
 	req->again = req->una;
 	req->probe = probe;
 	hodp_rc_arm(qp);
@@ -151,14 +162,15 @@ static enum hodp_verdict hodp_rc_fail(struct hodp_qp *qp,
 	return HODP_V_WINDOW;
 }
 
-static enum hodp_verdict hodp_rc_retry(struct hodp_qp *qp, bool probe)
+static enum hodp_verdict hodp_rc_retry(struct hodp_qp *qp,
+				       enum hodp_rc_again why)
 {
 	struct hodp_rc_requester *req = &qp->rc->req;
 
 	if (!req->retry_left)
 		return hodp_rc_fail(qp, IB_WC_RETRY_EXC_ERR);
 	req->retry_left--;
-	hodp_rc_go_back(qp, probe);
+	hodp_rc_go_back(qp, why);
 	return HODP_V_MORE;
 }
 
@@ -523,12 +535,13 @@ static enum hodp_verdict hodp_rc_rnr(struct hodp_qp *qp, u8 timer)
 /* A NAK; everything before its PSN was answered. */
 static enum hodp_verdict hodp_rc_naked(struct hodp_qp *qp, u8 syndrome)
 {
+	trace_hodp_nak_receive(qp->ibqp.qp_num, qp->rc->req.una, syndrome);
 	if (hodp_aeth_type(syndrome) == HODP_AETH_RNR)
 		return hodp_rc_rnr(qp, hodp_aeth_value(syndrome));
 	switch (hodp_aeth_value(syndrome)) {
 	case HODP_NAK_SEQUENCE:
 		hodp_count(hodp_qp_dev(qp), HODP_CNT_NAKS_RECEIVED, 1);
-		return hodp_rc_retry(qp, false);
+		return hodp_rc_retry(qp, HODP_AGAIN_NAK);
 	case HODP_NAK_INVALID:
 		return hodp_rc_fail(qp, IB_WC_REM_INV_REQ_ERR);
 	case HODP_NAK_ACCESS:
@@ -552,7 +565,7 @@ static enum hodp_verdict hodp_rc_lost(struct hodp_qp *qp)
 	if (req->again != req->next || now < req->lost_until)
 		return HODP_V_MORE;
 	req->lost_until = now + patience / 4;
-	return hodp_rc_retry(qp, false);
+	return hodp_rc_retry(qp, HODP_AGAIN_LOST);
 }
 
 /* A response contradicts its request. */
@@ -755,13 +768,13 @@ enum hodp_verdict hodp_rc_progress(struct hodp_qp *qp)
 		if (!hodp_deadline_passed(&qp->due, HODP_DUE_RNR))
 			return HODP_V_WINDOW;
 		req->rnr = false;
-		hodp_rc_go_back(qp, true);
+		hodp_rc_go_back(qp, HODP_AGAIN_RNR);
 	}
 	if (hodp_deadline_passed(&qp->due, HODP_DUE_TIMEOUT) &&
 	    req->una != req->next) {
 		hodp_count(hodp_qp_dev(qp), HODP_CNT_RETRIES, 1);
 		req->lost_until = 0;
-		return hodp_rc_retry(qp, true);
+		return hodp_rc_retry(qp, HODP_AGAIN_TIMEOUT);
 	}
 	if (req->again == req->next)
 		return HODP_V_DONE;

@@ -21,6 +21,7 @@
 #include "mcast.h"
 #include "rc.h"
 #include "roce.h"
+#include "trace.h"
 #include "transport.h"
 
 /* ---- sending ---- */
@@ -50,6 +51,7 @@ static void hodp_roce_frame(struct hodp_qp *qp, struct sk_buff *skb)
 	hodp_wire_put(skb->data, &k);
 	memset(skb->data + skb->len - HODP_WIRE_ICRC - hodp_wire_pad(op->total),
 	       0, hodp_wire_pad(op->total));
+	trace_hodp_send(qp->ibqp.qp_num, skb->data, skb->len);
 }
 
 static u16 hodp_roce_sport(const struct hodp_qp *qp, const struct hodp_av *av)
@@ -164,6 +166,7 @@ bool hodp_roce_receive(const struct hodp_udp_packet *packet)
 		hodp_count(dev, HODP_CNT_RX_ICRC, 1);
 		return false;
 	}
+	trace_hodp_receive(k.dest_qp, body, len);
 	to = hodp_qp_get(dev, k.dest_qp);
 	if (!to) {
 		hodp_count(dev, HODP_CNT_RX_NO_QP, 1);
