@@ -69,20 +69,39 @@ static void hodp_rc_locate(struct sk_buff *skb,
 {
 	u32 headers = packet->ip_len + HODP_WIRE_UDP;
 
-	hodp_rc_cb(skb)->body = packet->ip + headers - skb->data;
-	hodp_rc_cb(skb)->len = packet->len - HODP_WIRE_UDP;
+	*hodp_rc_cb(skb) = (struct hodp_rc_cb){
+		.body = packet->ip + headers - skb->data,
+		.len = packet->len - HODP_WIRE_UDP,
+	};
 }
 
 /* Keep @skb, but nothing of the stack and the namespace. */
-static void hodp_rc_keep(struct sk_buff *skb,
-			 const struct hodp_udp_packet *packet)
+static void hodp_rc_keep(struct sk_buff *skb)
 {
 	skb_orphan(skb);
 	skb_dst_drop(skb);
 	nf_reset_ct(skb);
 	skb_ext_reset(skb);
 	skb->dev = NULL;
-	hodp_rc_locate(skb, packet);
+}
+
+/* IBTA 9.7.4.1.4: a requester has at most max_dest_rd_atomic READs and atomics
+ * outstanding.  One that it sends again is no new one, and is not counted, so a
+ * requester that counts right is never refused.
+ */
+static void hodp_rc_count_read(struct hodp_qp *qp, struct sk_buff *skb,
+			       const struct hodp_wire_packet *k)
+{
+	struct hodp_rc_responder *resp = &qp->rc->resp;
+	struct hodp_rc_cb *cb = hodp_rc_cb(skb);
+
+	lockdep_assert_held(&qp->rx_lock);
+	if (!hodp_wire_is_read(k->row) || hodp_psn_before(k->psn, resp->newest))
+		return;
+	resp->newest = hodp_psn_add(k->psn, hodp_message_psns(k, qp->rc->mtu));
+	cb->counted = true;
+	cb->excess = atomic_inc_return(&resp->reads) >
+		     READ_ONCE(qp->attr.max_dest_rd_atomic);
 }
 
 /* Does the runner that the packet is for wait for a page fault? */
@@ -108,8 +127,8 @@ static struct sk_buff *hodp_rc_charge(const struct hodp_qp *qp,
 	if (!copy)
 		return NULL;
 	skb_put_data(copy, hodp_rc_body(skb), len);
+	*hodp_rc_cb(copy) = *hodp_rc_cb(skb);
 	hodp_rc_cb(copy)->body = 0;
-	hodp_rc_cb(copy)->len = len;
 	consume_skb(skb);
 	return copy;
 }
@@ -171,14 +190,17 @@ static bool hodp_rc_enqueue(struct hodp_qp *qp, struct sk_buff_head *queue,
 	struct sk_buff *skb = packet->skb;
 
 	lockdep_assert_held(&qp->rx_lock);
-	hodp_rc_keep(skb, packet);
+	hodp_rc_locate(skb, packet);
+	hodp_rc_keep(skb);
 	if (unlikely(hodp_rc_waits(qp->rc, k)))
 		skb = hodp_rc_charge(qp, skb);
-	if (skb)
-		__skb_queue_tail(queue, skb);
-	else
+	if (!skb) {
 		hodp_count(packet->dev, HODP_CNT_RX_NO_MEMORY, 1);
-	return skb;
+		return false;
+	}
+	hodp_rc_count_read(qp, skb, k);
+	__skb_queue_tail(queue, skb);
+	return true;
 }
 
 /* Handle the packet as the owner of @r.  Return: as hodp_rc_input(). */
@@ -190,7 +212,6 @@ static bool hodp_rc_input_quick(struct hodp_qp *qp, struct hodp_runner *r,
 	struct sk_buff *skb = packet->skb;
 	enum hodp_rc_quick what;
 
-	hodp_rc_locate(skb, packet);
 	what = r == &qp->req ? hodp_rc_progress_quick(qp, skb, k) :
 			       hodp_rc_receive_quick(qp, skb, k);
 	switch (what) {
@@ -200,10 +221,10 @@ static bool hodp_rc_input_quick(struct hodp_qp *qp, struct hodp_runner *r,
 	case HODP_RC_QUICK_MORE:
 		break;
 	case HODP_RC_QUICK_HELD:
-		hodp_rc_keep(skb, packet);
+		hodp_rc_keep(skb);
 		break;
 	case HODP_RC_QUICK_NOT:
-		hodp_rc_keep(skb, packet);
+		hodp_rc_keep(skb);
 		spin_lock(&qp->rx_lock);
 		__skb_queue_head(queue, skb);
 		spin_unlock(&qp->rx_lock);
@@ -226,8 +247,12 @@ bool hodp_rc_input(struct hodp_qp *qp, const struct hodp_udp_packet *packet,
 	if (queue) {
 		quick = skb_queue_empty(queue) && !hodp_rc_waits(qp->rc, k) &&
 			hodp_runner_try(r);
-		if (!quick)
+		if (quick) {
+			hodp_rc_locate(packet->skb, packet);
+			hodp_rc_count_read(qp, packet->skb, k);
+		} else {
 			consumed = hodp_rc_enqueue(qp, queue, packet, k);
+		}
 	}
 	spin_unlock(&qp->rx_lock);
 	if (quick)
@@ -335,6 +360,7 @@ static int hodp_rc_init(struct hodp_qp *qp, struct hodp_rc *rc,
 	__skb_queue_head_init(&rc->requests);
 	__skb_queue_head_init(&rc->responses);
 	rc->resp.message.expected = attr->rq_psn & HODP_PSN_MASK;
+	rc->resp.newest = rc->resp.message.expected;
 	rc->resp.peer = (struct hodp_peer){
 		.via = &hodp_roce_transport,
 		.qpn = attr->dest_qp_num,

@@ -90,6 +90,9 @@ struct hodp_rc_done {
  * @faulting: written by the receiver, read in softirq: waits for a page fault
  * @hurry: set in softirq: the requester sends again what waits for that fault
  * @flight: response packets in the network stack
+ * @reads: READs and atomics that have arrived and are not answered; without those
+ *         that were sent again
+ * @newest: PSN after the newest of those; under the QP's @rx_lock
  * @done: the last READs and atomics, a ring
  * @done_at: index in @done of the next one
  */
@@ -110,6 +113,8 @@ struct hodp_rc_responder {
 	bool faulting;
 	bool hurry;
 	struct hodp_flight *flight;
+	atomic_t reads;
+	u32 newest;
 	struct hodp_rc_done done[HODP_RC_REPLAY];
 	u32 done_at;
 };
@@ -141,6 +146,8 @@ struct hodp_rc {
 struct hodp_rc_cb {
 	u32 body; /* offset of the body from skb->data */
 	u32 len; /* length of the body, including the ICRC */
+	bool counted; /* in hodp_rc_responder.reads */
+	bool excess; /* one READ or atomic more than max_dest_rd_atomic */
 };
 
 static inline struct hodp_rc_cb *hodp_rc_cb(struct sk_buff *skb)

@@ -281,7 +281,8 @@ static bool hodp_rc_accept(struct hodp_qp *qp)
 	enum hodp_message_rc what =
 		hodp_message_check_rc(&resp->message, &resp->k, qp->rc->mtu);
 
-	if (what == HODP_RC_NEXT && !hodp_rc_supports(&resp->k))
+	if (what == HODP_RC_NEXT &&
+	    (!hodp_rc_supports(&resp->k) || hodp_rc_cb(resp->skb)->excess))
 		what = HODP_RC_INVALID;
 	resp->replay = false;
 	switch (what) {
@@ -312,11 +313,30 @@ static bool hodp_rc_accept(struct hodp_qp *qp)
 
 /* ---- executing ---- */
 
-/* The packet was executed. */
+/* The requester may have another READ or atomic outstanding. */
+static void hodp_rc_uncount(struct hodp_rc_responder *resp)
+{
+	struct hodp_rc_cb *cb = hodp_rc_cb(resp->skb);
+
+	if (cb->counted)
+		atomic_dec(&resp->reads);
+	cb->counted = false;
+}
+
+/* The packet is finished. */
+static void hodp_rc_consume(struct hodp_rc_responder *resp)
+{
+	hodp_rc_uncount(resp);
+	consume_skb(resp->skb);
+	resp->skb = NULL;
+}
+
+/* The packet was executed.  If it has a response, its last packet was not sent. */
 static void hodp_rc_executed(struct hodp_qp *qp)
 {
 	struct hodp_rc_responder *resp = &qp->rc->resp;
 
+	hodp_rc_uncount(resp);
 	if (resp->replay)
 		return;
 	hodp_message_take(&resp->message, &resp->k, qp->rc->mtu);
@@ -570,6 +590,7 @@ enum hodp_rc_quick hodp_rc_receive_quick(struct hodp_qp *qp,
 
 	/* The first packet goes to the receiver, which enters the QP. */
 	if (resp->skb || qp->rx.fault || !hodp_rc_is_quick(k, mtu) ||
+	    hodp_rc_cb(skb)->excess ||
 	    !hodp_qp_is_entered(qp, &resp->peer) ||
 	    hodp_message_check_rc(&resp->message, k, mtu) != HODP_RC_NEXT ||
 	    !hodp_rc_has_slot(qp))
@@ -597,10 +618,8 @@ static bool hodp_rc_next(struct hodp_qp *qp)
 	resp->skb = hodp_rc_dequeue(qp, &qp->rc->requests, &resp->k);
 	if (!resp->skb)
 		return false;
-	if (!hodp_rc_accept(qp)) {
-		consume_skb(resp->skb);
-		resp->skb = NULL;
-	}
+	if (!hodp_rc_accept(qp))
+		hodp_rc_consume(resp);
 	return true;
 }
 
@@ -610,10 +629,8 @@ static bool hodp_rc_step(struct hodp_qp *qp)
 	struct hodp_rc_responder *resp = &qp->rc->resp;
 	enum hodp_rc_step step = hodp_rc_run(qp);
 
-	if (step == HODP_RC_DONE) {
-		consume_skb(resp->skb);
-		resp->skb = NULL;
-	}
+	if (step == HODP_RC_DONE)
+		hodp_rc_consume(resp);
 	cond_resched();
 	return step != HODP_RC_WAIT;
 }

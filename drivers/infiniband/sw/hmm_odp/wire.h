@@ -258,6 +258,13 @@ static inline u32 hodp_wire_len(const struct hodp_wire_row *row, u32 payload)
 	       HODP_WIRE_ICRC;
 }
 
+/* A request that is answered by data, and counts for max_rd_atomic. */
+static inline bool hodp_wire_is_read(const struct hodp_wire_row *row)
+{
+	return row->kind >= HODP_WIRE_READ &&
+	       row->kind <= HODP_WIRE_ATOMIC_WRITE;
+}
+
 static inline bool hodp_wire_is_response(const struct hodp_wire_row *row)
 {
 	return row->kind >= HODP_WIRE_READ_RESPONSE;
