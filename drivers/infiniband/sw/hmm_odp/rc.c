@@ -170,7 +170,7 @@ static struct sk_buff_head *hodp_rc_queue(struct hodp_qp *qp,
 	}
 	queue = hodp_wire_is_response(k->row) ? &rc->responses : &rc->requests;
 	if (queue == &rc->requests && hodp_rc_hurries(&rc->resp, k)) {
-		WRITE_ONCE(rc->resp.hurry, true);
+		WRITE_ONCE(rc->resp.resends, rc->resp.resends + 1);
 		hodp_runner_kick(&qp->rx);
 		hodp_count(packet->dev, HODP_CNT_RX_DUPLICATES, 1);
 		return NULL;

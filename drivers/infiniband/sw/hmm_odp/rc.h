@@ -88,7 +88,10 @@ struct hodp_rc_done {
  * @ack_due: packets were executed that are not acknowledged
  * @quick: the owner of the receiver is a softirq
  * @faulting: written by the receiver, read in softirq: waits for a page fault
- * @hurry: set in softirq: the requester sends again what waits for that fault
+ * @resends: how often the requester has sent again what waits for that fault;
+ *           written under the QP's @rx_lock
+ * @heard: as many of them as were answered
+ * @sign: time between signs of life during that fault, in ns
  * @flight: response packets in the network stack
  * @reads: READs and atomics that have arrived and are not answered; without those
  *         that were sent again
@@ -111,7 +114,9 @@ struct hodp_rc_responder {
 	bool ack_due;
 	bool quick;
 	bool faulting;
-	bool hurry;
+	u32 resends;
+	u32 heard;
+	u64 sign;
 	struct hodp_flight *flight;
 	atomic_t reads;
 	u32 newest;
@@ -245,5 +250,29 @@ bool hodp_rc_receive(struct hodp_qp *qp, int *budget);
 enum hodp_rc_quick hodp_rc_receive_quick(struct hodp_qp *qp,
 					 struct sk_buff *skb,
 					 const struct hodp_wire_packet *k);
+/* The syndrome of an acknowledgment. */
+u8 hodp_rc_good(void);
+
+/**
+ * hodp_rc_reply - send a packet without payload to the requester
+ * @kind: HODP_WIRE_ACK or HODP_WIRE_ATOMIC_ACK
+ * @original: ATOMIC_ACK: the value before the operation
+ *
+ * Return: false: there is no memory or no slot; the receiver is kicked when there
+ * may be.
+ */
+bool hodp_rc_reply(struct hodp_qp *qp, u8 kind, u32 psn, u8 syndrome,
+		   u64 original);
+/* Send an RNR NAK.  Return: as hodp_rc_reply(). */
+bool hodp_rc_not_ready(struct hodp_qp *qp, u32 psn);
+
+/* ---- rc_wait.c: the responder during a page fault; the caller owns it ---- */
+
+/* A page fault has begun. */
+void hodp_rc_wait_begin(struct hodp_qp *qp);
+/* It goes on, and the receiver was kicked: give a sign of life if it is time. */
+void hodp_rc_wait(struct hodp_qp *qp);
+/* It has ended. */
+void hodp_rc_wait_end(struct hodp_qp *qp);
 
 #endif /* HODP_RC_H */

@@ -12,9 +12,7 @@
  *   gap        a NAK, once until the missing packet is here
  *
  * A page fault holds its packet and all behind it.  Most faults are over long
- * before the requester misses the acknowledgment.  If it sends the packet again
- * nevertheless, the answer is an RNR NAK, so that it neither floods the network
- * nor uses up its retries.
+ * before the requester misses the acknowledgment; rc_wait.c is about the others.
  *
  * Softirq executes what needs no waiting (rc.c): SENDs, WRITEs, and READs of one
  * packet.  Its owner is @quick; what it cannot finish stays in @skb.
@@ -54,11 +52,8 @@ static bool hodp_rc_has_slot(struct hodp_qp *qp)
 	return true;
 }
 
-/* Send a packet without payload.  Return: false: there is no memory or no slot;
- * the receiver is kicked when there may be.
- */
-static bool hodp_rc_reply(struct hodp_qp *qp, u8 kind, u32 psn, u8 syndrome,
-			  u64 original)
+bool hodp_rc_reply(struct hodp_qp *qp, u8 kind, u32 psn, u8 syndrome,
+		   u64 original)
 {
 	struct hodp_rc_responder *resp = &qp->rc->resp;
 	struct hodp_wire_packet k = {
@@ -85,7 +80,7 @@ static bool hodp_rc_reply(struct hodp_qp *qp, u8 kind, u32 psn, u8 syndrome,
 	return true;
 }
 
-static u8 hodp_rc_good(void)
+u8 hodp_rc_good(void)
 {
 	return hodp_aeth_syndrome(HODP_AETH_ACK, HODP_AETH_NO_LIMIT);
 }
@@ -122,7 +117,7 @@ static bool hodp_rc_nak(struct hodp_qp *qp, u32 psn, enum hodp_aeth_nak code)
 	return true;
 }
 
-static bool hodp_rc_not_ready(struct hodp_qp *qp, u32 psn)
+bool hodp_rc_not_ready(struct hodp_qp *qp, u32 psn)
 {
 	u8 timer = READ_ONCE(qp->attr.min_rnr_timer);
 
@@ -351,14 +346,10 @@ static void hodp_rc_executed(struct hodp_qp *qp)
 static enum hodp_rc_step hodp_rc_miss(struct hodp_qp *qp,
 				      const struct hodp_miss *miss)
 {
-	struct hodp_rc_responder *resp = &qp->rc->resp;
-
-	if (hodp_fault_begin(&qp->rx, qp->memcg, miss)) {
+	if (hodp_fault_begin(&qp->rx, qp->memcg, miss))
 		hodp_deadline_set(&qp->due, HODP_DUE_RX, HODP_PAUSE);
-		return HODP_RC_WAIT;
-	}
-	WRITE_ONCE(resp->hurry, false);
-	WRITE_ONCE(resp->faulting, true);
+	else
+		hodp_rc_wait_begin(qp);
 	return HODP_RC_WAIT;
 }
 
@@ -649,13 +640,12 @@ bool hodp_rc_receive(struct hodp_qp *qp, int *budget)
 	resp = &qp->rc->resp;
 	err = hodp_fault_finish(&qp->rx);
 	if (err == -EINPROGRESS) {
-		/* For a READ, @psn is behind the responses that were sent. */
-		if (xchg(&resp->hurry, false))
-			hodp_rc_not_ready(qp, resp->psn);
 		hodp_rc_ack(qp);
+		hodp_rc_wait(qp);
 		return false;
 	}
-	WRITE_ONCE(resp->faulting, false);
+	if (resp->faulting)
+		hodp_rc_wait_end(qp);
 	resp->req.fault_err = err;
 	while (hodp_qp_receives(qp) && (*budget)-- > 0) {
 		if (!resp->skb && !hodp_rc_next(qp))

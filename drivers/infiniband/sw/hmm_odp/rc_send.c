@@ -632,6 +632,23 @@ static enum hodp_verdict hodp_rc_data_arrived(struct hodp_qp *qp,
 	return HODP_V_MORE;
 }
 
+/* Nothing is outstanding that it answers.  If it repeats the last answer, it is a
+ * sign of life: the peer has the next request, and needs more time (rc_wait.c).
+ */
+static void hodp_rc_stale(struct hodp_qp *qp, const struct hodp_wire_packet *k)
+{
+	struct hodp_rc_requester *req = &qp->rc->req;
+	bool good = !(k->row->headers & HODP_HAS_AETH) ||
+		    hodp_aeth_type(k->syndrome) == HODP_AETH_ACK;
+
+	hodp_count(hodp_qp_dev(qp), HODP_CNT_RX_STALE, 1);
+	if (!good || req->rnr || req->una == req->next ||
+	    hodp_psn_add(k->psn, 1) != req->una)
+		return;
+	req->retry_left = READ_ONCE(qp->attr.retry_cnt);
+	hodp_rc_arm(qp);
+}
+
 /* Handle one response.  *@keep: it must be handled again. */
 static enum hodp_verdict hodp_rc_response(struct hodp_qp *qp,
 					  struct sk_buff *skb,
@@ -648,7 +665,7 @@ static enum hodp_verdict hodp_rc_response(struct hodp_qp *qp,
 	hodp_rc_complete(qp, done);
 	switch (answer) {
 	case HODP_SENT_STALE:
-		hodp_count(hodp_qp_dev(qp), HODP_CNT_RX_STALE, 1);
+		hodp_rc_stale(qp, k);
 		return HODP_V_MORE;
 	case HODP_SENT_ACK:
 		if (done < num && sent[done].answer == HODP_WIRE_ACK)
