@@ -146,6 +146,22 @@ static bool hodp_rc_hurries(const struct hodp_rc_responder *resp,
 			       hodp_psn_add(READ_ONCE(resp->psn), 1));
 }
 
+/* A request that needs no place in the queue, because its first copy is being
+ * executed.
+ */
+static bool hodp_rc_repeated(struct hodp_qp *qp,
+			     const struct hodp_wire_packet *k)
+{
+	struct hodp_rc_responder *resp = &qp->rc->resp;
+	bool hurries = hodp_rc_hurries(resp, k);
+
+	if (hurries) {
+		WRITE_ONCE(resp->resends, resp->resends + 1);
+		hodp_runner_kick(&qp->rx);
+	}
+	return hodp_rc_read_again(qp, k) || hurries;
+}
+
 /* A response to a QP that has never sent anything.  No requester would read it. */
 static bool hodp_rc_unasked(const struct hodp_qp *qp,
 			    const struct hodp_wire_packet *k)
@@ -169,9 +185,7 @@ static struct sk_buff_head *hodp_rc_queue(struct hodp_qp *qp,
 		return NULL;
 	}
 	queue = hodp_wire_is_response(k->row) ? &rc->responses : &rc->requests;
-	if (queue == &rc->requests && hodp_rc_hurries(&rc->resp, k)) {
-		WRITE_ONCE(rc->resp.resends, rc->resp.resends + 1);
-		hodp_runner_kick(&qp->rx);
+	if (queue == &rc->requests && hodp_rc_repeated(qp, k)) {
 		hodp_count(packet->dev, HODP_CNT_RX_DUPLICATES, 1);
 		return NULL;
 	}

@@ -83,7 +83,11 @@ struct hodp_rc_done {
  * @req: the request that is being executed
  * @addr, @rkey: WRITE: remote memory of the open message
  * @psn: of the next reply to @req; READ: of the next response packet
- * @replay: the READ is a duplicate: the sequence of requests does not move
+ * @replay: the READ was executed before: the sequence of requests does not move
+ * @reading: a READ of more than one response is being answered
+ * @read_psn, @read_end: its PSNs; @k begins later after a rewind
+ * @rewind, @rewind_psn: it was requested again, from this PSN on.  These five, and
+ *                       @k while @reading, are written under the QP's @rx_lock
  * @nak_sent: a NAK or RNR NAK was sent, and the packet it asks for is not here
  * @ack_due: packets were executed that are not acknowledged
  * @quick: the owner of the receiver is a softirq
@@ -110,6 +114,11 @@ struct hodp_rc_responder {
 	u32 rkey;
 	u32 psn;
 	bool replay;
+	bool reading;
+	bool rewind;
+	u32 read_psn;
+	u32 read_end;
+	u32 rewind_psn;
 	bool nak_sent;
 	bool ack_due;
 	bool quick;

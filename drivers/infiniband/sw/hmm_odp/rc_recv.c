@@ -137,7 +137,7 @@ static void hodp_rc_remember(struct hodp_rc_responder *resp, u32 end)
 
 	resp->done_at = (resp->done_at + 1) % HODP_RC_REPLAY;
 	*d = (struct hodp_rc_done){
-		.psn = resp->k.psn,
+		.psn = resp->reading ? resp->read_psn : resp->k.psn,
 		.end = end,
 		.kind = resp->k.row->kind,
 		.original = resp->req.atomic_old,
@@ -446,6 +446,18 @@ static enum hodp_rc_step hodp_rc_run_atomic(struct hodp_qp *qp)
 	return step;
 }
 
+/* See hodp_rc_read_rewind(). */
+static bool hodp_rc_rewind(struct hodp_qp *qp, bool sent)
+{
+	struct hodp_rc_responder *resp = &qp->rc->resp;
+
+	if (!hodp_rc_read_rewind(qp, sent))
+		return false;
+	hodp_rc_new_request(resp);
+	resp->req.row = hodp_opcode_row(IB_WR_RDMA_READ);
+	return true;
+}
+
 /* Fill the next packet of a READ's response.  Return: as hodp_respond(). */
 static enum hodp_reply hodp_rc_fill(struct hodp_qp *qp, void *to, u32 len,
 				    enum hodp_rc_step *step)
@@ -508,7 +520,10 @@ static enum hodp_rc_step hodp_rc_run_read(struct hodp_qp *qp)
 	}
 	k.msn = resp->msn;
 	hodp_rc_send(qp, skb, &k, resp->flight);
-	return reply == HODP_R_ACK ? HODP_RC_DONE : HODP_RC_MORE;
+	if (reply != HODP_R_ACK)
+		return HODP_RC_MORE;
+	resp->replay = true;
+	return hodp_rc_rewind(qp, true) ? HODP_RC_MORE : HODP_RC_DONE;
 }
 
 static enum hodp_rc_step hodp_rc_run(struct hodp_qp *qp)
@@ -526,12 +541,14 @@ static enum hodp_rc_step hodp_rc_run(struct hodp_qp *qp)
 		hodp_count(hodp_qp_dev(qp), HODP_CNT_RX_FLUSHED, 1);
 		return HODP_RC_DONE;
 	}
-	if (read)
+	if (read) {
+		hodp_rc_rewind(qp, false);
 		step = hodp_rc_run_read(qp);
-	else if (hodp_rc_is_atomic(&resp->k))
+	} else if (hodp_rc_is_atomic(&resp->k)) {
 		step = hodp_rc_run_atomic(qp);
-	else
+	} else {
 		step = hodp_rc_run_data(qp);
+	}
 	hodp_respond_release(qp);
 	hodp_qp_leave(qp);
 	return step;
@@ -611,6 +628,8 @@ static bool hodp_rc_next(struct hodp_qp *qp)
 		return false;
 	if (!hodp_rc_accept(qp))
 		hodp_rc_consume(resp);
+	else if (resp->k.row->kind == HODP_WIRE_READ)
+		hodp_rc_read_begin(qp);
 	return true;
 }
 
