@@ -10,6 +10,7 @@
  *                  in flight is dropped, the rings start from 0
  *   -> ERR         the runners are kicked; they flush
  *   -> SQD         the requester is kicked; it reports when it has drained
+ *   SQD -> SQD     a new address vector is for all packets from then on
  *   RTS, SQD->RTS  the requester is kicked; it may have work
  *   SQE -> RTS     requests posted before it are flushed, later ones executed
  */
@@ -244,6 +245,41 @@ static int hodp_qp_begin(struct hodp_qp *qp, const struct ib_qp_attr *attr,
 	return ret;
 }
 
+static int hodp_qp_new_address(struct hodp_qp *qp,
+			       const struct ib_qp_attr *attr, int mask)
+{
+	const struct hodp_transport *via =
+		hodp_transport_for(hodp_qp_dev(qp), &attr->ah_attr.grh.dgid);
+
+	if (READ_ONCE(qp->state) != IB_QPS_SQD ||
+	    ((mask & IB_QP_STATE) && attr->qp_state != IB_QPS_SQD) ||
+	    !ib_modify_qp_is_ok(IB_QPS_SQD, IB_QPS_SQD, qp->ibqp.qp_type, mask))
+		return -EINVAL;
+	/* The peer's QP stays the same one. */
+	if (via != qp->transport)
+		return -EINVAL;
+	return via->readdress ? via->readdress(qp, attr) : 0;
+}
+
+/* SQD -> SQD with another address vector (IBTA table 91).  The runners use the old
+ * one.
+ */
+static int hodp_qp_readdress(struct hodp_qp *qp, const struct ib_qp_attr *attr,
+			     int mask)
+{
+	int ret;
+
+	lockdep_assert_held(&qp->modify_lock);
+	hodp_runner_own(&qp->req);
+	hodp_runner_own(&qp->rx);
+	ret = hodp_qp_new_address(qp, attr, mask);
+	if (!ret)
+		ret = hodp_qp_transit(qp, attr, mask);
+	hodp_runner_disown(&qp->rx);
+	hodp_runner_disown(&qp->req);
+	return ret;
+}
+
 int hodp_qp_modify(struct hodp_qp *qp, struct ib_qp_attr *attr, int mask)
 {
 	bool to_rts = (mask & IB_QP_STATE) && attr->qp_state == IB_QPS_RTS;
@@ -260,6 +296,10 @@ int hodp_qp_modify(struct hodp_qp *qp, struct ib_qp_attr *attr, int mask)
 		 attr->qp_state == IB_QPS_RTR && (mask & IB_QP_AV);
 	if (begins) {
 		ret = hodp_qp_begin(qp, attr, mask);
+		goto out;
+	}
+	if (mask & IB_QP_AV) {
+		ret = hodp_qp_readdress(qp, attr, mask);
 		goto out;
 	}
 	/* Only the requester moves to SQE, so the state cannot change to SQE

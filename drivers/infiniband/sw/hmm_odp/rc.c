@@ -357,6 +357,12 @@ static void hodp_rc_free(struct hodp_qp *qp, struct hodp_rc *rc)
 	qp->out.op = NULL;
 }
 
+static u16 hodp_rc_sport(const struct hodp_qp *qp, const struct hodp_av *av,
+			 u32 dest_qp)
+{
+	return rdma_get_udp_sport(av->flow_label, qp->ibqp.qp_num, dest_qp);
+}
+
 static int hodp_rc_init(struct hodp_qp *qp, struct hodp_rc *rc,
 			const struct ib_qp_attr *attr)
 {
@@ -369,8 +375,7 @@ static int hodp_rc_init(struct hodp_qp *qp, struct hodp_rc *rc,
 	if (attr->path_mtu > active)
 		return -EINVAL;
 	rc->mtu = ib_mtu_enum_to_int(attr->path_mtu);
-	rc->sport = rdma_get_udp_sport(rc->av.flow_label, qp->ibqp.qp_num,
-				       attr->dest_qp_num);
+	rc->sport = hodp_rc_sport(qp, &rc->av, attr->dest_qp_num);
 	__skb_queue_head_init(&rc->requests);
 	__skb_queue_head_init(&rc->responses);
 	rc->resp.message.expected = attr->rq_psn & HODP_PSN_MASK;
@@ -409,6 +414,22 @@ int hodp_rc_attach(struct hodp_qp *qp, const struct ib_qp_attr *attr)
 	hodp_qp_reincarnate(qp);
 	spin_lock_bh(&qp->rx_lock);
 	qp->rc = rc;
+	spin_unlock_bh(&qp->rx_lock);
+	return 0;
+}
+
+int hodp_rc_readdress(struct hodp_qp *qp, const struct ib_qp_attr *attr)
+{
+	struct hodp_rc *rc = qp->rc;
+	struct hodp_av av;
+	int ret = hodp_av_init(hodp_qp_dev(qp), &attr->ah_attr, &av);
+
+	if (ret)
+		return ret;
+	/* Softirq compares the addresses of packets with it. */
+	spin_lock_bh(&qp->rx_lock);
+	rc->av = av;
+	rc->sport = hodp_rc_sport(qp, &av, qp->attr.dest_qp_num);
 	spin_unlock_bh(&qp->rx_lock);
 	return 0;
 }

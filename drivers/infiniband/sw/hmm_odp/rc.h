@@ -135,8 +135,9 @@ struct hodp_rc_responder {
 
 /**
  * struct hodp_rc - a connected QP's transport state, from RTR to reset
- * @av: addresses of both ends (immutable)
- * @sport: UDP source port (immutable)
+ * @av: addresses of both ends; changed in SQD, under the QP's @rx_lock, by who owns
+ *      both runners
+ * @sport: UDP source port; goes with @av
  * @mtu: path MTU in bytes (immutable)
  * @requests, @responses: packets that have arrived, at most HODP_RC_QUEUE_MAX
  *                        each; guarded by the QP's @rx_lock
@@ -185,8 +186,9 @@ enum hodp_rc_quick {
 
 /* ---- rc.c ---- */
 
-/* hodp_transport.attach and .detach. */
+/* hodp_transport.attach, .readdress and .detach. */
 int hodp_rc_attach(struct hodp_qp *qp, const struct ib_qp_attr *attr);
+int hodp_rc_readdress(struct hodp_qp *qp, const struct ib_qp_attr *attr);
 void hodp_rc_detach(struct hodp_qp *qp);
 
 /**
@@ -274,6 +276,22 @@ bool hodp_rc_reply(struct hodp_qp *qp, u8 kind, u32 psn, u8 syndrome,
 		   u64 original);
 /* Send an RNR NAK.  Return: as hodp_rc_reply(). */
 bool hodp_rc_not_ready(struct hodp_qp *qp, u32 psn);
+
+/* ---- rc_read.c: a READ that is requested again ---- */
+
+/* The READ @resp->k begins. */
+void hodp_rc_read_begin(struct hodp_qp *qp);
+/* Is @k a request for the rest of that READ?  If so, nothing else is to be done
+ * about it.  Context: softirq, under the QP's @rx_lock.
+ */
+bool hodp_rc_read_again(struct hodp_qp *qp, const struct hodp_wire_packet *k);
+/**
+ * hodp_rc_read_rewind - make @resp->k what the requester has asked for again
+ * @sent: the last response was sent, so the READ ends, unless this returns true
+ *
+ * Return: true: begin with @resp->k anew.
+ */
+bool hodp_rc_read_rewind(struct hodp_qp *qp, bool sent);
 
 /* ---- rc_wait.c: the responder during a page fault; the caller owns it ---- */
 

@@ -206,6 +206,7 @@ const struct hodp_transport hodp_roce_transport = {
 	.name = "roce",
 	.reaches = hodp_roce_reaches,
 	.attach = hodp_rc_attach,
+	.readdress = hodp_rc_readdress,
 	.detach = hodp_rc_detach,
 	.execute = hodp_rc_execute,
 	.progress = hodp_rc_progress,

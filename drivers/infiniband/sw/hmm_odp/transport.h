@@ -27,6 +27,8 @@ enum hodp_verdict {
  * @attach: connect @qp to the peer of @attr, before it accepts messages.  The
  *          first call for an incarnation of the QP; the caller owns both runners.
  *          Return: 0, or the errno for modify
+ * @readdress: packet transports: give the connection the addresses of @attr.  The
+ *             caller owns both runners.  Return: 0, or the errno for modify
  * @detach: end that incarnation; the caller owns both runners, and no requester
  *          is in the QP
  * @execute: continue @qp's operation, whose memory is bound.  The caller owns
@@ -49,6 +51,7 @@ struct hodp_transport {
 	const char *name;
 	bool (*reaches)(struct hodp_device *dev, const union ib_gid *gid);
 	int (*attach)(struct hodp_qp *qp, const struct ib_qp_attr *attr);
+	int (*readdress)(struct hodp_qp *qp, const struct ib_qp_attr *attr);
 	void (*detach)(struct hodp_qp *qp);
 	enum hodp_verdict (*execute)(struct hodp_qp *qp);
 	enum hodp_verdict (*progress)(struct hodp_qp *qp);
