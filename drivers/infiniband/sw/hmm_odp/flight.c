@@ -13,8 +13,12 @@
  * for a queue.  The QP has one reference, each packet another.  A packet uses
  * @sender only under @lock, and hodp_flight_end() clears it there.
  *
- * The destructor is module code, so module exit waits for the last flight.
+ * The destructor is module code, so module exit waits for the last flight.  A
+ * queue that was stopped for good holds its packets, and so module exit, until it
+ * is deleted or its netdev goes down; the log says so once.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/rcupdate.h>
 #include <linux/wait_bit.h>
 #include "charge.h"
@@ -36,6 +40,9 @@ struct hodp_flight {
 	spinlock_t lock; /* @sender */
 	struct hodp_runner *sender;
 };
+
+/* Module exit says what it waits for after this time. */
+#define HODP_FLIGHTS_PATIENCE (5 * HZ)
 
 /* Number of flights. */
 static atomic_t hodp_flights = ATOMIC_INIT(0);
@@ -127,6 +134,11 @@ void hodp_flight_end(struct hodp_flight *f)
 
 void hodp_flights_stop(void)
 {
+	if (!wait_var_event_timeout(&hodp_flights, !atomic_read(&hodp_flights),
+				    HODP_FLIGHTS_PATIENCE))
+		pr_notice(
+			"waiting for the packets of %d senders; is a queue stopped?\n",
+			atomic_read(&hodp_flights));
 	wait_var_event(&hodp_flights, !atomic_read(&hodp_flights));
 	/* Wait for destructors that still have to return: first those that run
 	 * in softirq, then those in a task that may have been preempted.
