@@ -78,7 +78,10 @@ static struct hodp_op *hodp_rc_op_of(struct hodp_qp *qp, u32 psn)
 
 /* ---- time ---- */
 
-/* The local ACK timeout in ns; 0: infinite. */
+/* The local ACK timeout in ns; 0: infinite (IBTA 9.7.6.1.3).  Then, if the last
+ * packet or its acknowledgment is lost, the operation never completes: the consumer
+ * has asked to do without the timer that would notice.
+ */
 static u64 hodp_rc_timeout(const struct hodp_qp *qp)
 {
 	u8 timeout = READ_ONCE(qp->attr.timeout);
