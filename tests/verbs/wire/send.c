@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What becomes of a sender's packets: the route, its MTU, and a neighbour that does
- * not answer, which keeps them in the network stack for as long as a case wants.
+ * What becomes of a sender's packets: the route, its MTU, a queue that keeps them in
+ * the network stack for as long as a case wants, and a neighbour that does not answer.
  */
 #include "wire.h"
 
@@ -163,22 +163,22 @@ static void nobody_resolved(void)
 		 "ip neigh replace " NOBODY " lladdr 02:00:00:00:00:77 nud permanent dev hodp-ns1");
 }
 
-/* An address handle to a host that was there, and no longer answers. */
-static struct ibv_ah *ah_to_nobody(void)
+/* An address handle to a host that is not there, over a queue that lets nothing go. */
+static struct ibv_ah *ah_and_stop(void)
 {
 	struct ibv_ah *ah;
 
 	nobody_resolved();
 	ah = ah_to(77);
-	wire_run(1, "ip neigh delete " NOBODY " dev hodp-ns1");
-	wire_run(1, "sh -c 'echo 60000 > /proc/sys/net/ipv4/neigh/hodp-ns1/retrans_time_ms'");
+	wire_run(1, "tc qdisc add dev hodp-ns1 root netem delay 1000s");
 	return ah;
 }
 
-static void nobody_forgotten(void)
+/* Packets leave again; those that have waited are lost. */
+static void go_on(void)
 {
+	wire_run(1, "tc qdisc delete dev hodp-ns1 root");
 	wire_run(1, "ip neigh delete " NOBODY " dev hodp-ns1");
-	wire_run(1, "sh -c 'echo 1000 > /proc/sys/net/ipv4/neigh/hodp-ns1/retrans_time_ms'");
 }
 
 /* Post more than the window, and see it fill. */
@@ -204,14 +204,13 @@ static void wire_window(const void *arg)
 
 	setup();
 	sent = ht_counter(&p.dev[0], "tx_packets");
-	ah = ah_to_nobody();
+	ah = ah_and_stop();
 	fill_window(ah);
 	wait_counter("tx_packets", sent + WINDOW);
-	nobody_resolved();
+	go_on();
 	for (uint64_t id = WINDOW; id < POSTED; id++)
 		ht_want_wc(p.s[0].scq, &wc, id, IBV_WC_SUCCESS);
 	wait_counter("tx_packets", sent + POSTED);
-	nobody_forgotten();
 	ht_ok(ibv_destroy_ah(ah));
 	teardown();
 }
@@ -222,20 +221,19 @@ static void wire_window_error(const void *arg)
 	struct ibv_wc wc;
 
 	setup();
-	ah = ah_to_nobody();
+	ah = ah_and_stop();
 	fill_window(ah);
 	ht_ok(ht_to(&p.s[0], IBV_QPS_ERR));
 	for (uint64_t id = WINDOW; id < POSTED; id++)
 		ht_want_wc(p.s[0].scq, &wc, id, IBV_WC_WR_FLUSH_ERR);
 	/* The QP works again after a reset, as soon as its packets are gone. */
 	ht_pair_reconnect(&p);
-	nobody_resolved();
+	go_on();
 	for (uint64_t id = 0; id < POSTED; id++) {
 		struct ht_wr w = datagram(id, 16, ah);
 
 		ht_do(&p.s[0], &w);
 	}
-	nobody_forgotten();
 	ht_ok(ibv_destroy_ah(ah));
 	teardown();
 }
@@ -246,15 +244,59 @@ static void wire_window_destroy(const void *arg)
 	struct ibv_ah *ah;
 
 	setup();
-	ah = ah_to_nobody();
+	ah = ah_and_stop();
 	fill_window(ah);
 	ht_ok(ibv_destroy_ah(ah));
 	begun = ht_now();
 	teardown();
 	ht_check(ht_now() - begun < 20000000000, "destroying the QP has waited for its packets");
 	/* They leave the stack after their QP. */
+	go_on();
+}
+
+/* The one that does not answer has 16 slots, at most one of them too few. */
+static void wire_silent(const void *arg)
+{
+	struct ibv_ah *nobody, *ah;
+	struct ht_wr w;
+	struct ibv_wc wc;
+	uint64_t lost;
+	uint8_t *to;
+	struct ht_mr there;
+
+	setup();
+	to = aligned_alloc(HT_PAGE, LEN);
+	ht_mr_get(&there, p.s[1].pd, to, LEN, ht_best_mr(p.s[1].dev), IBV_ACCESS_LOCAL_WRITE);
 	nobody_resolved();
-	nobody_forgotten();
+	nobody = ah_to(77);
+	ah = ah_to(2);
+	wire_run(1, "ip neigh delete " NOBODY " dev hodp-ns1");
+	wire_run(1, "sh -c 'echo 60000 > /proc/sys/net/ipv4/neigh/hodp-ns1/retrans_time_ms'");
+	lost = ht_counter(&p.dev[0], "tx_no_neighbour");
+	for (uint64_t id = 0; id < POSTED; id++) {
+		w = datagram(id, 16, nobody);
+		ht_do(&p.s[0], &w);
+	}
+	ht_check(ht_counter(&p.dev[0], "tx_no_neighbour") - lost == POSTED - 16,
+		 "%" PRIu64 " datagrams were dropped",
+		 ht_counter(&p.dev[0], "tx_no_neighbour") - lost);
+	/* To another neighbour, the QP sends as ever. */
+	for (uint64_t id = 0; id < POSTED; id++) {
+		ht_fill(to, LEN, 6, 0);
+		ht_recv(&p.s[1], id, &there, to, HT_GRH + 1000);
+		w = datagram(id, 1000, ah);
+		ht_do(&p.s[0], &w);
+		ht_want_wc(p.s[1].rcq, &wc, id, IBV_WC_SUCCESS);
+		ht_check_fill(to + HT_GRH, 1000, 5, 0, "a datagram beside a silent neighbour");
+		ht_check_fill(to + HT_GRH + 1000, LEN - HT_GRH - 1000, 6, HT_GRH + 1000,
+			      "bytes behind it");
+	}
+	wire_run(1, "ip neigh delete " NOBODY " dev hodp-ns1");
+	wire_run(1, "sh -c 'echo 1000 > /proc/sys/net/ipv4/neigh/hodp-ns1/retrans_time_ms'");
+	ht_ok(ibv_destroy_ah(nobody));
+	ht_ok(ibv_destroy_ah(ah));
+	ht_mr_put(&there);
+	teardown();
 }
 
 const struct ht_case wire_send[] = {
@@ -271,5 +313,7 @@ const struct ht_case wire_send[] = {
 	  wire_window_error },
 	{ "wire-window-destroy", "a QP can be destroyed while the stack holds its packets",
 	  wire_window_destroy },
+	{ "wire-silent", "a neighbour that does not answer does not hold up the others",
+	  wire_silent },
 	{},
 };

@@ -70,6 +70,7 @@ enum hodp_counter {
 	HODP_CNT_TX_DROPPED, /* of these, dropped by it before they left */
 	HODP_CNT_TX_NO_MEMORY, /* replies not made for lack of memory */
 	HODP_CNT_TX_NO_ROUTE, /* packets dropped: no route */
+	HODP_CNT_TX_NO_NEIGHBOUR, /* dropped: too many wait for the next hop */
 	HODP_CNT_TX_TOO_LONG, /* packets dropped: longer than the route's MTU */
 	HODP_CNT_RX_PACKETS, /* packets to a GID of the device */
 	HODP_CNT_RX_BYTES,

@@ -106,6 +106,11 @@ void hodp_flight_give_back(struct hodp_flight *f)
 	spin_unlock_irqrestore(&f->lock, flags);
 }
 
+bool hodp_flight_is_crowded(const struct hodp_flight *f)
+{
+	return atomic_read(&f->packets) > HODP_FLIGHT_SHARE;
+}
+
 /* skb->destructor.  Context: any. */
 static void hodp_flight_landed(struct sk_buff *skb)
 {

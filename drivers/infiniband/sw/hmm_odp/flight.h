@@ -11,6 +11,8 @@ struct mem_cgroup;
 
 /* Packets of one sender in the stack: at most 256 KiB of payload. */
 #define HODP_FLIGHT_MAX 64
+/* Of these, packets of a datagram sender that may wait for a neighbour to answer. */
+#define HODP_FLIGHT_SHARE 16
 
 /**
  * hodp_flight_new - create an empty flight
@@ -33,6 +35,9 @@ struct hodp_flight *hodp_flight_new(struct hodp_runner *sender,
  */
 bool hodp_flight_take(struct hodp_flight *f);
 void hodp_flight_give_back(struct hodp_flight *f);
+
+/* Are more than HODP_FLIGHT_SHARE slots taken? */
+bool hodp_flight_is_crowded(const struct hodp_flight *f);
 
 /* Pass the slot to @skb, which keeps it until it leaves the stack. */
 void hodp_flight_board(struct hodp_flight *f, struct sk_buff *skb);

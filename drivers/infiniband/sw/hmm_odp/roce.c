@@ -97,6 +97,16 @@ static enum hodp_verdict hodp_roce_datagram(struct hodp_qp *qp,
 		return HODP_V_PAUSE;
 	if (!hodp_flight_take(qp->flight))
 		return HODP_V_WINDOW;
+	/* The stack holds packets until their neighbour answers.  One that never
+	 * does must not take all slots, or the others would wait with it.
+	 */
+	if (unlikely(hodp_flight_is_crowded(qp->flight)) &&
+	    !hodp_udp_is_resolved(hodp_qp_dev(qp), av,
+				  hodp_roce_sport(qp, av))) {
+		hodp_flight_give_back(qp->flight);
+		hodp_count(hodp_qp_dev(qp), HODP_CNT_TX_NO_NEIGHBOUR, 1);
+		return hodp_op_end(&qp->op, IB_WC_SUCCESS);
+	}
 	return hodp_roce_send(qp, av, qp->flight);
 }
 

@@ -44,6 +44,7 @@ static const struct rdma_stat_desc hodp_stats_port[] = {
 	[HODP_CNT_TX_DROPPED].name = "tx_dropped",
 	[HODP_CNT_TX_NO_MEMORY].name = "tx_no_memory",
 	[HODP_CNT_TX_NO_ROUTE].name = "tx_no_route",
+	[HODP_CNT_TX_NO_NEIGHBOUR].name = "tx_no_neighbour",
 	[HODP_CNT_TX_TOO_LONG].name = "tx_too_long",
 	[HODP_CNT_RX_PACKETS].name = "rx_packets",
 	[HODP_CNT_RX_BYTES].name = "rx_bytes",

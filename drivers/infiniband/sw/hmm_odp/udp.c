@@ -555,6 +555,37 @@ void hodp_udp_send(struct hodp_device *dev, const struct hodp_av *av, u16 sport,
 	rcu_read_unlock_bh();
 }
 
+static bool hodp_udp_next_hop(const struct dst_entry *dst,
+			      const struct hodp_av *av)
+{
+	bool ipv4 = av->net_type == RDMA_NETWORK_IPV4;
+	struct neighbour *n =
+		dst_neigh_lookup(dst, av->dgid.raw + (ipv4 ? 12 : 0));
+	bool resolved = n && (READ_ONCE(n->nud_state) & NUD_VALID);
+
+	if (n)
+		neigh_release(n);
+	return resolved;
+}
+
+bool hodp_udp_is_resolved(struct hodp_device *dev, const struct hodp_av *av,
+			  u16 sport)
+{
+	struct dst_entry *dst;
+	bool resolved = true;
+	struct net *net;
+
+	rcu_read_lock_bh();
+	net = READ_ONCE(dev->net);
+	dst = net ? hodp_udp_route(net, av, sport, 0) : ERR_PTR(-ENETDOWN);
+	if (!IS_ERR(dst)) {
+		resolved = hodp_udp_next_hop(dst, av);
+		dst_release(dst);
+	}
+	rcu_read_unlock_bh();
+	return resolved;
+}
+
 /* ---- module ---- */
 
 static int __net_init hodp_udp_net_init(struct net *net)

@@ -73,6 +73,12 @@ void hodp_udp_send(struct hodp_device *dev, const struct hodp_av *av, u16 sport,
 /* Drop the route of @cache, if any; its sender does not send.  Context: process. */
 void hodp_udp_forget(struct hodp_device *dev, struct hodp_udp_route *cache);
 
+/* Does the neighbour that a packet would go to have a link address?  A route that
+ * does not work counts as one.  Context: process.
+ */
+bool hodp_udp_is_resolved(struct hodp_device *dev, const struct hodp_av *av,
+			  u16 sport);
+
 /**
  * struct hodp_udp_packet - a packet received for a device
  * @dev: the device, which is attached
