@@ -46,5 +46,7 @@ int main(int argc, char **argv)
 	ht_add(wire_send);
 	ht_add(wire_quick);
 	ht_add(wire_trace_cases);
+	ht_add(wire_shapes_cases);
+	ht_add(wire_address);
 	return ht_run();
 }

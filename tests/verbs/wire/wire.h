@@ -13,5 +13,7 @@ extern const struct ht_case wire_receive[];
 extern const struct ht_case wire_send[];
 extern const struct ht_case wire_quick[];
 extern const struct ht_case wire_trace_cases[];
+extern const struct ht_case wire_shapes_cases[];
+extern const struct ht_case wire_address[];
 
 #endif /* WIRE_H */
