@@ -718,6 +718,7 @@ enum hodp_rc_quick hodp_rc_progress_quick(struct hodp_qp *qp,
 	answer = hodp_sent_answered(sent, num, req->next, k, &done);
 	switch (answer) {
 	case HODP_SENT_STALE:
+		hodp_rc_stale(qp, k);
 		return ret;
 	case HODP_SENT_ACK:
 		hodp_rc_complete(qp, done);
