@@ -9,7 +9,7 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 ARGS ?=
 
-GUEST := demo check check-full check-debug check-pyverbs check-clients check-mutants bench bench-compare
+GUEST := demo check check-full check-debug check-pyverbs check-clients check-interop check-mutants bench bench-compare
 .PHONY: help host $(GUEST) shell lint guest guest-module guest-provider \
 	modules provider install uninstall clean distclean
 
@@ -21,6 +21,7 @@ help:
 	@echo '  make check-debug    functional tests under KASAN, lockdep, ...'
 	@echo '  make check-pyverbs  the tests of rdma-core'
 	@echo '  make check-clients  programs of others: MPI, UCX, libfabric, ...'
+	@echo '  make check-interop  two hosts, one of them rdma_rxe: bytes and programs'
 	@echo '  make check-mutants  do the tests notice broken code?'
 	@echo '  make bench          measure, beside rdma_rxe (20 minutes; BENCH=quick: 6)'
 	@echo '  make bench-compare BASE=...  what got dearer since a revision or a result'
@@ -50,6 +51,8 @@ check-pyverbs:
 	tests/suite --set pyverbs $(ARGS)
 check-clients:
 	tests/suite --set clients $(ARGS)
+check-interop:
+	tests/suite --set interop $(ARGS)
 check-mutants:
 	tests/mutants/run $(ARGS)
 bench:

@@ -33,6 +33,14 @@ bool ht_gid_is_ipv4(const union ibv_gid *gid)
 	return !memcmp(gid->raw, head, sizeof(head));
 }
 
+/* Is it an address of the family that the options ask for, and not link-local? */
+static bool is_wanted(const union ibv_gid *gid)
+{
+	if (ht_opt.gid == HT_GID_IPV6)
+		return !ht_gid_is_ipv4(gid) && gid->raw[0] != 0xfe;
+	return ht_gid_is_ipv4(gid);
+}
+
 static void find_gid(struct ht_dev *d)
 {
 	struct ibv_gid_entry e;
@@ -44,13 +52,14 @@ static void find_gid(struct ht_dev *d)
 	}
 	for (int i = 0; i < d->port.gid_tbl_len; i++) {
 		if (ibv_query_gid_ex(d->ctx, 1, i, &e, 0) || e.gid_type != IBV_GID_TYPE_ROCE_V2 ||
-		    !ht_gid_is_ipv4(&e.gid))
+		    !is_wanted(&e.gid))
 			continue;
 		d->gid_index = i;
 		d->gid = e.gid;
 		return;
 	}
-	ht_fail("the device has no RoCE v2 GID of an IPv4 address");
+	ht_fail("the device has no RoCE v2 GID of an IPv%d address",
+		ht_opt.gid == HT_GID_IPV6 ? 6 : 4);
 }
 
 void ht_open(struct ht_dev *d, const char *name)
@@ -194,16 +203,30 @@ void ht_prefetch(const struct ht_mr *m, const void *p, uint32_t len)
 	ht_ok(ht_advise(m, p, len, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE, IBV_ADVISE_MR_FLAG_FLUSH));
 }
 
-uint64_t ht_counter(const struct ht_dev *d, const char *name)
+static uint64_t counter(const struct ht_dev *d, const char *name)
 {
 	char path[200];
 	long v;
 
-	/* The core caches the counters for ten milliseconds. */
-	ht_sleep_ms(20);
 	snprintf(path, sizeof(path), "/sys/class/infiniband/%s/ports/1/hw_counters/%s",
 		 ibv_get_device_name(d->ctx->device), name);
 	v = ht_number(path);
 	ht_check(v >= 0, "%s: %s", path, strerror(errno));
+	return v;
+}
+
+void ht_counters(const struct ht_dev *d, const char *const *name, uint64_t *value, size_t n)
+{
+	/* The core caches the counters for ten milliseconds. */
+	ht_sleep_ms(20);
+	for (size_t i = 0; i < n; i++)
+		value[i] = counter(d, name[i]);
+}
+
+uint64_t ht_counter(const struct ht_dev *d, const char *name)
+{
+	uint64_t v;
+
+	ht_counters(d, &name, &v, 1);
 	return v;
 }

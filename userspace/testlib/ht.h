@@ -50,13 +50,16 @@
 struct ht_opt {
 	const char *dev; /* -d: the device under test */
 	const char *peer; /* -p: where the second side lives; NULL: dev */
-	int gid; /* -g: -1 is the IPv4 one */
+	int gid; /* -g: an index, or HT_GID_… */
 	uint64_t seed; /* -s */
 	long count; /* -i, --iterations, --transfers; 0: default */
 	double scale; /* $HODP_SCALE: below 1 is less work */
 	double patience; /* $HODP_PATIENCE: above 1 is longer deadlines */
 	bool full; /* --full: the cases that are too slow for check */
 };
+
+#define HT_GID_IPV4 (-1) /* the first RoCE v2 GID of an IPv4 address */
+#define HT_GID_IPV6 (-2) /* … of an IPv6 address that is not link-local */
 
 extern struct ht_opt ht_opt;
 
@@ -209,8 +212,9 @@ struct ht_dev {
 bool ht_gid_is_ipv4(const union ibv_gid *gid);
 void ht_open(struct ht_dev *d, const char *name);
 void ht_close(struct ht_dev *d);
-/* One of the hw_counters of the device's port, as it is now. */
+/* One of the hw_counters of the device's port, as it is now; several. */
 uint64_t ht_counter(const struct ht_dev *d, const char *name);
+void ht_counters(const struct ht_dev *d, const char *const *name, uint64_t *value, size_t n);
 /* Skip when @cond is false; on an hmm_odp device that is a failure. */
 void ht_require(const struct ht_dev *d, bool cond, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

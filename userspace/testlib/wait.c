@@ -7,7 +7,7 @@
 
 struct ht_opt ht_opt = {
 	.dev = "hodp0",
-	.gid = -1,
+	.gid = HT_GID_IPV4,
 	.seed = 0x68f0d7a1,
 	.scale = 1,
 	.patience = 1,

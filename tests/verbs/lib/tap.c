@@ -51,7 +51,7 @@ static double env_factor(const char *name)
 static void usage(const char *name, int status)
 {
 	fprintf(status ? stderr : stdout,
-		"usage: %s [-d DEVICE] [-p PEER_DEVICE] [-g GID_INDEX] [-s SEED]\n"
+		"usage: %s [-d DEVICE] [-p PEER_DEVICE] [-g GID_INDEX|ipv6] [-s SEED]\n"
 		"          [-i N | --iterations N | --transfers N] [--full]\n"
 		"          [-t PART_OF_A_NAME] [-l]\n",
 		name);
@@ -76,7 +76,7 @@ void ht_init(int argc, char **argv)
 		switch (c) {
 		case 'd': ht_opt.dev = optarg; break;
 		case 'p': ht_opt.peer = optarg; break;
-		case 'g': ht_opt.gid = atoi(optarg); break;
+		case 'g': ht_opt.gid = strcmp(optarg, "ipv6") ? atoi(optarg) : HT_GID_IPV6; break;
 		case 's': ht_opt.seed = strtoull(optarg, NULL, 0); break;
 		case 'i': ht_opt.count = atol(optarg); break;
 		case 'f': ht_opt.full = true; break;
