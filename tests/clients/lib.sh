@@ -3,23 +3,58 @@
 #
 # For the scripts of this directory and tests/programs, in the guest: unmodified programs
 # of Debian on a device, server and client in one guest. TAP; a case passes when both ends
-# exit with 0 and the device has moved the bytes. Sourced with the script's own
-# arguments: [-d DEVICE] [NAME-PATTERN].
+# exit with 0 and the devices have moved the bytes. Sourced with the script's own
+# arguments:
+#
+#   [-d DEVICE] [NAME-PATTERN]                both ends on one device
+#   -s [NETNS:]DEVICE -c [NETNS:]DEVICE [NAME-PATTERN]
+#                                             the server's and the client's end: a device,
+#                                             and the network namespace of the programs
 
 set -u
 
-dev=hodp0 only=''
+dev=hodp0 peer='' only=''
+server_ns='' client_ns=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	-d) dev=$2; shift ;;
+	-s)
+		dev=${2#*:} server_ns=${2%"${2#*:}"}
+		shift
+		;;
+	-c)
+		peer=${2#*:} client_ns=${2%"${2#*:}"}
+		shift
+		;;
 	*) only=$1 ;;
 	esac
 	shift
 done
+server_ns=${server_ns%:} client_ns=${client_ns%:} peer=${peer:-$dev}
+
+# What comes before a command to run it at that end. Every namespace sees all devices
+# (`rdma system`: shared), so programs that would take any are told which.
+# Packets are worked on by kernel threads, which two programs that poll would keep off
+# two CPUs for milliseconds each time: they yield to everybody (SCHED_IDLE).
+on_server=() on_client=()
+if [ "$dev" != "$peer" ]; then
+	on_server=(${server_ns:+ip netns exec "$server_ns"} env "UCX_NET_DEVICES=$dev:1" "FI_VERBS_DEVICE_NAME=$dev" chrt --idle 0)
+	on_client=(${client_ns:+ip netns exec "$client_ns"} env "UCX_NET_DEVICES=$peer:1" "FI_VERBS_DEVICE_NAME=$peer" chrt --idle 0)
+fi
+
+# address DEVICE PREFIX...: the IPv4 address of the device's netdev.
+address()
+{
+	local device=$1 netdev
+
+	shift
+	netdev=$("$@" rdma link show "$device/1" | sed -n 's/.*netdev \([^ ]*\).*/\1/p')
+	"$@" ip -4 -o addr show dev "$netdev" | awk '{print $4}' | cut -d/ -f1
+}
 
 work=$(mktemp -d)
-netdev=$(rdma link show "$dev/1" | sed -n 's/.*netdev \([^ ]*\).*/\1/p')
-ip=$(ip -4 -o addr show dev "$netdev" | awk '{print $4}' | cut -d/ -f1)
+ip=$(address "$dev" "${on_server[@]}")
+client_ip=$(address "$peer" "${on_client[@]}")
 n=0 bad=0
 limit=${HODP_LIMIT:-120} # seconds for one end
 
@@ -65,21 +100,40 @@ need()
 	done
 }
 
-# A counter of the device, 0 where it has none of that name (rxe0).
+# counter NAME [DEVICE]: 0 where the device has none of that name (rxe's).
 counter()
 {
-	rdma -j statistic show link "$dev/1" | sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" | grep . || echo 0
+	local v=0
+
+	read -r v 2> /dev/null < "/sys/class/infiniband/${2:-$dev}/ports/1/hw_counters/$1"
+	echo "$v"
 }
 
-# tcp PORT, cm PORT: whether somebody listens.
+# total NAME: of the devices.
+total()
+{
+	if [ "$dev" = "$peer" ]; then
+		counter "$1"
+	else
+		echo $(($(counter "$1") + $(counter "$1" "$peer")))
+	fi
+}
+
+# tcp PORT, cm PORT: whether somebody listens at the server's end; heard: on any port,
+# by the CM or by TCP.
 tcp()
 {
-	ss -Htln "sport = :$1" | grep -q .
+	"${on_server[@]}" ss -Htln "sport = :$1" | grep -q .
 }
 
 cm()
 {
 	rdma resource show cm_id | grep "state LISTEN" | grep -q ":$1 "
+}
+
+heard()
+{
+	rdma resource show cm_id | grep -q "state LISTEN" || "${on_server[@]}" ss -Htln | grep -q .
 }
 
 # Wait until a server listens, or has given up.
@@ -124,7 +178,7 @@ run_both()
 {
 	local c s i
 
-	timeout -k 5 "$limit" bash -c "exec $2" > "$work/server.out" 2>&1 < /dev/null &
+	"${on_server[@]}" timeout -k 5 "$limit" bash -c "exec $2" > "$work/server.out" 2>&1 < /dev/null &
 	server=$!
 	# shellcheck disable=SC2086
 	if ! listens $1; then
@@ -133,7 +187,7 @@ run_both()
 		why="the server does not listen (status $?)"
 		return 1
 	fi
-	timeout -k 5 "$limit" bash -c "exec $3" > "$work/client.out" 2>&1 < /dev/null
+	"${on_client[@]}" timeout -k 5 "$limit" bash -c "exec $3" > "$work/client.out" 2>&1 < /dev/null
 	c=$?
 	if [ -n "${endless:-}" ]; then
 		kill -0 "$server" 2> /dev/null
@@ -153,18 +207,22 @@ run_both()
 	[ $c = 0 ] && [ $s = 0 ]
 }
 
-# moved BYTES FAULTS COMMAND...: run it; the device must move that much meanwhile,
-# and have so many page faults.
+# moved BYTES FAULTS COMMAND...: run it; the devices must move that much meanwhile, and
+# have so many page faults. If there are two, each must send packets.
 moved()
 {
-	local bytes=$1 faults=$2 b f
+	local bytes=$1 faults=$2 b f s c
 
 	shift 2
-	b=$(counter payload_bytes) f=$(counter page_faults)
+	b=$(total payload_bytes) f=$(total page_faults)
+	s=$(counter tx_packets) c=$(counter tx_packets "$peer")
 	"$@" || return
-	b=$(($(counter payload_bytes) - b)) f=$(($(counter page_faults) - f))
-	why="$dev has moved $b bytes of $bytes, with $f page faults of $faults"
-	[ "$b" -ge "$bytes" ] && [ "$f" -ge "$faults" ]
+	b=$(($(total payload_bytes) - b)) f=$(($(total page_faults) - f))
+	s=$(($(counter tx_packets) - s)) c=$(($(counter tx_packets "$peer") - c))
+	why="$b bytes of $bytes were moved, with $f page faults of $faults"
+	[ "$b" -ge "$bytes" ] && [ "$f" -ge "$faults" ] || return
+	[ "$dev" = "$peer" ] || [ "$bytes" = 0 ] ||
+		or_say "$dev has sent $s packets and $peer $c" [ "$((s * c))" -gt 0 ]
 }
 
 # step NAME BYTES FAULTS COMMAND...: a case: run it, and the device must move that
@@ -191,7 +249,7 @@ or_say()
 # no_region_left PATTERN: of the kernel's user whose regions match.
 no_region_left()
 {
-	result no-region-left "$(rdma resource show mr dev "$dev" 2>&1 | grep -c -i "$1")"
+	result no-region-left "$( (rdma resource show mr dev "$dev"; rdma resource show mr dev "$peer") 2>&1 | grep -c -i "$1")"
 }
 
 # on_files NAME BYTES COMMAND: COMMAND DIRECTORY with files in memory, which are
