@@ -431,6 +431,8 @@ int hodp_rc_readdress(struct hodp_qp *qp, const struct ib_qp_attr *attr)
 	rc->av = av;
 	rc->sport = hodp_rc_sport(qp, &av, qp->attr.dest_qp_num);
 	spin_unlock_bh(&qp->rx_lock);
+	hodp_udp_forget(hodp_qp_dev(qp), &rc->route[0]);
+	hodp_udp_forget(hodp_qp_dev(qp), &rc->route[1]);
 	return 0;
 }
 
