@@ -68,6 +68,7 @@ ROW = {
     "status": (lambda v: v in STATUSES, "one of " + ", ".join(STATUSES)),
     "unit": (lambda v: v in UNITS, "one of " + ", ".join(UNITS)),
 }
+DOCUMENT_OPTIONAL = {"peer": (is_text, "a text")}
 OPTIONAL = {
     "why": (is_text, "a text"),
     "note": (is_text, "a text"),
@@ -127,7 +128,7 @@ def row_problems(row):
 
 def problems(document):
     """All faults of a document, as sentences; none: it conforms."""
-    found = fields(document, DOCUMENT, {})
+    found = fields(document, DOCUMENT, DOCUMENT_OPTIONAL)
     if not isinstance(document, dict) or not isinstance(document.get("rows"), list):
         return found
     seen = {}

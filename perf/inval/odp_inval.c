@@ -8,6 +8,8 @@
  * is made anew before each (victim.c).  After the row the event is done once
  * more and the device must have noticed (verify.c): if not, there is no figure.
  *
+ * With --peer the range is registered with that device, and the other one asks.
+ *
  * With one CPU a stall holds the event itself, since only one of the two can
  * run; stalls say something about the device with two CPUs and more.
  */
@@ -49,6 +51,7 @@ static const struct perf_program program = {
 	.warmup = 5,
 	.sizes = "4k,64k,2M",
 	.whole_pages = true,
+	.two_devices = true,
 };
 
 static struct tools t;
@@ -181,7 +184,7 @@ static void fill_row(const struct event *e, bool traffic, struct perf_row *r)
 /* Why there cannot be such a row here, or NULL. */
 static const char *lacking(const struct event *e, enum reg reg)
 {
-	if (reg >= REG_EMPTY && !perf_dev_has_odp(&t.dev, false))
+	if (reg >= REG_EMPTY && !perf_dev_has_odp(t.dev.far, false))
 		return "the device has no on-demand paging";
 	return e->missing ? e->missing(&t.v) : NULL;
 }

@@ -107,7 +107,8 @@ static const char *make_zone(struct traffic *tr)
 	perf_mem_get(&tr->apart, &tr->t->o, PERF_ANON, ZONE);
 	perf_mem_touch(&tr->apart, ZONE);
 	tr->zone = tr->apart.p;
-	tr->apart_mr = ibv_reg_mr(tr->t->dev.pd, tr->zone, ZONE, PERF_ACCESS);
+	tr->apart_mr =
+		ibv_reg_mr(tr->t->dev.far->pd, tr->zone, ZONE, PERF_ACCESS);
 	return tr->apart_mr ? NULL :
 			      perf_say("ibv_reg_mr of pinned memory: %s",
 				       strerrorname_np(errno));

@@ -212,10 +212,10 @@ static const char *is_known(struct tools *t)
 	uint64_t before, after;
 	const char *why;
 
-	if (!perf_dev_faults(&t->dev, &before))
+	if (!perf_dev_faults(t->dev.far, &before))
 		return NULL;
 	why = victim_known(t);
-	if (!why && perf_dev_faults(&t->dev, &after) && after != before)
+	if (!why && perf_dev_faults(t->dev.far, &after) && after != before)
 		why = perf_say(
 			"%lu page faults in a READ of pages that the device "
 			"had used before",

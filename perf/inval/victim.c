@@ -127,7 +127,7 @@ const char *victim_make(struct tools *t, uint64_t seed)
 		for (size_t at = 0; at < v->map; at += PERF_PAGE)
 			__atomic_fetch_or(v->p + at, 0, __ATOMIC_RELAXED);
 	if (v->reg != REG_NONE && !v->mr) {
-		v->mr = ibv_reg_mr(t->dev.pd, v->mem.p, ZONE + v->map,
+		v->mr = ibv_reg_mr(t->dev.far->pd, v->mem.p, ZONE + v->map,
 				   v->reg == REG_PINNED ?
 					   ACCESS :
 					   ACCESS | IBV_ACCESS_ON_DEMAND);

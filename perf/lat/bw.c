@@ -144,6 +144,7 @@ static const struct perf_program program = {
 	.options = grid_options,
 	.more_options = own_options,
 	.peers = true,
+	.two_devices = true,
 };
 
 int main(int argc, char **argv)

@@ -15,14 +15,14 @@
 /* Seeds of what is around an operation's bytes; cases use smaller ones. */
 #define GUARD_SEED (1ULL << 40)
 
-void end_open(struct end *e, const struct perf_options *o)
+void end_open(struct end *e, const struct perf_options *o, const char *device)
 {
 	int depth = end_depth;
 
 	memset(e, 0, sizeof(*e));
 	e->o = o;
 	e->mem.fd = -1;
-	perf_dev_open(&e->dev, o);
+	perf_dev_open_one(&e->dev, o, device);
 	if (depth > e->dev.attr.orig_attr.max_qp_wr)
 		depth = e->dev.attr.orig_attr.max_qp_wr;
 	e->depth = depth;
@@ -403,7 +403,7 @@ void end_serve(const struct perf_options *o, int sock)
 		 * device.
 		 */
 		if (!open)
-			end_open(&e, o);
+			end_open(&e, o, o->peer ? o->peer : o->device);
 		open = true;
 		bye = m.call == CALL_BYE;
 		end_call(&e, &m);

@@ -7,6 +7,8 @@
  * of both processes says what they faulted themselves; what a driver's threads
  * did for them is only in the system's sum (/proc/vmstat), which is therefore
  * told, too, with whatever else the machine did.
+ *
+ * Where the ends are on two devices, each end's own are told as well.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +21,8 @@
 #define COUNTED 4
 
 struct count {
-	uint64_t faults, system;
+	uint64_t end[2]; /* by side; of one device, both ends' are the near one's */
+	uint64_t system;
 };
 
 /* Into static memory: counting must not cause faults. */
@@ -45,15 +48,24 @@ static bool count(struct rig *g, bool of_device, struct count *c)
 
 	if (rig_call(g, SIDE_LOCAL, &m))
 		return false;
-	c->faults = m.w[0];
+	c->end[SIDE_LOCAL] = m.w[0];
+	c->end[SIDE_REMOTE] = 0;
 	if (!of_device || !g->one_device) {
 		m.w[0] = of_device;
 		if (rig_call(g, SIDE_REMOTE, &m))
 			return false;
-		c->faults += m.w[0];
+		c->end[SIDE_REMOTE] = m.w[0];
 	}
 	c->system = of_device ? 0 : system_faults();
 	return true;
+}
+
+/* @sum += @sign * @c */
+static void add(struct count *sum, const struct count *c, int sign)
+{
+	for (int i = 0; i < 2; i++)
+		sum->end[i] += sign * c->end[i];
+	sum->system += sign * c->system;
 }
 
 static bool operate_once(struct rig *g, struct a_case *c, operate_fn operate,
@@ -71,8 +83,7 @@ static bool operate_once(struct rig *g, struct a_case *c, operate_fn operate,
 		return false;
 	if (before) {
 		count(g, of_device, &now);
-		sum->faults -= now.faults;
-		sum->system -= now.system;
+		add(sum, &now, -1);
 	}
 	status = operate(g, c);
 	if (status) {
@@ -81,8 +92,7 @@ static bool operate_once(struct rig *g, struct a_case *c, operate_fn operate,
 	}
 	if (after) {
 		count(g, of_device, &now);
-		sum->faults += now.faults;
-		sum->system += now.system;
+		add(sum, &now, 1);
 	}
 	return true;
 }
@@ -107,7 +117,14 @@ bool count_faults(struct rig *g, struct a_case *c, operate_fn operate)
 				  each || i == COUNTED - 1, of_device, &sum))
 			return false;
 	}
-	perf_row_extra(&c->row, "faults_per_op", sum.faults / ops);
+	perf_row_extra(&c->row, "faults_per_op",
+		       (sum.end[SIDE_LOCAL] + sum.end[SIDE_REMOTE]) / ops);
+	if (of_device && !g->one_device) {
+		perf_row_extra(&c->row, "local_faults_per_op",
+			       sum.end[SIDE_LOCAL] / ops);
+		perf_row_extra(&c->row, "remote_faults_per_op",
+			       sum.end[SIDE_REMOTE] / ops);
+	}
 	if (!of_device)
 		perf_row_extra(&c->row, "system_faults_per_op",
 			       sum.system / ops);

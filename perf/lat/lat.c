@@ -96,6 +96,7 @@ static const struct perf_program program = {
 	.help = GRID_HELP,
 	.options = grid_options,
 	.peers = true,
+	.two_devices = true,
 };
 
 int main(int argc, char **argv)

@@ -84,7 +84,7 @@ void rig_open(struct rig *g, const struct perf_options *o)
 	g->o = o;
 	/* The child first, so that it inherits no device. */
 	g->sock = wire_connect(o, &g->child, end_serve);
-	end_open(&g->near, o);
+	end_open(&g->near, o, o->device);
 	g->near.asks = true;
 	must(g, SIDE_REMOTE, &m);
 	memcpy(g->far, m.w, sizeof(g->far));

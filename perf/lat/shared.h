@@ -63,8 +63,8 @@ enum call {
 	CALL_BYE,
 };
 
-#define WORDS 7
-#define VERSION 2
+#define WORDS 8
+#define VERSION 3
 
 enum hello { HELLO_GENERAL, HELLO_RC, HELLO_GUID, HELLO_ATOMIC };
 
@@ -109,7 +109,8 @@ struct end {
 	bool piece_zero; /* CALL_CHECK: the pieces are to be zero */
 };
 
-void end_open(struct end *e, const struct perf_options *o);
+/* On @device. */
+void end_open(struct end *e, const struct perf_options *o, const char *device);
 void end_close(struct end *e);
 
 /* Do what @m says; the answer is in @m. */

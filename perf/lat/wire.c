@@ -102,6 +102,7 @@ void wire_put_address(struct message *m, const struct perf_qp_address *a)
 	m->w[4] = a->lid;
 	m->w[5] = a->rd_atomic;
 	m->w[6] = a->port;
+	m->w[7] = a->mtu;
 }
 
 void wire_get_address(const struct message *m, struct perf_qp_address *a)
@@ -113,6 +114,7 @@ void wire_get_address(const struct message *m, struct perf_qp_address *a)
 	a->lid = m->w[4];
 	a->rd_atomic = m->w[5];
 	a->port = m->w[6];
+	a->mtu = m->w[7];
 }
 
 /*

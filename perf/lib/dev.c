@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* A device and its queue pairs, to be found by name and put into service. */
+/*
+ * A device and its queue pairs, to be found by name and put into service; and
+ * the second device of programs that drive both ends of a network.
+ */
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -112,11 +115,13 @@ static enum ibv_mtu find_mtu(const struct perf_dev *d, int bytes)
 	return mtu;
 }
 
-void perf_dev_open(struct perf_dev *d, const struct perf_options *o)
+void perf_dev_open_one(struct perf_dev *d, const struct perf_options *o,
+		       const char *name)
 {
 	memset(d, 0, sizeof(*d));
-	d->name = o->device;
-	d->ctx = open_by_name(o->device);
+	d->far = d;
+	d->name = name;
+	d->ctx = open_by_name(name);
 	perf_need(!(errno = ibv_query_device_ex(d->ctx, NULL, &d->attr)),
 		  "ibv_query_device_ex");
 	d->port_num = o->port;
@@ -136,8 +141,26 @@ void perf_dev_open(struct perf_dev *d, const struct perf_options *o)
 	perf_need(d->pd, "ibv_alloc_pd");
 }
 
+void perf_dev_open(struct perf_dev *d, const struct perf_options *o)
+{
+	perf_dev_open_one(d, o, o->device);
+	if (!o->peer)
+		return;
+	d->far = malloc(sizeof(*d->far));
+	perf_need(d->far, "memory for a device");
+	perf_dev_open_one(d->far, o, o->peer);
+	if (!d->iwarp != !d->far->iwarp)
+		perf_die("one of %s and %s is iWARP and the other is not: they "
+			 "cannot be connected",
+			 o->device, o->peer);
+}
+
 void perf_dev_close(struct perf_dev *d)
 {
+	if (d->far && perf_two_devices(d)) {
+		perf_dev_close(d->far);
+		free(d->far);
+	}
 	if (d->iwarp)
 		perf_iwarp_close(d->iwarp);
 	if (d->pd)
@@ -248,6 +271,7 @@ void perf_qp_address(const struct perf_dev *d, const struct ibv_qp *qp,
 	a->gid = d->gid;
 	a->lid = d->port.lid;
 	a->rd_atomic = perf_rd_atomic(d);
+	a->mtu = d->mtu;
 	a->port = d->iwarp ? perf_iwarp_port(d->iwarp) : 0;
 }
 
@@ -264,12 +288,19 @@ static int to_init(struct perf_dev *d, struct ibv_qp *qp)
 				     IBV_QP_ACCESS_FLAGS);
 }
 
+/* What both ends have. */
+static enum ibv_mtu path_mtu(const struct perf_dev *d,
+			     const struct perf_qp_address *peer)
+{
+	return peer->mtu && peer->mtu < d->mtu ? peer->mtu : d->mtu;
+}
+
 static int to_rtr(struct perf_dev *d, struct ibv_qp *qp,
 		  const struct perf_qp_address *peer)
 {
 	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_RTR,
-		.path_mtu = d->mtu,
+		.path_mtu = path_mtu(d, peer),
 		.dest_qp_num = peer->qpn,
 		.rq_psn = peer->psn,
 		.max_dest_rd_atomic = perf_rd_atomic(d),

@@ -57,6 +57,9 @@ static void print_help(const struct perf_program *p)
 	       p->summary);
 	if (p->help)
 		printf("%s\n", p->help);
+	if (p->two_devices)
+		printf("      --peer NAME         RDMA device of the far end "
+		       "(the same one)\n");
 	printf(help, p->iterations ? p->iterations : 1000,
 	       p->warmup ? p->warmup : 20, sizes_default(p));
 	exit(0);
@@ -253,6 +256,11 @@ static void check(const struct perf_options *o, const struct perf_program *p)
 				 "%zu",
 				 o->sizes[i], PERF_PAGE);
 	}
+	if (o->peer && !p->two_devices)
+		perf_die("%s uses one device: leave out --peer", p->name);
+	if (o->peer && (o->server || o->host))
+		perf_die("with --peer both ends are here: leave out %s",
+			 o->host ? o->host : "--server");
 	if (o->server && !p->peers)
 		perf_die("%s runs on one machine: leave out --server", p->name);
 	if (o->server && o->host)
@@ -269,6 +277,7 @@ void perf_options(struct perf_options *o, const struct perf_program *p,
 	const struct perf_option common[] = {
 		{ "device", 'd', .text = &o->device },
 		{ "ib-dev", .text = &o->device },
+		{ "peer", .text = &o->peer },
 		{ "ib-port", 'i', .number = &o->port, .min = 1, .max = 255 },
 		{ "gid-index", 'x', .number = &o->gid_index, .max = 65535 },
 		{ "port", 'p', .number = &o->tcp_port, .min = 1, .max = 65535 },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Two connected queue pairs in one process. */
+/* Two connected queue pairs in one process, on one device or on two. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,32 +12,47 @@ void perf_pair_break(struct perf_pair *p)
 		if (p->qp[i])
 			perf_qp_destroy(p->qp[i]);
 	}
+	if (p->far_cq)
+		ibv_destroy_cq(p->far_cq);
 	if (p->cq && p->own_cq)
 		ibv_destroy_cq(p->cq);
 	memset(p, 0, sizeof(*p));
 }
 
-int perf_pair_make(struct perf_pair *p, struct perf_dev *d, struct ibv_cq *cq,
-		   int depth)
+/* 0 or errno */
+static int make_cqs(struct perf_pair *p, struct perf_dev *d, struct ibv_cq *cq,
+		    int depth)
 {
-	struct perf_qp_address address[2];
-	int err = 0;
-
-	memset(p, 0, sizeof(*p));
 	p->own_cq = !cq;
 	p->cq = cq ? cq : ibv_create_cq(d->ctx, 2 * depth, NULL, NULL, 0);
 	if (!p->cq)
 		return errno;
-	for (int i = 0; i < 2; i++) {
-		p->qp[i] = perf_qp_make(d, p->cq, depth);
-		if (!p->qp[i]) {
+	if (!perf_two_devices(d))
+		return 0;
+	p->far_cq = ibv_create_cq(d->far->ctx, depth, NULL, NULL, 0);
+	return p->far_cq ? 0 : errno;
+}
+
+int perf_pair_make(struct perf_pair *p, struct perf_dev *d, struct ibv_cq *cq,
+		   int depth)
+{
+	struct perf_dev *end[2] = { d, d->far };
+	struct perf_qp_address address[2];
+	int err;
+
+	memset(p, 0, sizeof(*p));
+	err = make_cqs(p, d, cq, depth);
+	for (int i = 0; i < 2 && !err; i++) {
+		struct ibv_cq *own = i && p->far_cq ? p->far_cq : p->cq;
+
+		p->qp[i] = perf_qp_make(end[i], own, depth);
+		if (p->qp[i])
+			perf_qp_address(end[i], p->qp[i], &address[i]);
+		else
 			err = errno;
-			break;
-		}
-		perf_qp_address(d, p->qp[i], &address[i]);
 	}
 	for (int i = 0; i < 2 && !err; i++)
-		err = perf_qp_connect(d, p->qp[i], &address[!i], !i);
+		err = perf_qp_connect(end[i], p->qp[i], &address[!i], !i);
 	if (err)
 		perf_pair_break(p);
 	return err;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * Two connected queue pairs of one device in one process: qp[0] asks, qp[1]
- * answers.  For programs that need a transfer and not a measurement of it, and
- * for those that make many pairs.
+ * Two connected queue pairs in one process: qp[0], of the device, asks; qp[1],
+ * of its far one, answers.  For programs that need a transfer and not a
+ * measurement of it, and for those that make many pairs.
  */
 #ifndef PERF_PAIR_H
 #define PERF_PAIR_H
@@ -10,8 +10,9 @@
 #include "perf.h"
 
 struct perf_pair {
-	struct ibv_cq *cq; /* both queue pairs' */
+	struct ibv_cq *cq; /* both queue pairs', on one device */
 	bool own_cq;
+	struct ibv_cq *far_cq; /* qp[1]'s on another device, or NULL */
 	struct ibv_qp *qp[2];
 };
 

@@ -8,7 +8,9 @@
  *   mem     memory of one kind, and how its pages are taken away
  *   side    one end of a connection: device, memory, region, queue pairs
  *   peer    the other end, driven through a socket: another process of this
- *           machine (--loopback, the default without a host) or another machine
+ *           machine (the default without a host) or another machine
+ *   near,   the device that asks (-d) and the one that answers: the same one, or
+ *   far     --peer's, to which packets go over a network
  *
  * Whatever makes a run impossible ends the program through perf_die(): one
  * sentence that names the cause and the remedy, status 2.  What makes one row
@@ -83,6 +85,7 @@ size_t perf_nonzero(const void *buf, size_t len);
 
 struct perf_options {
 	const char *device; /* -d --device --ib-dev */
+	const char *peer; /* --peer: the far device; NULL: the same one */
 	int port; /* -i --ib-port, 1 */
 	int gid_index; /* -x --gid-index, -1: the IPv4 RoCEv2 one, or the first */
 	int tcp_port; /* -p --port, 18515 */
@@ -137,6 +140,7 @@ struct perf_option {
  * @options, @more_options: they, each ended by {}; or NULL
  * @iterations, @warmup, @sizes: its defaults; 0 or NULL: 1000, 20, 8,4k,64k,1M
  * @peers: it takes --server and HOST
+ * @two_devices: it takes --peer
  * @no_device: it needs no -d
  * @whole_pages: its sizes are
  */
@@ -149,6 +153,7 @@ struct perf_program {
 	int warmup;
 	const char *sizes;
 	bool peers;
+	bool two_devices;
 	bool no_device;
 	bool whole_pages;
 };
@@ -241,11 +246,24 @@ struct perf_dev {
 	enum ibv_mtu mtu;
 	const char *name;
 	struct perf_iwarp *iwarp; /* NULL: no iWARP device */
+	struct perf_dev *far; /* what answers: this one, or --peer's */
 };
 
-/* perf_die() names the devices there are, or the GIDs, if it cannot. */
+/*
+ * The device @name, with what @o says of port, GID and MTU; it is its own far
+ * one.  perf_die() names the devices there are, or the GIDs, if it cannot.
+ */
+void perf_dev_open_one(struct perf_dev *d, const struct perf_options *o,
+		       const char *name);
+
+/* @o's device, and its --peer if it has one. */
 void perf_dev_open(struct perf_dev *d, const struct perf_options *o);
 void perf_dev_close(struct perf_dev *d);
+
+static inline bool perf_two_devices(const struct perf_dev *d)
+{
+	return d->far != d;
+}
 
 #define PERF_ACCESS                                         \
 	(IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | \
@@ -271,6 +289,7 @@ struct perf_qp_address {
 	union ibv_gid gid; /* iWARP: an IP address */
 	uint16_t lid; /* of an InfiniBand port */
 	uint16_t rd_atomic; /* READs and atomics that it answers at once */
+	uint16_t mtu; /* enum ibv_mtu of its port, or --mtu; 0: not known */
 	uint16_t port; /* iWARP: where it listens */
 };
 

@@ -199,6 +199,8 @@ static void add_device(cJSON *doc, const struct perf_dev *d)
 		add_text(doc, "device", d->name);
 	else
 		made(cJSON_AddNullToObject(doc, "device"));
+	if (report.o->peer)
+		add_text(doc, "peer", report.o->peer);
 	add_number(doc, "vendor_id", d ? d->attr.orig_attr.vendor_id : 0);
 	add_number(doc, "vendor_part_id",
 		   d ? d->attr.orig_attr.vendor_part_id : 0);

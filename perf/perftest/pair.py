@@ -46,7 +46,9 @@ class Runner:
     def __init__(self, options, directory):
         self.o = options
         self.directory = directory
-        self.gid = options.gid_index if options.gid_index is not None else gid_index(options.device, options.port)
+        self.gid, self.far_gid = (
+            options.gid_index if options.gid_index is not None else gid_index(device, options.port)
+            for device in (options.device, options.peer))
         self.verified = {}
         self.pace = {}  # seconds of an iteration, by row without evictor
 
@@ -111,8 +113,10 @@ class Runner:
         command = [program, "-d", self.o.device, "-i", str(self.o.port), "--op", op, "--reg",
                    "hot,cold" if odp == "yes" else "pinned", "--mem", mem, "-s", str(size), "-n", "2", "-w", "1",
                    "-p", str(free_port()), "--quiet", "--out_json", str(out), "--file-dir", self.o.file_dir]
-        if self.gid is not None:
-            command += ["-x", str(self.gid)]
+        if self.o.gid_index is not None:
+            command += ["-x", str(self.o.gid_index)]
+        if self.o.peer != self.o.device:
+            command += ["--peer", self.o.peer]
         if self.o.dax_dir:
             command += ["--dax-dir", self.o.dax_dir]
         out.unlink(missing_ok=True)
@@ -134,9 +138,7 @@ class Runner:
 
     def commands(self, row, files, port, iterations):
         """The server's and the client's."""
-        c = [row.program, "-d", self.o.device, "-i", str(self.o.port), "-F", "-n", str(iterations), "-p", str(port)]
-        if self.gid is not None:
-            c += ["-x", str(self.gid)]
+        c = ["-i", str(self.o.port), "-F", "-n", str(iterations), "-p", str(port)]
         if "atomic" not in row.program:
             c += ["-s", str(row.size)]
         if row.odp == "yes":
@@ -145,9 +147,16 @@ class Runner:
             c.append("-U")
         elif self.o.tx_depth:
             c += ["-t", str(self.o.tx_depth)]
+        server, client = ([row.program, "-d", device, *([] if gid is None else ["-x", str(gid)]), *c]
+                          for device, gid in ((self.o.peer, self.far_gid), (self.o.device, self.gid)))
         mmap = [[f"--mmap={f}"] for f in files] if files else [[], []]
-        return c + mmap[0], c + mmap[1] + ["--out_json", f"--out_json_file={self.directory}/perftest.json",
-                                           "127.0.0.1"]
+        return server + mmap[0], client + mmap[1] + ["--out_json", f"--out_json_file={self.directory}/perftest.json",
+                                                     "127.0.0.1"]
+
+    def faults(self):
+        """Of both devices; None: one does not count them."""
+        counts = [faults(d, self.o.port) for d in {self.o.device, self.o.peer}]
+        return None if None in counts else sum(counts)
 
     def start_server(self, p, command, port):
         p.start("server", command)
@@ -227,7 +236,7 @@ class Runner:
             (self.directory / name).unlink(missing_ok=True)
         with Processes(self.directory) as p:
             self.start_server(p, server, port)
-            before = faults(self.o.device, self.o.port)
+            before = self.faults()
             if row.evict != "none" and self.o.evict_side == "server":
                 self.start_evictor(p, row, files)
             p.start("client", client)
@@ -237,7 +246,7 @@ class Runner:
             extra = self.evictions(p, row) if row.evict != "none" else {}
             text = p.output("client")
         if before is not None:
-            extra["faults_per_op"] = (faults(self.o.device, self.o.port) - before) / iterations
+            extra["faults_per_op"] = (self.faults() - before) / iterations
         results = from_json(self.directory / "perftest.json") or from_table(text, latency)
         if not results:
             raise Failed("neither perftest's JSON nor its table could be read: " + last_words(text))

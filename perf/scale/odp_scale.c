@@ -83,25 +83,36 @@ static const struct perf_program program = {
 	.iterations = 100,
 	.warmup = 4,
 	.sizes = "4k",
+	.two_devices = true,
 };
 
 static struct perf_dev dev;
 
 /* --- a row ------------------------------------------------------------------ */
 
-static const char *lacking(const struct cell *c)
+/* What one end's device lacks; both ends' if there is only one device. */
+static const char *lacks(const struct perf_dev *d, const struct cell *c)
 {
-	const struct ibv_device_attr *a = &dev.attr.orig_attr;
+	const struct ibv_device_attr *a = &d->attr.orig_attr;
+	int each = perf_two_devices(&dev) ? 1 : 2;
 
-	if (!c->pinned && !perf_dev_has_odp(&dev, false))
+	if (!c->pinned && !perf_dev_has_odp(d, false))
 		return "the device has no on-demand paging";
-	if (c->pinned && c->storm == STORM_SAME)
-		return "a pinned region keeps the pages that the process loses";
-	if (2 * c->qps > a->max_qp)
+	if (each * c->qps > a->max_qp)
 		return perf_say("the device has %d queue pairs", a->max_qp);
-	if (c->many && 2 * c->qps > a->max_mr)
+	if (c->many && each * c->qps > a->max_mr)
 		return perf_say("the device has %d regions", a->max_mr);
 	return NULL;
+}
+
+static const char *lacking(const struct cell *c)
+{
+	const char *why;
+
+	if (c->pinned && c->storm == STORM_SAME)
+		return "a pinned region keeps the pages that the process loses";
+	why = lacks(&dev, c);
+	return why ? why : lacks(dev.far, c);
 }
 
 /*

@@ -66,8 +66,8 @@ bool plots_get(struct plots *p, struct perf_dev *d, const struct cell *c,
 	perf_mem_touch(&p->remote, p->remote.len);
 	return register_all(p, d, c->pinned, p->local_mr, p->local.p, p->slot,
 			    out) &&
-	       register_all(p, d, c->pinned, p->remote_mr, p->remote.p, p->plot,
-			    out);
+	       register_all(p, d->far, c->pinned, p->remote_mr, p->remote.p,
+			    p->plot, out);
 }
 
 static void drop(struct plots *p, struct ibv_mr **mr)

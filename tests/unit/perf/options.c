@@ -26,6 +26,7 @@ static const struct perf_program program = {
 	.help = "  --mode M   its own\n",
 	.options = options,
 	.peers = true,
+	.two_devices = true,
 };
 
 static const struct perf_program alone = {
@@ -111,7 +112,9 @@ static void everything(void)
 	CHECK(!strcmp(mode, "x") && !dry && colours == 5);
 	CHECK(steps.n == 2 && steps.v[0] == 4 && steps.v[1] == 50);
 	parse(&o, &program, "--device d --dry --server");
-	CHECK(o.server && dry);
+	CHECK(o.server && dry && !o.peer);
+	parse(&o, &program, "-d d --peer e");
+	CHECK(!strcmp(o.device, "d") && !strcmp(o.peer, "e"));
 	parse(&o, &program, "-d d -a");
 	CHECK(o.nsizes == 24 && o.sizes[0] == 8 && o.sizes[23] == 64 << 20);
 }
@@ -123,6 +126,10 @@ static void nonsense(void)
 	CHECK(refused(&program, "-d a host host2", "host2 --help"));
 	CHECK(refused(&alone, "host", "host --help"));
 	CHECK(refused(&alone, "--server", "--server"));
+	CHECK(refused(&alone, "--peer e", "--peer"));
+	CHECK(refused(&program, "-d a --peer e host", "--peer host"));
+	CHECK(refused(&program, "-d a --peer e --server", "--peer --server"));
+	CHECK(refused(&program, "-d a --peer", "--peer wants"));
 	CHECK(refused(&program, "-d a -n 0", "--iters 0 1"));
 	CHECK(refused(&program, "-d a -n 10x", "--iters 10x"));
 	CHECK(refused(&program, "-d a -n 99999999999999999999", "--iters"));
@@ -162,11 +169,13 @@ static void help(void)
 	CHECK(r.status == 0 && !*r.err);
 	CHECK(strstr(r.out, "usage: unit -d DEVICE") &&
 	      strstr(r.out, "A summary.") && strstr(r.out, "--mode M") &&
-	      strstr(r.out, "--out_json") && strstr(r.out, "[HOST]"));
+	      strstr(r.out, "--out_json") && strstr(r.out, "[HOST]") &&
+	      strstr(r.out, "--peer"));
 	l = (struct line){ &alone, "-h" };
 	unit_run(&r, parse_child, &l);
 	CHECK(r.status == 0 && strstr(r.out, "usage: alone [OPTION...]\n") &&
-	      strstr(r.out, "(7)") && strstr(r.out, "(1M)"));
+	      strstr(r.out, "(7)") && strstr(r.out, "(1M)") &&
+	      !strstr(r.out, "--peer"));
 }
 
 /* --- sizes ------------------------------------------------------------------------- */

@@ -48,6 +48,7 @@ static void address_arrives(void)
 		.lid = 0xfffe,
 		.rd_atomic = 0xf00f,
 		.port = 0xc0de,
+		.mtu = 0x8005,
 	};
 	struct message m = { .call = CALL_QP }, got;
 	struct perf_qp_address b;
@@ -61,7 +62,7 @@ static void address_arrives(void)
 	CHECK(a.qpn == b.qpn && a.psn == b.psn);
 	CHECK(!memcmp(&a.gid, &b.gid, sizeof(a.gid)));
 	CHECK(a.lid == b.lid && a.rd_atomic == b.rd_atomic);
-	CHECK(a.port == b.port);
+	CHECK(a.port == b.port && a.mtu == b.mtu);
 	unsocket(s);
 }
 
