@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * byte_check DEVICE odp|pinned TRANSFERS SEED: random transfers, each of them
- * checked byte by byte.  Prints one JSON object.
+ * checked byte by byte.  Prints one JSON object.  DEVICE may be "NEAR,FAR", two
+ * devices with a network between them; then the memory of each can be told as
+ * well: "odp,pinned".
  *
- * The model: two regions, "from" and "to".  A transfer moves length bytes from
+ * The model: two regions, "from" (near) and "to" (far).  A transfer moves length bytes from
  * a random place of the one to a random place of the other by RDMA WRITE, RDMA
  * READ or SEND; an atomic adds to eight of them.  A copy of what "to" should
  * hold is kept by the CPU, and the whole region is compared after each
@@ -89,7 +91,10 @@ static void expect(struct transfer *t)
 	}
 }
 
-/* A READ is asked for by "to"; an atomic's old value is returned into "from". */
+/*
+ * A READ is asked for by the side of "to"; an atomic's old value is returned into
+ * "from".
+ */
 static int do_transfer(const struct transfer *t)
 {
 	const struct ht_mr *mr[2] = { &from_mr, &to_mr };
@@ -102,7 +107,7 @@ static int do_transfer(const struct transfer *t)
 	w.add = t->seed;
 	if (t->op == SEND)
 		ht_recv(&pair.s[1], 1, &to_mr, to + t->to, t->length);
-	status = demo_do(&pair, &w);
+	status = demo_do_at(&pair.s[back], &w);
 	if (t->op == SEND && !status)
 		status = demo_wait(pair.s[1].rcq);
 	return status;
@@ -132,10 +137,19 @@ static void check(const struct transfer *t, int status, struct tally *tally)
 		memcpy(to, want, REGION);
 }
 
+/* Of "from" and of "to". */
+static void memory_kinds(const char *text, enum ht_mr_kind kind[2])
+{
+	const char *second = strchr(text, ',');
+
+	kind[0] = *text == 'o' ? HT_ODP : HT_PINNED;
+	kind[1] = second ? (second[1] == 'o' ? HT_ODP : HT_PINNED) : kind[0];
+}
+
 int main(int argc, char **argv)
 {
 	struct tally total = { 0 };
-	enum ht_mr_kind kind;
+	enum ht_mr_kind kind[2];
 	struct ht_rng rng;
 	uint64_t seed;
 	int transfers;
@@ -145,7 +159,7 @@ int main(int argc, char **argv)
 			argv[0]);
 		return 2;
 	}
-	kind = strcmp(argv[2], "pinned") ? HT_ODP : HT_PINNED;
+	memory_kinds(argv[2], kind);
 	transfers = atoi(argv[3]);
 	seed = rng.s = strtoull(argv[4], NULL, 0);
 
@@ -153,8 +167,8 @@ int main(int argc, char **argv)
 	from = ht_map(REGION, PROT_READ | PROT_WRITE);
 	to = ht_map(REGION, PROT_READ | PROT_WRITE);
 	want = ht_map(REGION, PROT_READ | PROT_WRITE);
-	ht_mr_get(&from_mr, pair.s[0].pd, from, REGION, kind, HT_ACCESS_ALL);
-	ht_mr_get(&to_mr, pair.s[0].pd, to, REGION, kind, HT_ACCESS_ALL);
+	ht_mr_get(&from_mr, pair.s[0].pd, from, REGION, kind[0], HT_ACCESS_ALL);
+	ht_mr_get(&to_mr, pair.s[1].pd, to, REGION, kind[1], HT_ACCESS_ALL);
 	ht_fill(to, REGION, seed, 0);
 	memcpy(want, to, REGION);
 
@@ -165,7 +179,7 @@ int main(int argc, char **argv)
 		 * Dropped pages stay with a pinned region, and the CPU gets
 		 * others.
 		 */
-		if (t.drop && kind == HT_ODP) {
+		if (t.drop && kind[1] == HT_ODP) {
 			need(!madvise(to, REGION, MADV_DONTNEED), "madvise");
 			memset(want, 0, REGION);
 		}

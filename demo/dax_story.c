@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * dax_story DEVICE FILE EXPECTED: a file of a DAX filesystem as RDMA memory.
+ * DEVICE may be "NEAR,FAR", two devices with a network between them: the file is at
+ * the far end.
  *
  * FILE is made, mapped, registered, written and read by RDMA, truncated and
  * extended; after each step read(2) says what is really in it.  EXPECTED, on
@@ -66,7 +68,7 @@ static void register_pinned(void)
 {
 	const char *what = "register it pinned (must be refused)";
 	struct ht_mr mr;
-	int err = ht_mr_try(&mr, pair.s[0].pd, map, SIZE, HT_PINNED,
+	int err = ht_mr_try(&mr, pair.s[1].pd, map, SIZE, HT_PINNED,
 			    HT_ACCESS_ALL);
 
 	if (!err) {
@@ -81,7 +83,7 @@ static void register_pinned(void)
 
 static bool register_odp(void)
 {
-	int err = ht_mr_try(&map_mr, pair.s[0].pd, map, SIZE, HT_ODP,
+	int err = ht_mr_try(&map_mr, pair.s[1].pd, map, SIZE, HT_ODP,
 			    HT_ACCESS_ALL);
 
 	step("register it with ODP", err ? "failed" : "ok", "%s",

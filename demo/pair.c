@@ -51,17 +51,22 @@ void ht_checked(void)
 
 void demo_open(struct ht_pair *p, const char *device)
 {
-	const struct ht_conf conf = {
+	char *near = strdup(device), *far = near;
+	struct ht_conf conf = {
 		.depth = 16,
 		.sge = 1,
 		.timeout = 14,
 		.rnr_timer = 12,
 		.rd_atomic = 1,
 		.access = HT_ACCESS_ALL,
-		.one_pd = true,
 	};
 
-	ht_opt.dev = ht_opt.peer = device;
+	need(near, "strdup");
+	strsep(&far, ",");
+	/* The names stay for as long as the program runs. */
+	ht_opt.dev = near;
+	ht_opt.peer = far ? far : near;
+	conf.one_pd = !far;
 	ht_pair_get(p, &conf);
 }
 
@@ -82,11 +87,11 @@ int demo_wait(struct ibv_cq *cq)
 	return ht_poll_wc(cq, &wc, TIMEOUT_MS) ? (int)wc.status : -ETIMEDOUT;
 }
 
-int demo_do(struct ht_pair *p, const struct ht_wr *w)
+int demo_do_at(struct ht_side *side, const struct ht_wr *w)
 {
-	int err = ht_post_try(p->s[0].qp, w);
+	int err = ht_post_try(side->qp, w);
 
-	return err ? -err : demo_wait(p->s[0].scq);
+	return err ? -err : demo_wait(side->scq);
 }
 
 const char *demo_status(int status)

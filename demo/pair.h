@@ -13,7 +13,10 @@
 /* End the program unless @ok: "PROGRAM: WHAT: strerror(errno)", status 2. */
 void need(bool ok, const char *what);
 
-/* Connect two RC queue pairs on the IPv4 GID of @device. */
+/*
+ * Connect two RC queue pairs by IPv4 GIDs.  @device is "NAME" for both, or
+ * "NEAR,FAR": side 0 is on NEAR, side 1 on FAR.
+ */
 void demo_open(struct ht_pair *p, const char *device);
 
 /* Connect two new ones, whatever became of the old ones. */
@@ -22,8 +25,13 @@ void demo_reconnect(struct ht_pair *p);
 /* The next completion: its status, or -ETIMEDOUT after ten seconds. */
 int demo_wait(struct ibv_cq *cq);
 
-/* Post on side 0 and wait for the end: as demo_wait(), or -errno. */
-int demo_do(struct ht_pair *p, const struct ht_wr *w);
+/* Post on @side and wait for the end: as demo_wait(), or -errno. */
+int demo_do_at(struct ht_side *side, const struct ht_wr *w);
+
+static inline int demo_do(struct ht_pair *p, const struct ht_wr *w)
+{
+	return demo_do_at(&p->s[0], w);
+}
 
 /* Such a status in words. */
 const char *demo_status(int status);

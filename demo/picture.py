@@ -2,8 +2,9 @@
 """The picture of a report: SVG, drawn by hand, so that nothing but Python is
 needed and its text stays text.
 
-Three panels: are the bytes right; how long and how fast (a dot per device on a
-logarithmic axis, a line between them is the ratio); what works at all.
+Panels: are the bytes right; how long and how fast (a dot per device on a
+logarithmic axis, a line between them is the ratio), on one device and across a
+network; what works at all.
 """
 
 import math
@@ -52,12 +53,12 @@ def section(report, start):
     return next((s["rows"] for s in report.sections if s["title"].startswith(start)), [])
 
 
-def draw_bytes(canvas, report, y):
+def draw_bytes(canvas, report, start, title, y):
     """One bar per device: right transfers against wrong ones."""
-    row = next((r for r in section(report, "Bytes") if r.get("memory") == "odp"), None)
+    row = next((r for r in section(report, start) if r.get("memory") == "odp"), None)
     if not row:
         return y
-    canvas.text(MARGIN, y, f"Are the bytes right? {row['what']}, each compared byte by byte", 16, bold=True)
+    canvas.text(MARGIN, y, title.format(row["what"]), 16, bold=True)
     y += 16
     left, width = MARGIN + 80, WIDTH - 2 * MARGIN - 80
     for device, c in row["cells"].items():
@@ -147,7 +148,7 @@ def draw(report):
         x -= 22
     canvas.text(MARGIN, y + 22, f"Linux {report.raw['kernel']}, one guest of {report.raw['cpus']} CPUs. "
                 "Times of an emulated machine are noisy: look at the ratios (hodp0 / rxe0) only.", 12, FAINT)
-    y = draw_bytes(canvas, report, y + 62)
+    y = draw_bytes(canvas, report, "Bytes", "Are the bytes right? {}, each compared byte by byte", y + 62)
     half = (WIDTH - 2 * MARGIN - 40) / 2
     second = MARGIN + half + 40
     y = max(draw_dots(canvas, section(report, "Latency"), devices, "Latency of an RDMA WRITE (ib_write_lat)",
@@ -156,4 +157,13 @@ def draw(report):
                       "MiB/s, average; further right is better", second, y, half))
     y = max(draw_matrix(canvas, report, "What works with ODP", section(report, "What"), MARK_WORDS, MARGIN, y, half),
             draw_matrix(canvas, report, "A file on a DAX filesystem", section(report, "A DAX"), STORY_WORDS, second, y, half))
+    y = draw_bytes(canvas, report, "Across a network: bytes", "Across a network (two namespaces): {}", y + 14)
+    y = max(draw_dots(canvas, section(report, "Across a network: latency"), devices, "Latency across the network",
+                      "µs, typical; further left is better", MARGIN, y, half),
+            draw_dots(canvas, section(report, "Across a network: bandwidth"), devices, "Bandwidth across the network",
+                      "MiB/s, average; further right is better", second, y, half))
+    y = max(draw_matrix(canvas, report, "Bytes across the network", section(report, "Across a network: bytes"),
+                        MARK_WORDS, MARGIN, y, half),
+            draw_matrix(canvas, report, "A DAX file at the far end", section(report, "Across a network: a DAX"),
+                        STORY_WORDS, second, y, half))
     return canvas.svg(y)

@@ -14,6 +14,7 @@ has a mark:
                crashed
   unsupported  the device refuses, or its requests fail, and says so
   failed       anything else
+  left         not tried, for a reason that another row shows
 What is wrong or unsupported on a device of SUBJECTS is a failure of the demo;
 on its peers it is a finding. What failed is a failure anywhere.
 """
@@ -26,7 +27,7 @@ import picture
 import words
 
 SUBJECTS = ("hodp0",)
-MARKS = {"ok": "ok", "wrong": "WRONG", "unsupported": "not supported", "failed": "FAILED"}
+MARKS = {"ok": "ok", "wrong": "WRONG", "unsupported": "not supported", "failed": "FAILED", "left": "not run"}
 TEXT_WIDTH = 52  # of a cell on the terminal; report.md has it whole
 
 
@@ -50,6 +51,10 @@ class Report:
                             ("Latency (ib_write_lat, typical)", self.latency),
                             ("Bandwidth (ib_write_bw, average)", self.bandwidth),
                             ("A DAX file", self.dax), ("Bytes", self.bytes),
+                            ("Across a network: latency (ib_write_lat, typical)", self.wire_latency),
+                            ("Across a network: bandwidth (ib_write_bw, average)", self.wire_bandwidth),
+                            ("Across a network: a DAX file at the far end", self.wire_dax),
+                            ("Across a network: bytes", self.wire_bytes),
                             ("Open MPI 5 over UCX, 2 ranks", self.mpi)):
             rows = []
             fill(rows)
@@ -97,10 +102,13 @@ class Report:
                     cells[device] = cell(mark, r["error"])
             self.add(rows, options, cells)
 
-    def perftest(self, rows, test, memories):
-        got = [r for r in self.raw.get("perftest", []) if r["test"] == test]
+    def perftest(self, rows, test, memories, got=None, left=None):
+        """@left: why rows of a peer that is not a subject may be missing, but for pinned memory."""
+        got = self.raw.get("perftest", []) if got is None else got
+        got = [r for r in got if r["test"] == test]
         for memory in memories:
-            for size in dict.fromkeys(r["size"] for r in got if r["memory"] == memory):
+            # Where a peer may be left out, no size may be missing.
+            for size in dict.fromkeys(r["size"] for r in got if left or r["memory"] == memory):
                 cells = {}
                 for device in self.devices:
                     r = find(got, device=device, memory=memory, size=size)
@@ -108,6 +116,8 @@ class Report:
                         cells[device] = cell("failed", r["error"])
                     elif r:
                         cells[device] = cell("ok", f"{words.number(r['value'])} {r['unit']}", value=r["value"])
+                    elif left and memory != "pinned" and device not in SUBJECTS:
+                        cells[device] = cell("left", left)
                 values = [cells.get(d, {}).get("value") for d in self.devices]
                 more = {"ratio": values[0] / values[1]} if len(values) == 2 and all(values) else {}
                 self.add(rows, f"{words.size(size)}, {memory}", cells, size=size, memory=memory, **more)
@@ -124,7 +134,9 @@ class Report:
             self.add(rows, "perftest, pinned (must be refused)", {
                 r["device"]: cell("ok" if r["error"] else "failed", r["error"] or "it was registered")
                 for r in refused})
-        story = self.raw.get("dax", {})
+        self.story(rows, self.raw.get("dax", {}))
+
+    def story(self, rows, story):
         for what in dict.fromkeys(s["step"] for d in story.values() for s in d["steps"]):
             self.add(rows, what, {device: cell(s["result"], s["detail"]) for device, d in story.items()
                                   if (s := find(d["steps"], step=what))})
@@ -132,18 +144,8 @@ class Report:
     def bytes(self, rows):
         got = self.raw.get("bytes", [])
         for memory in ("odp", "pinned"):
-            cells = {}
-            for r in (r for r in got if r["memory"] == memory):
-                wrong = r["wrong_bytes"] + r["stray_bytes"]
-                mark = "ok" if r["right"] == r["transfers"] else "failed" if r["failed"] else "wrong"
-                # Pinned memory is the check's control.
-                if mark == "wrong" and memory == "pinned":
-                    mark = "failed"
-                cells[r["device"]] = cell(mark, f"{r['right']} of {r['transfers']} right, {wrong:,} wrong bytes",
-                                          right=r["right"], transfers=r["transfers"])
-            transfers = next((r["transfers"] for r in got if r["memory"] == memory), 0)
-            self.add(rows, f"{transfers:,} random {'ODP' if memory == 'odp' else 'pinned'} transfers", cells,
-                     memory=memory)
+            self.compared(rows, [r for r in got if r["memory"] == memory], memory,
+                          f"random {'ODP' if memory == 'odp' else 'pinned'} transfers")
         faults = {d: c.get("page_faults") for d, c in self.raw.get("counters", {}).items()}
         self.add(rows, "page faults that the device has counted", {
             d: cell("unsupported", "no such counter") if n is None else cell("ok" if n else "failed", f"{n:,}")
@@ -151,6 +153,45 @@ class Report:
         self.add(rows, "the README's first program", {
             r["device"]: cell("ok" if r["right"] else "wrong", "the line is in the file" if r["right"] else
                               "success, but another line in the file") for r in self.raw.get("first", [])})
+
+    def compared(self, rows, got, memory, what):
+        """A row of byte_check's results."""
+        cells = {}
+        for r in got:
+            wrong = r["wrong_bytes"] + r["stray_bytes"]
+            mark = "ok" if r["right"] == r["transfers"] else "failed" if r["failed"] else "wrong"
+            # Pinned memory is the check's control; rxe's ODP is in no other row.
+            if mark == "wrong" and memory != "odp":
+                mark = "failed"
+            cells[r["device"]] = cell(mark, f"{r['right']} of {r['transfers']} right, {wrong:,} wrong bytes",
+                                      right=r["right"], transfers=r["transfers"])
+        transfers = next((r["transfers"] for r in got), 0)
+        self.add(rows, f"{transfers:,} {what}", cells, memory=memory)
+
+    # --- the network: a device stands for a pair of its kind ---------------------
+
+    def wire(self, what, none):
+        return self.raw.get("network", {}).get(what, none)
+
+    def wire_perftest(self, rows, test):
+        self.perftest(rows, test, ("pinned", "ODP", "DAX file"), self.wire("perftest", []),
+                      "its ODP moves wrong bytes")
+
+    def wire_latency(self, rows):
+        self.wire_perftest(rows, "ib_write_lat")
+
+    def wire_bandwidth(self, rows):
+        self.wire_perftest(rows, "ib_write_bw")
+
+    def wire_dax(self, rows):
+        self.story(rows, self.wire("dax", {}))
+
+    def wire_bytes(self, rows):
+        kinds = {"odp": "random ODP transfers", "pinned": "random pinned transfers"}
+        if len(self.devices) == 2:
+            kinds["mixed"] = "transfers to the other driver, rxe's memory pinned"
+        for kind, what in kinds.items():
+            self.compared(rows, [r for r in self.wire("bytes", []) if r["what"] == kind], kind, what)
 
     def mpi(self, rows):
         cells = {}
@@ -172,7 +213,7 @@ class Report:
         for section in self.sections:
             for row in section["rows"]:
                 for device, c in row["cells"].items():
-                    if c["mark"] == "ok":
+                    if c["mark"] in ("ok", "left"):
                         continue
                     failed = c["mark"] == "failed" or device in SUBJECTS
                     if failed == failures:
@@ -236,6 +277,9 @@ class Report:
     def about(self):
         return (f"Guest: Linux {self.raw['kernel']}, {self.raw['cpus']} CPUs. Both sides of each test run in this one "
                 "guest; hmm_odp moves data between queue pairs of one device without packets, rxe sends packets. "
+                "\"Across a network\" the sides are devices in two network namespaces, joined by a pair of veths: two of "
+                "hmm_odp in the column hodp0, two of rxe in rxe0; \"to the other driver\" the column's driver asks and the "
+                "other one answers. "
                 "On an emulated machine times are noisy: perftest's two processes spin on both CPUs and rxe's workers "
                 "wait for them. Only the ratios of one run mean something, and those of latency to a factor of a few; "
                 "for repeatable instruction counts run make bench. \"ratio\" is "
