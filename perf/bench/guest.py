@@ -34,9 +34,7 @@ def limit(step):
 
 def command_line(step):
     """What the guest's shell runs for a step."""
-    words = [step.command]
-    if step.device != "-":
-        words += ["-d", step.device]
+    words = step.words()
     words += ["--clock", step.mode, "--out_json", f"/share/{step.name}.json", "--file-dir", "/var/tmp"]
     return " ".join(words) + ' ${HODP_DAX_EXT4:+--dax-dir "$HODP_DAX_EXT4"}' + f" > /share/{step.name}.log 2>&1"
 

@@ -50,7 +50,7 @@ def figures(row):
 
 def ours(row):
     """Is hmm_odp in it? odp_inval's range that is not registered is not."""
-    return row.device == "hodp0" and not (row.program == "odp_inval" and row.key.get("reg") == "none")
+    return row.ours() and not (row.program == "odp_inval" and row.key.get("reg") == "none")
 
 
 def floor(row, name="median"):
@@ -179,7 +179,7 @@ def gate(results):
             continue
         share = values[0] / values[1]
         verdicts.append((share > most, f"{words}: {values[0]:,} / {values[1]:,} = {share:.3f}, at most {most}"))
-    mine = [r for r in results.rows if r.device == "hodp0"]
+    mine = [r for r in results.rows if r.ours()]
     bad = [r for r in mine if r.status in ("wrong", "failed")]
     verdicts.append((not mine or bool(bad), f"hmm_odp: {len(mine)} rows, {len(bad)} wrong or failed"
                      + "".join(f"; {r.words()}: {r.row['why']}" for r in bad[:5])))

@@ -8,7 +8,11 @@ from results import die
 
 MODES = ("icount", "wall")
 LEVELS = ("quick", "full")
-DEVICES = ("hodp0", "rxe0", "siw0", "-")
+# Two ends of a network, and their wire (guest/wires): devices, of which the first
+# asks; or namespaces, for TCP between them.
+PAIRS = {"hodpA+hodpB": "hodp", "rxeA+rxeB": "rxe", "hodpM+rxeM": "mix", "rxeM+hodpM": "mix", "near+far": "hodp"}
+FAR_ADDRESS = "10.82.0.2"  # of the wire "hodp"
+DEVICES = ("hodp0", "rxe0", "siw0", *PAIRS, "-")
 PLAN = pathlib.Path(__file__).with_name("plan.tsv")
 # Of a guest's way up and down again, on the machine of the estimates.
 BOOT_SECONDS = {"icount": 20, "wall": 16}
@@ -20,6 +24,18 @@ class Step:
         self.device, self.estimate, self.command = device, estimate, command
         self.name = f"{mode}-{base}" + ("" if device == "-" else f".{device}")
         self.state, self.why, self.status, self.seconds = "missing", None, None, None
+
+    def words(self):
+        """What the guest runs: the program and its device, or devices."""
+        if self.device == "-":
+            return [self.command]
+        near, _, far = self.device.partition("+")
+        if not far:
+            return [self.command, "-d", near]
+        command = ["/src/guest/wires", PAIRS[self.device], "--", self.command]
+        if near == "near":
+            return [*command, "--netns", "near,far", "--address", FAR_ADDRESS]
+        return [*command, "-d", near, "--peer", far]
 
     def entry(self):
         """Its part of run.json."""

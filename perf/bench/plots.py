@@ -18,9 +18,12 @@ from matplotlib.ticker import FuncFormatter  # noqa: E402
 from results import size_words  # noqa: E402
 from tables import COPIES, WORDS, Limits  # noqa: E402
 
-NAMES = {"hodp0": "hmm_odp", "rxe0": "rxe", "siw0": "siw"}
-COLOURS = {"hodp0": "#1764ab", "rxe0": "#d9730d", "siw0": "#6a3d9a", "limit": "#7a7a7a"}
-MARKERS = {"hodp0": "o", "rxe0": "s", "siw0": "^", "limit": ""}
+NAMES = {"hodp0": "hmm_odp", "rxe0": "rxe", "siw0": "siw", "hodpA+hodpB": "hmm_odp", "rxeA+rxeB": "rxe",
+         "hodpM+rxeM": "hmm_odp to rxe", "rxeM+hodpM": "rxe to hmm_odp"}
+COLOURS = {"hodp0": "#1764ab", "rxe0": "#d9730d", "siw0": "#6a3d9a", "limit": "#7a7a7a", "hodpA+hodpB": "#1764ab",
+           "rxeA+rxeB": "#d9730d", "hodpM+rxeM": "#5aa9c7", "rxeM+hodpM": "#a6761d"}
+MARKERS = {"hodp0": "o", "rxe0": "s", "siw0": "^", "limit": "", "hodpA+hodpB": "o", "rxeA+rxeB": "s",
+           "hodpM+rxeM": ">", "rxeM+hodpM": "<"}
 RED, GREY = "#c1121f", "#8a8a8a"
 REGISTRATIONS = ("pinned", "hot", "touched", "prefetched", "cold", "implicit")
 
@@ -44,8 +47,8 @@ def svg(figure, name):
     return re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', 'width="100%"', text, count=1)
 
 
-def of(results, program, clock="icount", **key):
-    return [r for r in results.rows if r.program == program and r.clock == clock and
+def of(results, program, clock="icount", wire=False, **key):
+    return [r for r in results.rows if r.program == program and r.clock == clock and r.wire() == wire and
             all(r.key.get(k) == v for k, v in key.items())]
 
 
@@ -148,6 +151,32 @@ def latency(results):
                       f"the remote side. Limit: {COPIES[op]} of the same bytes; cold: plus the CPU's own first touch.",
                       svg(figure, f"lat-{op.lower()}")))
     return found
+
+
+def network(results):
+    """A panel per operation and registration of the far end."""
+    limits, rows = Limits(results), of(results, "odp_lat", wire=True, mem="anon", side="remote")
+    groups = [(op, reg) for op in COPIES for reg in ("pinned", "hot", "cold")
+              if any((r.key["op"], r.key["reg"]) == (op, reg) for r in rows)]
+    if not groups:
+        return []
+    figure, axes = panels(len(groups))
+    for axis, (op, reg) in zip(axes, groups):
+        part = [r for r in rows if (r.key["op"], r.key["reg"]) == (op, reg)]
+        tcp = sorted({(r.key["size"], limits.of(r)) for r in part if limits.of(r)})
+        if tcp:
+            axis.plot(*zip(*tcp), color=COLOURS["limit"], linestyle="--", label="TCP, message and a byte back")
+        for device in devices(part):
+            best = {r.key["size"]: r for r in part if r.device == device}
+            line_with_faults(axis, list(best.values()), device)
+        log_axes(axis, sorted({r.key["size"] for r in part}))
+        axis.set_title(f"{op}, {reg}")
+        axis.margins(y=0.25)
+    axes[0].set_ylabel("instructions, both ends")
+    legend(figure, axes)
+    return [("Across a network: latency against size", "Median instructions of both ends, from posting to the polled "
+             "completion, between two namespaces joined by veths (MTU 9000, path MTU 4096), by registration of the far "
+             "end's memory. rxe's own memory is pinned.", svg(figure, "network"))]
 
 
 def fault_cdf(results):
@@ -371,6 +400,6 @@ def scale_axes(rows):
 
 def all_plots(results):
     found = []
-    for make in (latency, fault_cdf, faults, invalidation, registration, scaling):
+    for make in (latency, network, fault_cdf, faults, invalidation, registration, scaling):
         found += make(results)
     return found

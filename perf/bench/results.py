@@ -8,7 +8,8 @@ A results directory holds
   STEP.json    the document of the step's program (perf/schema.md)
   STEP.log     what it printed
 
-A step is a line of plan.tsv on one device: icount-lat-hot.hodp0.
+A step is a line of plan.tsv on one device: icount-lat-hot.hodp0; or on the two
+ends of a network: icount-lat-wire.hodpA+hodpB.
 """
 
 import json
@@ -65,7 +66,7 @@ class Row:
         self.file = step["name"]
         self.step = step["name"].rsplit(".", 1)[0]
         self.program = document["program"]
-        self.device = document["device"]
+        self.device = "+".join(d for d in (document["device"], document.get("peer")) if d) or None
         self.clock = document["clock"]
         self.key = row["key"]
         self.row = row
@@ -74,10 +75,18 @@ class Row:
     def ident(self):
         return (self.clock, self.step, self.program, self.device or "-", tuple(sorted(self.key.items())))
 
+    def wire(self):
+        """Did it go over a network?"""
+        return "+" in (self.device or "")
+
+    def ours(self):
+        """Is hmm_odp in it?"""
+        return "hodp" in (self.device or "")
+
     def row_class(self):
         """What rows of the same kind and any size have in common."""
         words = [v for v in self.key.values() if isinstance(v, str) and v]
-        return "/".join([self.program, *words])
+        return "/".join([self.program, *["wire"] * self.wire(), *words])
 
     def words(self):
         key = " ".join(size_words(v) if k in SIZE_KEYS else v if isinstance(v, str) else f"{k}={v}"

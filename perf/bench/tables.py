@@ -3,7 +3,8 @@
 
   limit   what the kernel takes for the same bytes without RDMA, measured in
           the same run by odp_limit: a copy between processes; if the pages
-          were away, the CPU's own first touch of them, too
+          were away, the CPU's own first touch of them, too. Across a network: a
+          message by TCP, and a byte back
 
 Wall times of an emulated machine are good as ratios within one run and for
 nothing else: their lines have ratios only. A row without a figure says why:
@@ -19,7 +20,11 @@ WORDS = {"wrong": "WRONG", "unsupported": "not supported", "failed": "failed"}
 HEAD = ["clock", "program", "what", "size", "unit", "hmm_odp", "rxe", "limit", "hmm_odp / rxe", "hmm_odp / limit",
         "faults/op hmm_odp", "faults/op rxe"]
 LEFT = 5  # columns of words
-OTHERS = HEAD.index("limit")  # where a third device's column goes
+# What a device is, or the two ends of a network.
+ROLES = {"hodp0": "hmm_odp", "rxe0": "rxe", "siw0": "siw", "hodpA+hodpB": "hmm_odp", "rxeA+rxeB": "rxe",
+         "hodpM+rxeM": "hmm_odp to rxe", "rxeM+hodpM": "rxe to hmm_odp"}
+OPTIONAL = ("siw", "hmm_odp to rxe", "rxe to hmm_odp")  # columns only where there is something in them
+OTHERS = HEAD.index("limit")  # where more devices' columns go
 
 
 class Limits:
@@ -39,6 +44,8 @@ class Limits:
         if row.program != "odp_lat" or row.row["unit"] != "ns" or row.key.get("op") not in COPIES:
             return None
         size, mem = row.key.get("size"), row.key.get("mem")
+        if row.wire():
+            return self.get(row.clock, "tcp", mem, size)
         copy = self.get(row.clock, COPIES[row.key["op"]], mem, size)
         if copy is None or row.key.get("reg") != "cold":
             return copy
@@ -47,18 +54,19 @@ class Limits:
 
 
 class Line:
-    """One measurement on all devices."""
+    """One measurement on all devices, by role."""
 
     def __init__(self, row):
-        self.clock, self.program, self.key, self.step = row.clock, row.program, row.key, row.step
+        self.clock, self.key, self.step = row.clock, row.key, row.step
+        self.program = row.program + (", network" if row.wire() else "")
         self.unit = row.row["unit"]
-        self.by_device = {}
+        self.by_role = {}
 
     def add(self, row):
-        self.by_device[row.device or "-"] = row
+        self.by_role[ROLES.get(row.device, row.device or "-")] = row
 
-    def figure(self, device):
-        row = self.by_device.get(device)
+    def figure(self, role):
+        row = self.by_role.get(role)
         return row.value() if row and row.status == "ok" else None
 
     def what(self):
@@ -78,8 +86,8 @@ def lines(results):
     return list(found.values())
 
 
-def cell(line, device):
-    row = line.by_device.get(device)
+def cell(line, role):
+    row = line.by_role.get(role)
     if row is None:
         return ""
     if row.status != "ok":
@@ -101,8 +109,8 @@ def ratio(a, b):
     return f"{a / b:.3f}" if a and b else ""
 
 
-def faults(line, device):
-    row = line.by_device.get(device)
+def faults(line, role):
+    row = line.by_role.get(role)
     value = row.extra("faults_per_op") if row and row.status == "ok" else None
     return "" if value is None else f"{value:.3g}"
 
@@ -110,18 +118,18 @@ def faults(line, device):
 def table(results):
     """The head and the lines, as texts."""
     limits = Limits(results)
-    siw = ["siw"] if any(r.device == "siw0" for r in results.rows) else []
-    found = [[*HEAD[:OTHERS], *siw, *HEAD[OTHERS:]]]
+    more = [role for role in OPTIONAL if any(ROLES.get(r.device) == role for r in results.rows)]
+    found = [[*HEAD[:OTHERS], *more, *HEAD[OTHERS:]]]
     for line in lines(results):
-        ours, rxe = line.figure("hodp0"), line.figure("rxe0")
-        first = next(iter(line.by_device.values()))
-        bare = "-" in line.by_device
+        ours, rxe = line.figure("hmm_odp"), line.figure("rxe")
+        first = next(iter(line.by_role.values()))
+        bare = "-" in line.by_role
         limit = line.figure("-") if bare else limits.of(first)
         found.append([line.clock, line.program, line.what(), line.size(), UNITS.get((line.unit, line.clock), line.unit),
-                      cell(line, "hodp0"), cell(line, "rxe0"), *(cell(line, "siw0") for _ in siw),
+                      cell(line, "hmm_odp"), cell(line, "rxe"), *(cell(line, role) for role in more),
                       cell(line, "-") if bare else "" if line.clock == "wall" else number(limit),
                       ratio(ours, rxe), "" if bare else ratio(ours, limit),
-                      faults(line, "hodp0"), faults(line, "rxe0")])
+                      faults(line, "hmm_odp"), faults(line, "rxe")])
     return found
 
 

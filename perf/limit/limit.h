@@ -29,4 +29,25 @@ void limit_other_fill(size_t len, uint64_t seed);
 void limit_other_clear(size_t len);
 size_t limit_other_wrong(size_t len, uint64_t seed);
 
+/* It takes @times messages of @len bytes by TCP, and answers each. */
+void limit_other_answer(size_t len, uint64_t times);
+
+/* ---- tcp.c ---- */
+
+/*
+ * A TCP connection to @address, before the other process is started.  @netns is
+ * "NEAR,FAR", names of ip netns, or NULL: the namespace that this program is in.
+ */
+void limit_tcp_open(const struct perf_options *o, const char *netns,
+		    const char *address);
+
+/* Keep the connection's end 0 (here) or 1 (in the other process) only. */
+void limit_tcp_keep(int end);
+
+/* Send a message and wait for its answer.  False: errno says why. */
+bool limit_tcp_ask(const void *buf, size_t len);
+
+/* The other process's part of @times messages. */
+bool limit_tcp_answer(void *buf, size_t len, uint64_t times);
+
 #endif /* LIMIT_H */

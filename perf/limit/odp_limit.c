@@ -6,6 +6,8 @@
  *   memcpy            a copy within one process
  *   process_vm_writev a copy by the kernel into another process's memory,
  *   process_vm_readv  and out of it: what a device in software has to beat
+ *   tcp               a message to the other process over a TCP connection, and
+ *                     one byte back: what it has to beat across a network
  *   first_touch       the CPU writes one byte into each 4 KiB of memory whose
  *                     pages were taken away: a page fault without a device
  *   dontneed, munmap  taking present pages away, with nobody who is told
@@ -43,6 +45,7 @@ struct work {
  * struct limit_op - one operation
  * @second, @other: it wants that memory, too
  * @pages: it works on whole pages
+ * @begin: makes the next so many @run possible; or NULL
  * @before: makes the next @run possible; not measured; or NULL
  * @run: what is measured
  * @check: do it once more; how many bytes are wrong after it; or NULL
@@ -51,6 +54,7 @@ struct work {
  */
 struct limit_op {
 	bool second, other, pages;
+	void (*begin)(struct work *w, long times);
 	bool (*before)(struct work *w);
 	bool (*run)(struct work *w);
 	bool (*check)(struct work *w, size_t *wrong);
@@ -127,6 +131,27 @@ static bool readv_check(struct work *w, size_t *wrong)
 	if (!readv_run(w))
 		return false;
 	*wrong = perf_wrong(w->mem.p, w->size, SEED);
+	return true;
+}
+
+static void tcp_begin(struct work *w, long times)
+{
+	limit_other_answer(w->size, times);
+}
+
+static bool tcp_run(struct work *w)
+{
+	return limit_tcp_ask(w->mem.p, w->size);
+}
+
+static bool tcp_check(struct work *w, size_t *wrong)
+{
+	perf_fill(w->mem.p, w->size, SEED);
+	limit_other_clear(w->size);
+	tcp_begin(w, 1);
+	if (!tcp_run(w))
+		return false;
+	*wrong = limit_other_wrong(w->size, SEED);
 	return true;
 }
 
@@ -241,7 +266,7 @@ static bool munmap_check(struct work *w, size_t *wrong)
 	return true;
 }
 
-enum { GETPPID, MEMCPY, WRITEV, READV, TOUCH, DONTNEED, MUNMAP, OPS };
+enum { GETPPID, MEMCPY, WRITEV, READV, TOUCH, DONTNEED, MUNMAP, TCP, OPS };
 
 static const char *const op_names[OPS + 1] = {
 	[GETPPID] = "getppid",
@@ -251,6 +276,7 @@ static const char *const op_names[OPS + 1] = {
 	[TOUCH] = "first_touch",
 	[DONTNEED] = "dontneed",
 	[MUNMAP] = "munmap",
+	[TCP] = "tcp",
 };
 
 static const struct limit_op ops[OPS] = {
@@ -267,6 +293,10 @@ static const struct limit_op ops[OPS] = {
 		     .before = map_and_populate,
 		     .run = munmap_run,
 		     .check = munmap_check },
+	[TCP] = { .other = true,
+		  .begin = tcp_begin,
+		  .run = tcp_run,
+		  .check = tcp_check },
 };
 
 /* --- rows ----------------------------------------------------------------- */
@@ -317,6 +347,8 @@ static bool sample(const struct limit_op *op, struct work *w, long *faults)
 	long before;
 
 	*faults = 0;
+	if (op->begin)
+		op->begin(w, (long)options.warmup + options.iterations);
 	for (long i = -options.warmup; i < options.iterations; i++) {
 		if (op->before && !op->before(w))
 			return false;
@@ -409,12 +441,17 @@ static void rows_of_sizes(int op, enum perf_mem_kind kind)
 
 /* --- the program ---------------------------------------------------------- */
 
-static uint32_t chosen_ops = (1 << OPS) - 1;
+/* A network is not part of this machine. */
+static uint32_t chosen_ops = ((1 << OPS) - 1) & ~(1 << TCP);
 static uint32_t chosen_mem = (1 << PERF_MEM_KINDS) - 1;
+
+static const char *netns, *address = "127.0.0.1";
 
 static const struct perf_option own_options[] = {
 	{ "op", .set = &chosen_ops, .names = op_names },
 	{ "mem", .set = &chosen_mem, .names = perf_mem_names },
+	{ "netns", .text = &netns },
+	{ "address", .text = &address },
 	{},
 };
 
@@ -424,8 +461,10 @@ static const struct perf_program program = {
 		   "faults without RDMA.",
 	.help = "  --op LIST               getppid, memcpy, process_vm_writev,\n"
 		"                          process_vm_readv, first_touch, dontneed,\n"
-		"                          munmap (all)\n"
-		"  --mem LIST              anon, thp, hugetlb, tmpfs, file, fsdax (all)\n",
+		"                          munmap, tcp (all but tcp)\n"
+		"  --mem LIST              anon, thp, hugetlb, tmpfs, file, fsdax (all)\n"
+		"  --netns NEAR,FAR        of tcp: network namespaces of its ends (this one)\n"
+		"  --address ADDRESS       of tcp: of the far end (127.0.0.1)\n",
 	.options = own_options,
 	.iterations = 200,
 	.no_device = true,
@@ -434,6 +473,8 @@ static const struct perf_program program = {
 int main(int argc, char **argv)
 {
 	perf_options(&options, &program, argc, argv);
+	if (chosen_ops & 1 << TCP)
+		limit_tcp_open(&options, netns, address);
 	limit_other_start(&options);
 	samples = calloc(options.iterations, sizeof(*samples));
 	perf_need(samples, "calloc");

@@ -13,13 +13,13 @@
 #include "../lib/crew.h"
 #include "limit.h"
 
-enum what { GET, PUT, FILL, CLEAR, WRONG };
+enum what { GET, PUT, FILL, CLEAR, WRONG, TCP };
 
 struct question {
 	enum what what;
 	enum perf_mem_kind kind;
 	size_t len;
-	uint64_t seed;
+	uint64_t seed; /* TCP: how many messages */
 };
 
 struct answer {
@@ -57,6 +57,8 @@ static void answer(const struct perf_options *o, const struct question *q,
 	case WRONG:
 		a->value = perf_wrong(m->p, q->len, q->seed);
 		break;
+	case TCP:
+		break;
 	}
 }
 
@@ -65,11 +67,15 @@ static void serve(const struct perf_options *o)
 	struct perf_mem m = { .fd = -1 };
 	struct question q;
 
+	limit_tcp_keep(1);
 	while (recv(wire, &q, sizeof(q), MSG_WAITALL) == sizeof(q)) {
 		struct answer a = { 0 };
 
 		answer(o, &q, &m, &a);
 		if (send(wire, &a, sizeof(a), MSG_NOSIGNAL) != sizeof(a))
+			break;
+		/* The one who asks sees it if that fails. */
+		if (q.what == TCP && !limit_tcp_answer(m.p, q.len, q.seed))
 			break;
 	}
 	_exit(0);
@@ -80,6 +86,7 @@ void limit_other_start(const struct perf_options *o)
 	other = perf_fork(&wire);
 	if (!other)
 		serve(o);
+	limit_tcp_keep(0);
 }
 
 pid_t limit_other_pid(void)
@@ -126,4 +133,9 @@ size_t limit_other_wrong(size_t len, uint64_t seed)
 {
 	return ask((struct question){ .what = WRONG, .len = len, .seed = seed })
 		.value;
+}
+
+void limit_other_answer(size_t len, uint64_t times)
+{
+	ask((struct question){ .what = TCP, .len = len, .seed = times });
 }

@@ -20,9 +20,10 @@ def write_row(median, reg="hot", size=8, side="remote", **more):
     return row(median, op="WRITE", reg=reg, mem="anon", side=side, size=size, **more)
 
 
-def document(rows, program="odp_lat", device="hodp0", clock="icount"):
+def document(rows, program="odp_lat", device="hodp0", clock="icount", peer=None):
     return copy.deepcopy({
         "schema": "hmm_odp-perf/1", "program": program, "command": [program], "complete": True, "device": device,
+        **({"peer": peer} if peer else {}),
         "vendor_id": 0, "vendor_part_id": 0, "kernel": "7.3.4", "date": "2026-11-23T01:02:03Z", "cpus": 1,
         "clock": clock, "clock_cost": 61, "rows": rows})
 

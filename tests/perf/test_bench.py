@@ -53,6 +53,15 @@ class Plan(Case):
             with self.subTest(bad):
                 self.assertIn("plan.tsv:", self.dies(plan.parse, bad))
 
+    def test_pairs(self):
+        """plan: two ends of a network are made, and the program gets both"""
+        steps = plan.parse(LINE.replace("hodp0:10,rxe0:20", "hodpA+hodpB:1,rxeM+hodpM:1,near+far:1,-:1"))
+        self.assertEqual([guest.command_line(s).split(" --clock")[0] for s in steps], [
+            "/src/guest/wires hodp -- odp_lat -s 8 -d hodpA --peer hodpB",
+            "/src/guest/wires mix -- odp_lat -s 8 -d rxeM --peer hodpM",
+            "/src/guest/wires hodp -- odp_lat -s 8 --netns near,far --address 10.82.0.2", "odp_lat -s 8"])
+        self.assertEqual(steps[0].name, "icount-lat.hodpA+hodpB")
+
     def test_real(self):
         """plan: plan.tsv is well-formed, and each instrument is in it"""
         steps = plan.parse(plan.PLAN.read_text())

@@ -69,6 +69,28 @@ class Report(Case):
         self.assertEqual([(dict(zip(head, x))["hmm_odp"], dict(zip(head, x))["siw"]) for x in lines],
                          [("200", "4,000"), ("300", "not supported")])
 
+    def test_network(self):
+        """report: the ends of a network have lines of their own, TCP is their limit"""
+        def lat(near, far, median, reg="pinned"):
+            return samples.document([samples.write_row(median, reg=reg)], device=near, peer=far)
+        found = Results(samples.results(self.tmp / "n", {
+            "icount-limit-wire.near+far": samples.document([samples.row(40, op="tcp", mem="anon", size=8)],
+                                                           program="odp_limit", device=None),
+            "icount-limit": samples.document([samples.row(50, op="process_vm_writev", mem="anon", size=8)],
+                                             program="odp_limit", device=None),
+            "icount-lat.hodp0": samples.document([samples.write_row(20, reg="pinned")]),
+            "icount-lat-wire.hodpA+hodpB": lat("hodpA", "hodpB", 100), "icount-lat-wire.rxeA+rxeB": lat("rxeA", "rxeB", 400),
+            "icount-lat-wire.hodpM+rxeM": lat("hodpM", "rxeM", 200),
+            "icount-lat-wire.rxeM+hodpM": lat("rxeM", "hodpM", 300)}))
+        head, *lines = tables.table(found)
+        wire = [line for line in (dict(zip(head, x)) for x in lines) if line["program"] == "odp_lat, network"]
+        self.assertEqual([tuple(x[c] for c in (
+            "hmm_odp", "rxe", "hmm_odp to rxe", "rxe to hmm_odp", "limit", "hmm_odp / rxe", "hmm_odp / limit"))
+            for x in wire], [("100", "400", "200", "300", "40", "0.250", "2.500")])
+        local = [line for line in (dict(zip(head, x)) for x in lines) if line["program"] == "odp_lat"]
+        self.assertEqual([(x["hmm_odp"], x["limit"], x["rxe to hmm_odp"]) for x in local], [("20", "50", "")])
+        self.assertEqual(len({r.ident() for r in found.rows}), len(found.rows))
+
     def test_all_rows(self):
         """report: no row is dropped"""
         self.assertEqual(len(self.lines()), 2 + 3 + 1)
