@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * Handmade packets from the network: a raw socket in the sender's network
- * namespace (guest/namespaces) sends them to a UD QP of the other device. The
- * headers and the ICRC are written here again, so that the module's code is not
- * compared with itself.
+ * namespace (guest/namespaces) sends them to a UD QP of the other device.
  */
 #include <arpa/inet.h>
-#include <endian.h>
-#include <fcntl.h>
 #include <netinet/ip.h>
-#include <sched.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "packet.h"
 #include "wire.h"
 
 #define GRH 40
@@ -22,7 +18,7 @@
 #define MOST (MTU + 4)
 /* In front of the payload: IP 20, UDP 8, BTH 12, DETH 8. */
 #define HEAD 48
-#define ICRC 4
+#define ICRC PKT_ICRC
 
 static struct ht_pair p;
 static struct ht_mr mr;
@@ -32,93 +28,35 @@ static int raw;
 static void setup(void)
 {
 	struct ht_conf conf = { .type = IBV_QPT_UD };
-	int on = 1, ns;
 
 	ht_pair_get(&p, &conf);
 	buf = aligned_alloc(HT_PAGE, LEN);
 	ht_fill(buf, LEN, 7, 0);
 	ht_mr_get(&mr, p.s[1].pd, buf, LEN, ht_best_mr(p.s[1].dev), IBV_ACCESS_LOCAL_WRITE);
-	ns = ht_sys(open("/run/netns/ns1", O_RDONLY));
-	ht_sys(setns(ns, CLONE_NEWNET));
-	close(ns);
-	raw = ht_sys(socket(AF_INET, SOCK_RAW, IPPROTO_RAW));
-	ht_sys(setsockopt(raw, IPPROTO_IP, IP_HDRINCL, &on, sizeof(on)));
-}
-
-static uint32_t crc(uint32_t c, const uint8_t *d, size_t len)
-{
-	while (len--) {
-		c ^= *d++;
-		for (int i = 0; i < 8; i++)
-			c = c >> 1 ^ (c & 1 ? 0xedb88320 : 0);
-	}
-	return c;
-}
-
-/* The ICRC of a packet whose first @len bytes precede it. */
-static uint32_t icrc(const uint8_t *k, size_t len)
-{
-	static const uint8_t masked[] = { 1, 8, 10, 11, 26, 27, 32 };
-	uint8_t copy[HEAD + MOST + 64];
-	uint8_t lrh[8];
-
-	memset(lrh, 0xff, sizeof(lrh));
-	memcpy(copy, k, len);
-	for (size_t i = 0; i < HT_LEN(masked); i++)
-		copy[masked[i]] = 0xff;
-	return ~crc(crc(0xffffffff, lrh, sizeof(lrh)), copy, len);
-}
-
-static void put32(uint8_t *at, uint32_t v)
-{
-	v = htobe32(v);
-	memcpy(at, &v, 4);
-}
-
-/* Set the lengths in the IP and UDP headers. */
-static void set_length(uint8_t *k, size_t len)
-{
-	struct iphdr *ip = (void *)k;
-	uint16_t udp = htons(len - sizeof(*ip));
-
-	ip->tot_len = htons(len);
-	memcpy(k + 24, &udp, 2);
+	raw = pkt_socket("ns1");
 }
 
 /* Make a datagram of @payload bytes in @k.  Returns its length. */
 static size_t datagram(uint8_t *k, uint32_t payload)
 {
-	uint32_t pad = -payload & 3, c;
+	uint32_t pad = -payload & 3;
 	size_t len = HEAD + payload + pad + ICRC;
-	struct iphdr *ip = (void *)k;
 
 	memset(k, 0, len);
-	*ip = (struct iphdr){ .version = 4,
-			      .ihl = 5,
-			      .id = htons(0x1234),
-			      .frag_off = htons(IP_DF),
-			      .ttl = 64,
-			      .protocol = IPPROTO_UDP };
-	memcpy(&ip->saddr, p.dev[0].gid.raw + 12, 4);
-	memcpy(&ip->daddr, p.dev[1].gid.raw + 12, 4);
-	put32(k + 20, 0xc0de0000 | 4791);
-	set_length(k, len);
-	put32(k + 28, 0x6440ffff | pad << 20);
-	put32(k + 32, p.s[1].qp->qp_num);
-	put32(k + 40, QKEY);
-	put32(k + 44, p.s[0].qp->qp_num);
+	pkt_begin(k, &p.dev[0].gid, &p.dev[1].gid);
+	pkt_set_length(k, len);
+	pkt_put32(k + 28, 0x6440ffff | pad << 20);
+	pkt_put32(k + 32, p.s[1].qp->qp_num);
+	pkt_put32(k + 40, QKEY);
+	pkt_put32(k + 44, p.s[0].qp->qp_num);
 	ht_fill(k + HEAD, payload, 5, 0);
-	c = htole32(icrc(k, len - ICRC));
-	memcpy(k + len - ICRC, &c, ICRC);
+	pkt_set_icrc(k, len);
 	return len;
 }
 
 static void send_raw(const uint8_t *k, size_t len)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET };
-
-	memcpy(&to.sin_addr, p.dev[1].gid.raw + 12, 4);
-	ht_sys(sendto(raw, k, len, 0, (void *)&to, sizeof(to)));
+	pkt_send(raw, k, len);
 }
 
 static uint64_t received(void)
@@ -226,14 +164,9 @@ static long unclaimed(void)
 /* Send the datagram to another address of the receiver. */
 static void send_to_address(uint8_t *k, size_t len, const uint8_t *address)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET };
-	uint32_t c;
-
 	memcpy(k + 16, address, 4);
-	memcpy(&to.sin_addr, address, 4);
-	c = htole32(icrc(k, len - ICRC));
-	memcpy(k + len - ICRC, &c, ICRC);
-	ht_sys(sendto(raw, k, len, 0, (void *)&to, sizeof(to)));
+	pkt_set_icrc(k, len);
+	send_raw(k, len);
 }
 
 static void wire_vlan(const void *arg)
@@ -303,7 +236,7 @@ static void wire_cut(const void *arg)
 	before = received();
 	len = datagram(k, 37);
 	for (size_t i = 28; i < len; i++) {
-		set_length(k, i);
+		pkt_set_length(k, i);
 		send_raw(k, i);
 	}
 	ht_wait_until(received() - before == len - 28, "all packets");
@@ -330,13 +263,10 @@ static void wire_random(const void *arg)
 		/* Always wrong, even if the ICRC is right. */
 		k[43] = 0xff ^ (QKEY & 0xff);
 		if (cut == len && ht_below(&r, 2)) {
-			uint32_t c;
-
-			set_length(k, len);
-			c = htole32(icrc(k, len - ICRC));
-			memcpy(k + len - ICRC, &c, ICRC);
+			pkt_set_length(k, len);
+			pkt_set_icrc(k, len);
 		}
-		set_length(k, cut);
+		pkt_set_length(k, cut);
 		send_raw(k, cut);
 	}
 	ht_wait_until(received() - before >= n, "all packets to be received");
