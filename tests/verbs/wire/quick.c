@@ -131,7 +131,7 @@ static void quick_lazyfree(const void *arg)
 /* A packet that was kept out by the new route comes through after the old is back. */
 static void route_changes(const void *arg)
 {
-	struct ht_conf conf = { .mtu = IBV_MTU_4096, .timeout = 14 };
+	struct ht_conf conf = { .mtu = IBV_MTU_4096 };
 	uint64_t before;
 	struct ibv_wc wc;
 	struct ht_wr w;
