@@ -93,7 +93,7 @@ static void hodp_rc_repeat(struct hodp_qp *qp)
 
 	if (!hodp_flight_take(resp->flight))
 		return;
-	skb = hodp_rc_alloc(qp, k.row, mtu);
+	skb = hodp_rc_alloc(qp, k.row, mtu, false);
 	if (!skb || !hodp_rc_reread(qp, skb->data + hodp_wire_headers(k.row))) {
 		hodp_flight_give_back(resp->flight);
 		kfree_skb(skb);

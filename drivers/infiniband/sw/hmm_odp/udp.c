@@ -577,9 +577,10 @@ bool hodp_udp_is_resolved(struct hodp_device *dev, const struct hodp_av *av,
 
 	rcu_read_lock_bh();
 	net = READ_ONCE(dev->net);
-	dst = net ? hodp_udp_route(net, av, sport, 0) : ERR_PTR(-ENETDOWN);
+	dst = net ? hodp_udp_look_up(net, av, sport) : ERR_PTR(-ENETDOWN);
 	if (!IS_ERR(dst)) {
-		resolved = hodp_udp_next_hop(dst, av);
+		resolved = hodp_udp_check_route(dst, av, 0) ||
+			   hodp_udp_next_hop(dst, av);
 		dst_release(dst);
 	}
 	rcu_read_unlock_bh();
