@@ -189,7 +189,7 @@ class Report:
     def wire_bytes(self, rows):
         kinds = {"odp": "random ODP transfers", "pinned": "random pinned transfers"}
         if len(self.devices) == 2:
-            kinds["mixed"] = "transfers to the other driver, rxe's memory pinned"
+            kinds["mixed"] = "transfers to the other driver, rxe pinned"
         for kind, what in kinds.items():
             self.compared(rows, [r for r in self.wire("bytes", []) if r["what"] == kind], kind, what)
 
