@@ -59,7 +59,6 @@ static struct {
 	size_t size;
 } w;
 
-static const char *peer;
 static int want_odp;
 
 static void post(size_t size, size_t at)
@@ -168,12 +167,12 @@ static void phase(const char *name, enum ibv_wr_opcode opcode, size_t size,
 	mark_next();
 }
 
-static void end_open(struct end *e, struct perf_options *o, const char *device)
+static void end_open(struct end *e, const struct perf_options *o,
+		     const char *device)
 {
 	int access = PERF_ACCESS | (want_odp ? IBV_ACCESS_ON_DEMAND : 0);
 
-	o->device = device;
-	perf_dev_open(&e->dev, o);
+	perf_dev_open_one(&e->dev, o, device);
 	e->cq = ibv_create_cq(e->dev.ctx, 4 * DEPTH, NULL, NULL, 0);
 	perf_need(e->cq, "ibv_create_cq");
 	e->qp = perf_qp_make(&e->dev, e->cq, 2 * DEPTH);
@@ -218,7 +217,6 @@ static void print_maps(void)
 }
 
 static const struct perf_option own_options[] = {
-	{ "peer", .text = &peer },
 	{ "odp", .number = &want_odp, .max = 1 },
 	{},
 };
@@ -226,9 +224,9 @@ static const struct perf_option own_options[] = {
 static const struct perf_program program = {
 	.name = "wire_workload",
 	.summary = "What operations between two devices cost.",
-	.help = "      --peer NAME         the other device\n"
-		"      --odp 1             memory on demand, and hot\n",
+	.help = "      --odp 1             memory on demand, and hot\n",
 	.options = own_options,
+	.two_devices = true,
 };
 
 int main(int argc, char **argv)
@@ -236,10 +234,10 @@ int main(int argc, char **argv)
 	struct perf_options o;
 
 	perf_options(&o, &program, argc, argv);
-	if (!peer)
+	if (!o.peer)
 		perf_die("--peer: which device is the other end?");
 	end_open(&w.near, &o, o.device);
-	end_open(&w.far, &o, peer);
+	end_open(&w.far, &o, o.peer);
 	connect_ends();
 	print_maps();
 	phase("WRITE 8 B", IBV_WR_RDMA_WRITE, 8, one, REPEATS);
