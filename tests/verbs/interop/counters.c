@@ -12,16 +12,16 @@ static const struct {
 	const char *name;
 	int kind;
 } counters[] = {
-	{ "rx_icrc_errors", NEVER },   { "rx_bad_udp", NEVER },
-	{ "rx_bad_short", NEVER },     { "rx_bad_version", NEVER },
-	{ "rx_bad_opcode", NEVER },    { "rx_bad_pad", NEVER },
-	{ "rx_bad_pkey", NEVER },      { "rx_bad_long", NEVER },
-	{ "rx_queue_full", NEVER },    { "tx_no_route", NEVER },
-	{ "tx_too_long", NEVER },      { "ud_drops", NEVER },
-	{ "packets_resent", REPEATS }, { "rx_duplicates", REPEATS },
-	{ "rx_gaps", REPEATS },	       { "naks_sent", REPEATS },
-	{ "naks_received", REPEATS },  { "rnr_naks_sent", REPEATS },
-	{ "rnr_naks", REPEATS },       { "transport_retries", REPEATS },
+	{ "rx_icrc_encapsulated", NEVER }, { "rx_bad_udp", NEVER },
+	{ "rx_bad_short", NEVER },	   { "rx_bad_version", NEVER },
+	{ "rx_bad_opcode", NEVER },	   { "rx_bad_pad", NEVER },
+	{ "rx_bad_pkey", NEVER },	   { "rx_bad_long", NEVER },
+	{ "rx_queue_full", NEVER },	   { "tx_no_route", NEVER },
+	{ "tx_too_long", NEVER },	   { "ud_drops", NEVER },
+	{ "packets_resent", REPEATS },	   { "duplicate_request", REPEATS },
+	{ "out_of_sequence", REPEATS },	   { "seq_naks_sent", REPEATS },
+	{ "packet_seq_err", REPEATS },	   { "rnr_naks_sent", REPEATS },
+	{ "rnr_nak_retry_err", REPEATS },  { "local_ack_timeout_err", REPEATS },
 	{ "page_faults", REASONS },
 };
 

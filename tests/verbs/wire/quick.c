@@ -83,7 +83,7 @@ static void quick_order(const void *arg)
 
 	setup();
 	ht_rig_fill(&r, 730, NULL);
-	gaps = ht_counter(&r.pair.dev[1], "rx_gaps");
+	gaps = ht_counter(&r.pair.dev[1], "out_of_sequence");
 	wire_run(2, "tc qdisc add dev hodp-ns2 root netem delay 30ms");
 	for (int round = 0; round < 3; round++) {
 		w = ht_rig_wr(&r, IBV_WR_RDMA_READ, 0, len, 0);
@@ -101,7 +101,7 @@ static void quick_order(const void *arg)
 	wire_run(2, "tc qdisc delete dev hodp-ns2 root");
 	ht_check_fill(r.p[0], len, 731, 0, "what was READ");
 	ht_check_fill(r.p[1] + len, 16000, 730, len, "what was written");
-	want_same(1, "rx_gaps", gaps);
+	want_same(1, "out_of_sequence", gaps);
 	ht_rig_put(&r);
 }
 

@@ -598,8 +598,7 @@ enum hodp_rc_quick hodp_rc_receive_quick(struct hodp_qp *qp,
 
 	/* The first packet goes to the receiver, which enters the QP. */
 	if (resp->skb || qp->rx.fault || !hodp_rc_is_quick(k, mtu) ||
-	    hodp_rc_cb(skb)->excess ||
-	    !hodp_qp_is_entered(qp, &resp->peer) ||
+	    hodp_rc_cb(skb)->excess || !hodp_qp_is_entered(qp, &resp->peer) ||
 	    hodp_message_check_rc(&resp->message, k, mtu) != HODP_RC_NEXT ||
 	    !hodp_rc_has_slot(qp))
 		return HODP_RC_QUICK_NOT;
