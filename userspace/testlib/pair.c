@@ -273,7 +273,7 @@ int ht_to_rtr(const struct ht_side *s, const struct ht_conf *conf, const struct 
 	return ibv_modify_qp(s->qp, &a, mask);
 }
 
-/* A slow kernel takes longer to answer: the ACK timeout doubles with each step. */
+/* A slow kernel takes longer to answer: double a short ACK timeout with each step. */
 static int patient(int timeout)
 {
 	for (double p = ht_opt.patience; p > 1 && timeout && timeout < 18; p /= 2)

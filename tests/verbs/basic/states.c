@@ -227,7 +227,7 @@ static void states_query(const void *arg)
 {
 	struct ht_conf conf = {
 		.mtu = IBV_MTU_512,
-		.timeout = 11,
+		.timeout = 19,
 		.retry = 5,
 		.rnr_retry = 3,
 		.rnr_timer = 9,
@@ -246,7 +246,7 @@ static void states_query(const void *arg)
 	ht_eq(a.qp_state, IBV_QPS_RTS);
 	ht_eq(a.cur_qp_state, IBV_QPS_RTS);
 	ht_eq(a.path_mtu, IBV_MTU_512);
-	ht_eq(a.timeout, 11);
+	ht_eq(a.timeout, 19);
 	ht_eq(a.retry_cnt, 5);
 	ht_eq(a.rnr_retry, 3);
 	ht_eq(a.min_rnr_timer, 9);
