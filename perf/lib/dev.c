@@ -331,7 +331,7 @@ static int to_rts(struct perf_dev *d, struct ibv_qp *qp,
 	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_RTS,
 		.sq_psn = 0,
-		.timeout = 14,
+		.timeout = 17, /* half a second: a loaded host answers late */
 		.retry_cnt = 7,
 		.rnr_retry = 7,
 		.max_rd_atomic = own < peers ? own : peers,
