@@ -155,11 +155,12 @@ static bool hodp_rc_repeated(struct hodp_qp *qp,
 	struct hodp_rc_responder *resp = &qp->rc->resp;
 	bool hurries = hodp_rc_hurries(resp, k);
 
-	if (hurries) {
+	if (hurries)
 		WRITE_ONCE(resp->resends, resp->resends + 1);
-		hodp_runner_kick(&qp->rx);
-	}
-	return hodp_rc_read_again(qp, k) || hurries;
+	if (!hodp_rc_read_again(qp, k) && !hurries)
+		return false;
+	hodp_runner_kick(&qp->rx);
+	return true;
 }
 
 /* A response to a QP that has never sent anything.  No requester would read it. */

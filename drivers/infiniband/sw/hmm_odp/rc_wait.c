@@ -10,8 +10,9 @@
  * is sent again.  A sign acknowledges what was acknowledged before: by an ACK of
  * the PSN before the request that waits (as IBTA 9.7.7.2 has it for credits), or,
  * in the middle of a READ, by the last response packet again.  It contains no
- * news, but a requester that gets it begins to wait anew.  hmm_odp and rdma_rxe
- * do; rdma_rxe would fail if an ACK came in the middle of a READ.
+ * news, but a requester that gets it begins to wait anew.  hmm_odp does, and so
+ * does rdma_rxe by its source, which would fail if an ACK came in the middle of a
+ * READ.
  *
  * Others may not.  If a requester has sent again as often as our own retry_cnt
  * says, its retries are almost used up, and then it gets an RNR NAK.
