@@ -35,9 +35,12 @@ server_ns=${server_ns%:} client_ns=${client_ns%:} peer=${peer:-$dev}
 # What comes before a command to run it at that end. Every namespace sees all devices
 # (`rdma system`: shared), so programs that would take any are told which.
 # Packets are worked on by kernel threads, which two programs that poll would keep off
-# two CPUs for milliseconds each time: they yield to everybody (SCHED_IDLE).
+# two CPUs for milliseconds each time: they yield to everybody (SCHED_IDLE). The
+# scheduler must see all of them as one group: where each session has its own, a session
+# with other programs in it, which yield to nobody, gives its idle ones next to no time.
 on_server=() on_client=()
 if [ "$dev" != "$peer" ]; then
+	echo 0 > /proc/sys/kernel/sched_autogroup_enabled
 	on_server=(${server_ns:+ip netns exec "$server_ns"} env "UCX_NET_DEVICES=$dev:1" "FI_VERBS_DEVICE_NAME=$dev" chrt --idle 0)
 	on_client=(${client_ns:+ip netns exec "$client_ns"} env "UCX_NET_DEVICES=$peer:1" "FI_VERBS_DEVICE_NAME=$peer" chrt --idle 0)
 fi
