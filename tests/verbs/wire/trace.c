@@ -4,6 +4,7 @@
  * recorded in a trace instance of the case's own, and looked for by their text.
  */
 #include <stdarg.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "wire.h"
@@ -16,21 +17,33 @@ static struct ht_rig r;
 /* QPNs of both ends, and the requester's next PSN. */
 static uint32_t a, b, psn;
 
-static void enable(const char *on)
+static void enable(const char *event, const char *on)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), INSTANCE "/events/hmm_odp/%s/enable", event);
+	ht_check(ht_put(path, on), "%s: %s", path, strerror(errno));
+}
+
+static void enable_packets(const char *on)
 {
 	static const char *const events[] = { "hodp_send", "hodp_receive", "hodp_nak_send",
 					      "hodp_nak_receive", "hodp_retransmit" };
-	char path[160];
 
-	for (size_t i = 0; i < HT_LEN(events); i++) {
-		snprintf(path, sizeof(path), INSTANCE "/events/hmm_odp/%s/enable", events[i]);
-		ht_check(ht_put(path, on), "%s: %s", path, strerror(errno));
-	}
+	for (size_t i = 0; i < HT_LEN(events); i++)
+		enable(events[i], on);
 }
 
-/* The lines of the trace that end with @text. */
-static int lines_with(const char *text)
+static void instance_get(void)
 {
+	rmdir(INSTANCE);
+	ht_sys(mkdir(INSTANCE, 0700));
+}
+
+/* The lines of the trace whose event is @text, or begins with it if @part. */
+static int count_lines(const char *text, bool part)
+{
+	size_t len = strlen(text);
 	char *line = NULL;
 	size_t size = 0;
 	int n = 0;
@@ -41,7 +54,7 @@ static int lines_with(const char *text)
 		char *at = strstr(line, ": hodp_");
 
 		line[strcspn(line, "\n")] = 0;
-		n += at && !strcmp(at + 2, text);
+		n += at && (part ? !strncmp(at + 2, text, len) : !strcmp(at + 2, text));
 	}
 	free(line);
 	fclose(f);
@@ -73,7 +86,7 @@ static void want(int n, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	got = lines_with(text);
+	got = count_lines(text, false);
 	if (n < 0 ? got < 1 : got != n)
 		show();
 	if (n < 0)
@@ -155,18 +168,59 @@ static void wire_trace(const void *arg)
 	/* The module asks for an acknowledgment of every 32nd PSN, too. */
 	for (; psn % 32 != 1; psn++)
 		ht_rig_do(&r, IBV_WR_RDMA_WRITE, 0, 1, 0);
-	rmdir(INSTANCE);
-	ht_sys(mkdir(INSTANCE, 0700));
-	enable("1");
+	instance_get();
+	enable_packets("1");
 	trace_data();
 	trace_rnr();
 	trace_refused();
-	enable("0");
+	enable_packets("0");
+	ht_sys(rmdir(INSTANCE));
+	ht_rig_put(&r);
+}
+
+/*
+ * A READ waits for a page, and the next one for it, because one is all that may be
+ * outstanding.  Meanwhile the requester has nothing to do.
+ */
+static void wire_idle(const void *arg)
+{
+	struct ht_conf conf = { .mtu = IBV_MTU_1024, .rd_atomic = 1 };
+	struct ibv_wc wc;
+	char text[60];
+	int ufd, stalls;
+
+	ht_rig_get(&r, &conf, LEN);
+	ufd = ht_uffd_missing(r.p[1], LEN);
+	ht_sys(madvise(r.p[1], LEN, MADV_DONTNEED));
+	instance_get();
+	for (int i = 0; i < 2; i++) {
+		struct ht_wr w = ht_rig_wr(&r, IBV_WR_RDMA_READ, i * HT_PAGE, HT_PAGE, 0);
+
+		w.id = 1 + i;
+		ht_post(r.a->qp, &w);
+	}
+	/* The READs are on their way. */
+	ht_no_wc(r.a->scq, 50);
+	enable("hodp_stall", "1");
+	ht_no_wc(r.a->scq, 200);
+	enable("hodp_stall", "0");
+	snprintf(text, sizeof(text), "hodp_stall: qpn=%u ", r.a->qp->qp_num);
+	stalls = count_lines(text, true);
+	ht_note("the requester looked %d times", stalls);
+	/* The responder's signs of life: 250 ms apart, or 16 for a shorter timeout. */
+	ht_check(stalls < 40, "the requester looked %d times for what was not there", stalls);
+	ht_uffd_deliver(ufd, r.p[1], 762, 0);
+	for (int i = 0; i < 2; i++)
+		ht_want_wc(r.a->scq, &wc, 1 + i, IBV_WC_SUCCESS);
+	for (int i = 0; i < 2; i++)
+		ht_check_fill(r.p[0] + i * HT_PAGE, HT_PAGE, 762, 0, "what was READ");
+	ht_sys(close(ufd));
 	ht_sys(rmdir(INSTANCE));
 	ht_rig_put(&r);
 }
 
 const struct ht_case wire_trace_cases[] = {
+	{ "wire-idle", "a requester that waits for a response uses no CPU time", wire_idle },
 	{ "wire-trace", "the tracepoints tell each packet, NAK and retransmission by name",
 	  wire_trace },
 	{},

@@ -414,6 +414,9 @@ static bool hodp_engine_requester(struct hodp_runner *r, int *budget)
 			hodp_engine_verdict(qp, hodp_engine_execute(qp));
 		if (--*budget <= 0)
 			return true;
+		/* A response or a free slot will kick. */
+		if (qp->stall == HODP_STALL_WINDOW)
+			break;
 	}
 	return more;
 }
