@@ -84,7 +84,7 @@ static void quick_order(const void *arg)
 	setup();
 	ht_rig_fill(&r, 730, NULL);
 	gaps = ht_counter(&r.pair.dev[1], "out_of_sequence");
-	wire_run(2, "tc qdisc add dev hodp-ns2 root netem delay 30ms");
+	wire_run(2, "tc qdisc add dev hodp-ns2 root netem delay 200ms");
 	for (int round = 0; round < 3; round++) {
 		w = ht_rig_wr(&r, IBV_WR_RDMA_READ, 0, len, 0);
 		w.id = 1;
