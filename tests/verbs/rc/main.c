@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * RC over the network, packet by packet: a handmade peer in network namespace ns1
+ * (guest/namespaces 2) against a QP of the device in ns2.
+ */
+#include "rc.h"
+
+int main(int argc, char **argv)
+{
+	ht_init(argc, argv);
+	ht_add(rc_responder);
+	ht_add(rc_requester);
+	ht_add(rc_faults);
+	ht_add(rc_held);
+	return ht_run();
+}
