@@ -12,5 +12,6 @@ int main(int argc, char **argv)
 	ht_add(rc_requester);
 	ht_add(rc_faults);
 	ht_add(rc_held);
+	ht_add(rc_hostile);
 	return ht_run();
 }

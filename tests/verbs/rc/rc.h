@@ -152,5 +152,6 @@ extern const struct ht_case rc_responder[];
 extern const struct ht_case rc_requester[];
 extern const struct ht_case rc_faults[];
 extern const struct ht_case rc_held[];
+extern const struct ht_case rc_hostile[];
 
 #endif /* RC_H */
