@@ -13,5 +13,6 @@ int main(int argc, char **argv)
 	ht_add(rc_faults);
 	ht_add(rc_held);
 	ht_add(rc_hostile);
+	ht_add(rc_lost);
 	return ht_run();
 }

@@ -153,5 +153,6 @@ extern const struct ht_case rc_requester[];
 extern const struct ht_case rc_faults[];
 extern const struct ht_case rc_held[];
 extern const struct ht_case rc_hostile[];
+extern const struct ht_case rc_lost[];
 
 #endif /* RC_H */
