@@ -156,7 +156,7 @@ static void no_memory(const void *arg)
 	char pid[20];
 
 	setup();
-	full = ht_counter(&rc_dev, "rx_queue_full");
+	full = ht_counter(&rc_dev, "rx_no_memory");
 	m = peer_write(&p, &mr, cold + 100, 700, 1, 0);
 	peer_send(&p, &m);
 	want_fault();
@@ -169,7 +169,7 @@ static void no_memory(const void *arg)
 		m = peer_write(&p, &a.mr, a.p + 3, SIZE, 2 + i, 0);
 		peer_send(&p, &m);
 	}
-	ht_wait_until(ht_counter(&rc_dev, "rx_queue_full") > full, "packets to be lost");
+	ht_wait_until(ht_counter(&rc_dev, "rx_no_memory") > full, "packets to be lost");
 	ht_cgroup_max(GROUP, 1024 * HT_MIB);
 	ht_uffd_deliver(uffd, cold, COLD, 0);
 	/* As many as were kept are executed; a gap may have a NAK. */

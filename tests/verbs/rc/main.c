@@ -14,5 +14,8 @@ int main(int argc, char **argv)
 	ht_add(rc_held);
 	ht_add(rc_hostile);
 	ht_add(rc_lost);
+	ht_add(rc_alive);
+	ht_add(rc_reads);
+	rc_add_counters();
 	return ht_run();
 }

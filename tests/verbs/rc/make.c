@@ -14,7 +14,7 @@ const char *const fate_counters[FATES] = {
 	[FATE_BAD_UDP] = "rx_bad_udp",	   [FATE_SHORT] = "rx_bad_short",
 	[FATE_VERSION] = "rx_bad_version", [FATE_OPCODE] = "rx_bad_opcode",
 	[FATE_PKEY] = "rx_bad_pkey",	   [FATE_PAD] = "rx_bad_pad",
-	[FATE_LONG] = "rx_bad_long",	   [FATE_ICRC] = "rx_icrc_errors",
+	[FATE_LONG] = "rx_bad_long",	   [FATE_ICRC] = "rx_icrc_encapsulated",
 	[FATE_NO_QP] = "rx_no_qp",	   [FATE_UD] = "ud_drops",
 	[FATE_STRANGER] = "rx_stranger",
 };

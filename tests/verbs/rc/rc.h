@@ -154,5 +154,8 @@ extern const struct ht_case rc_faults[];
 extern const struct ht_case rc_held[];
 extern const struct ht_case rc_hostile[];
 extern const struct ht_case rc_lost[];
+extern const struct ht_case rc_alive[];
+extern const struct ht_case rc_reads[];
+void rc_add_counters(void); /* counters.c */
 
 #endif /* RC_H */

@@ -193,7 +193,7 @@ static void icrc(const void *arg)
 	size_t len;
 
 	setup();
-	before = ht_counter(&rc_dev, "rx_icrc_errors");
+	before = ht_counter(&rc_dev, "rx_icrc_encapsulated");
 	m = peer_write(&p, &a.mr, a.p + 3, 37, 1, 0);
 	len = rc_build(k, &p, &m);
 	/* The RETH, payload, padding, and the ICRC itself. */
@@ -202,7 +202,7 @@ static void icrc(const void *arg)
 		pkt_send(rc_raw, k, len);
 		k[i] ^= 1 << i % 8;
 	}
-	wait_counter("rx_icrc_errors", before + len - PKT_HEAD - PKT_BTH);
+	wait_counter("rx_icrc_encapsulated", before + len - PKT_HEAD - PKT_BTH);
 	peer_quiet(&p, 20, "a wrong ICRC is answered");
 	area_check(&a, 0, 0, 0, 0, "a packet with a wrong ICRC");
 	pkt_send(rc_raw, k, len);
@@ -281,7 +281,7 @@ static void gap(const void *arg)
 	uint64_t naks;
 
 	setup();
-	naks = ht_counter(&rc_dev, "naks_sent");
+	naks = ht_counter(&rc_dev, "seq_naks_sent");
 	for (int round = 0; round < 3; round++) {
 		uint32_t psn = p.psn;
 
@@ -296,7 +296,7 @@ static void gap(const void *arg)
 				peer_want(&p, psn, RC_NAK_SEQUENCE, "a gap");
 		}
 		peer_quiet(&p, 20, "a gap has a second NAK");
-		wait_counter("naks_sent", naks + round + 1);
+		wait_counter("seq_naks_sent", naks + round + 1);
 		for (int i = 0; i < 4; i++)
 			peer_send(&p, &m[i]);
 		do {
