@@ -7,7 +7,7 @@
  *   flood     QPs that wait for a page send their requests again and again
  *
  * No case looks at the time: counters tell what was sent for which reason. The
- * requester is in network namespace ns1 on hodp-ns1.
+ * requester's network namespace has the number that its name ends with.
  */
 #include <linux/userfaultfd.h>
 #include <sys/mman.h>
@@ -76,13 +76,27 @@ static void put(const struct ht_side *s, uint64_t id, const void *p, uint32_t le
 	ht_post(s->qp, &w);
 }
 
+/* The requester's network namespace; its netdev is hodp-NAMESPACE. */
+static const char *netns(void)
+{
+	static char name[] = "ns0";
+
+	name[2] = ht_opt.dev[strlen(ht_opt.dev) - 1];
+	return name;
+}
+
 /* Packets that netem has dropped. */
 static long dropped(void)
 {
-	FILE *f = popen("ip netns exec ns1 tc -s qdisc show dev hodp-ns1 | "
-			"sed -n 's/.*dropped \\([0-9]*\\),.*/\\1/p'",
-			"r");
+	char command[200];
 	long n = -1;
+	FILE *f;
+
+	snprintf(command, sizeof(command),
+		 "ip netns exec %s tc -s qdisc show dev hodp-%s | "
+		 "sed -n 's/.*dropped \\([0-9]*\\),.*/\\1/p'",
+		 netns(), netns());
+	f = popen(command, "r");
 
 	ht_check(f && fscanf(f, "%ld", &n) == 1 && !pclose(f), "no statistics of a qdisc");
 	return n;
@@ -100,10 +114,11 @@ static void damming(const void *arg)
 	naks = ours("seq_naks_sent");
 	put(&pair.s[0], 1, source, LEN, &to, cold + 100);
 	want_fault();
-	ht_shell("ip netns exec ns1 tc qdisc add dev hodp-ns1 root netem loss 100%%");
+	ht_shell("ip netns exec %s tc qdisc add dev hodp-%s root netem loss 100%%", netns(),
+		 netns());
 	put(&pair.s[0], 2, source + 5, 200, &warm, other + 3);
 	ht_wait_until(dropped() > 0, "a packet to be lost");
-	ht_shell("ip netns exec ns1 tc qdisc delete dev hodp-ns1 root");
+	ht_shell("ip netns exec %s tc qdisc delete dev hodp-%s root", netns(), netns());
 	put(&pair.s[0], 3, source + 9, 300, &warm, other + 1003);
 	ht_no_wc(pair.s[0].scq, 50);
 	ht_uffd_deliver(uffd, cold, COLD, 0);
