@@ -12,6 +12,7 @@
 #define PAGES 8
 #define MTU 1024
 #define COLD 0xc01d
+#define BEHIND 50 /* packets behind a page fault */
 
 static struct peer p;
 static struct area a; /* ordinary memory */
@@ -301,13 +302,15 @@ static void answer_waits(const void *arg)
 static void ends(const void *arg)
 {
 	const bool *destroy = arg;
+	uint64_t flushed;
 	struct rc_msg m;
 
 	setup();
+	flushed = ht_counter(&rc_dev, "rx_flushed");
 	m = peer_write(&p, &mr, cold + 100, 700, 1, 0);
 	peer_send(&p, &m);
 	want_fault();
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < BEHIND; i++) {
 		m = peer_write(&p, &a.mr, a.p + 3, 1000, 2, 0);
 		peer_send(&p, &m);
 	}
@@ -315,6 +318,11 @@ static void ends(const void *arg)
 		ht_side_put(&p.s);
 	else
 		ht_ok(ht_to(&p.s, IBV_QPS_ERR));
+	ht_wait_until(ht_counter(&rc_dev, "rx_flushed") >= flushed + 1 + BEHIND,
+		      "the packets to be dropped");
+	ht_eq(ht_counter(&rc_dev, "rx_flushed"), flushed + 1 + BEHIND);
+	/* Signs of life, from before. */
+	peer_flush();
 	deliver(0);
 	peer_quiet(&p, 50, "an answer of a QP that has ended");
 	check_cold(0, 0, 0, 0, "a page for a QP that has ended");

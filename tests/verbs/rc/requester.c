@@ -168,6 +168,115 @@ static void nak_errors(const void *arg)
 	}
 }
 
+/* --- probes ------------------------------------------------------------------------ */
+
+enum { PARTS = 5 };
+
+/* Packets from @first on of a WRITE of PARTS packets whose first one is @psn. */
+static void want_parts(uint32_t psn, int first)
+{
+	struct rc_msg m;
+
+	for (int i = first; i < PARTS; i++) {
+		peer_want_op(&p, &m,
+			     i == 0	    ? RC_WRITE_FIRST :
+			     i == PARTS - 1 ? RC_WRITE_LAST :
+					      RC_WRITE_MIDDLE,
+			     psn + i);
+		ht_eq(m.ask, i == PARTS - 1);
+		ht_eq(m.len, MTU);
+		ht_check_bytes(m.data, a.p + 11 + i * MTU, MTU, "a packet of a WRITE");
+	}
+}
+
+/* After an RNR wait the first packet goes alone; what follows depends on the answer. */
+static void probe(const void *arg)
+{
+	struct rc_msg m;
+
+	setup();
+	for (int round = 0; round < 2; round++) {
+		uint32_t psn = QP_PSN + round * PARTS;
+
+		post(IBV_WR_RDMA_WRITE, round, 11, PARTS * MTU);
+		want_parts(psn, 0);
+		answer(psn, RC_RNR | 1);
+		peer_want_op(&p, &m, RC_WRITE_FIRST, psn);
+		ht_true(m.ask);
+		peer_quiet(&p, 100, "something behind the probe");
+		if (round == 0) {
+			/* The peer has nothing behind it. */
+			answer(psn, RC_GOOD);
+			want_parts(psn, 1);
+		}
+		/* The second time, it has them all. */
+		answer(psn + PARTS - 1, RC_GOOD);
+		want_status(round, IBV_WC_SUCCESS);
+		peer_quiet(&p, 50, "something that was answered");
+	}
+	well(QP_PSN + 2 * PARTS);
+}
+
+/* --- what waits for READs ------------------------------------------------------------ */
+
+static void answer_read(uint32_t psn, uint32_t len)
+{
+	static uint8_t data[MTU];
+	struct rc_msg m = {
+		.op = RC_RESPONSE_ONLY, .psn = psn, .syndrome = RC_GOOD, .data = data, .len = len
+	};
+
+	peer_send(&p, &m);
+}
+
+/* At most max_rd_atomic READs are unanswered. */
+static void reads(const void *arg)
+{
+	enum { MOST = 2, NUM = 5 };
+	struct rc_msg m;
+
+	setup_with((struct ht_conf){ .rd_atomic = MOST }, QP_PSN);
+	for (int i = 0; i < NUM; i++)
+		post(IBV_WR_RDMA_READ, i, i * 100, 50);
+	for (int i = 0; i < NUM; i++) {
+		if (i >= MOST) {
+			peer_quiet(&p, 50, "a READ too many");
+			answer_read(QP_PSN + i - MOST, 50);
+			want_status(i - MOST, IBV_WC_SUCCESS);
+		}
+		peer_want_op(&p, &m, RC_READ, QP_PSN + i);
+	}
+	for (int i = NUM - MOST; i < NUM; i++) {
+		answer_read(QP_PSN + i, 50);
+		want_status(i, IBV_WC_SUCCESS);
+	}
+	well(QP_PSN + NUM);
+}
+
+/* A request with a fence waits for the READs before it, others do not. */
+static void fence(const void *arg)
+{
+	struct ht_wr w;
+	struct rc_msg m;
+
+	setup();
+	post(IBV_WR_RDMA_READ, 1, 0, 50);
+	post(IBV_WR_RDMA_WRITE, 2, 100, 50);
+	w = ht_rdma_wr(3, IBV_WR_RDMA_WRITE, &a.mr, a.p + 200, 50, &remote, a.p);
+	w.flags = IBV_SEND_FENCE;
+	ht_post(p.s.qp, &w);
+	peer_want_op(&p, &m, RC_READ, QP_PSN);
+	peer_want_op(&p, &m, RC_WRITE_ONLY, QP_PSN + 1);
+	peer_quiet(&p, 50, "a WRITE with a fence");
+	answer_read(QP_PSN, 50);
+	want_status(1, IBV_WC_SUCCESS);
+	peer_want_op(&p, &m, RC_WRITE_ONLY, QP_PSN + 2);
+	answer(QP_PSN + 2, RC_GOOD);
+	want_status(2, IBV_WC_SUCCESS);
+	want_status(3, IBV_WC_SUCCESS);
+	well(QP_PSN + 3);
+}
+
 /* --- the window -------------------------------------------------------------------- */
 
 /* Packets of a long WRITE until there are none for a while. */
@@ -313,6 +422,14 @@ static void read_lost(const void *arg)
 	peer_want_op(&p, &m, RC_READ, QP_PSN + 2);
 	ht_eq(m.length, TOTAL - 2 * MTU);
 	ht_eq(m.va, ht_iova(&remote, a.p) + 2 * MTU);
+	/* Once: that others behind the lost one come is no news. */
+	m = (struct rc_msg){ .op = RC_RESPONSE_LAST,
+			     .psn = QP_PSN + 4,
+			     .syndrome = RC_GOOD,
+			     .data = data + 4 * MTU,
+			     .len = TOTAL - 4 * MTU };
+	peer_send(&p, &m);
+	peer_quiet(&p, 50, "a second request for the rest");
 	ht_no_wc(p.s.scq, 5);
 	area_check(&a, OFF, 2 * MTU, 4, 0, "what is before the loss");
 	first = 2;
@@ -372,7 +489,7 @@ static void wrap(const void *arg)
 	setup_with((struct ht_conf){ .mtu = IBV_MTU_256 }, psn);
 	ht_fill(a.p, LEN, 5, 0);
 	post(IBV_WR_RDMA_WRITE, 1, 11, PACKETS * 256);
-	while (peer_poll(&p, &m, n ? 200 : HT_PATIENCE_MS)) {
+	while (peer_poll(&p, &m, n > BEFORE ? 200 : HT_PATIENCE_MS)) {
 		ht_eq(m.psn, (psn + n) & 0xffffff);
 		n++;
 	}
@@ -411,7 +528,10 @@ const struct ht_case rc_requester[] = {
 	{ "retry-count-rnr", "a packet is sent 1 + rnr_retry times", rnr_retries },
 	{ "retry-rnr-forever", "rnr_retry 7 is no limit", rnr_forever },
 	{ "retry-count-nak", "sequence NAKs use up retry_cnt", nak_retries },
+	{ "probe", "after an RNR wait one packet goes first", probe },
 	{ "nak-errors", "each NAK has its status, and acknowledges what is before it", nak_errors },
+	{ "rd-atomic", "at most max_rd_atomic READs are unanswered", reads },
+	{ "fence", "a fence waits for READs", fence },
 	{ "window", "the number of unanswered packets is bounded", window },
 	{ "unasked", "answers to what was not sent change nothing", unasked },
 	{ "response-length", "an answer of a wrong length is an error and not stored",
