@@ -394,6 +394,10 @@ static void account_check(const struct account *a)
 	ht_wait_until(ht_counter(&rc_dev, "rx_packets") - a->packets ==
 			      sent + their_packets() - a->peers,
 		      "all packets to be received");
+	/* The last one was received, but what became of it may be counted later; the core
+	 * reads counters at most every 10 ms.
+	 */
+	ht_sleep_ms(30);
 	for (int f = 0; f < FATE_QUEUED; f++) {
 		uint64_t n = ht_counter(&rc_dev, fate_counters[f]) - a->before[f];
 		bool more = f == FATE_STRANGER || f == FATE_UD;
