@@ -93,10 +93,12 @@ static void hurry(const struct rc_msg *m, uint32_t psn)
 		ht_check(!ht_over(deadline), "sent again during a fault, without an answer");
 		peer_send(&p, m);
 	} while (!peer_poll(&p, &got, 50));
+	/* Who sends again often gets signs of life often: they may never pause. */
+	deadline = ht_deadline(20);
 	do
 		ht_check(waits_for(&got, psn), "opcode 0x%02x, syndrome 0x%02x, PSN 0x%06x", got.op,
 			 got.syndrome, got.psn);
-	while (peer_poll(&p, &got, 20));
+	while (!ht_over(deadline) && peer_poll(&p, &got, 20));
 }
 
 /* The next packet that is news of @psn: an older one may still be on its way. */
