@@ -87,6 +87,7 @@ static inline int atomic_cmpxchg(atomic_t *v, int old, int i)
 
 #define IB_QPT_GSI 1
 #define IB_QPT_RC 2
+#define IB_QPT_UC 3
 #define IB_QPT_UD 4
 #define IB_QPS_SQE 5
 #define IB_QPS_ERR 6

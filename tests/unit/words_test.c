@@ -262,10 +262,19 @@ static void test_services(void)
 		/* IBTA 10.3.1: only an unreliable service has SQE. */
 		CHECK(s->send_failed ==
 		      (type == IB_QPT_RC ? IB_QPS_ERR : IB_QPS_SQE));
-		CHECK(s->connected == (type == IB_QPT_RC));
+		CHECK(s->connected == (type == IB_QPT_RC || type == IB_QPT_UC));
+		CHECK(s->reliable == (type == IB_QPT_RC));
 		CHECK(s->kernel_only == (type == IB_QPT_GSI));
 	}
-	CHECK(n == 3 && !hodp_service_row(UINT32_MAX));
+	CHECK(n == 4 && !hodp_service_row(UINT32_MAX));
+	/* IBTA 9.8.2: UC has no READs, atomics and invalidates. */
+	CHECK(!((hodp_opcode_row(IB_WR_RDMA_READ)->qps |
+		 hodp_opcode_row(IB_WR_ATOMIC_CMP_AND_SWP)->qps |
+		 hodp_opcode_row(IB_WR_ATOMIC_FETCH_AND_ADD)->qps |
+		 hodp_opcode_row(IB_WR_SEND_WITH_INV)->qps) &
+		HODP_QPS_UC));
+	CHECK(hodp_opcode_row(IB_WR_RDMA_WRITE)->qps & HODP_QPS_UC);
+	CHECK(hodp_opcode_row(IB_WR_RDMA_WRITE_WITH_IMM)->qps & HODP_QPS_UC);
 	for (u32 op = 0; op < 1000; op++)
 		CHECK(!hodp_opcode_row(op) ||
 		      !(hodp_opcode_row(op)->qps & ~all));

@@ -63,6 +63,7 @@ enum hodp_counter {
 	HODP_CNT_REM_ACCESS,
 	HODP_CNT_REM_OP,
 	HODP_CNT_UD_DROPS, /* datagrams not delivered, for any reason */
+	HODP_CNT_UC_DROPS, /* UC messages not delivered, for any reason */
 	HODP_CNT_CQ_OVERRUNS,
 	/* Packets are counted with their IP header. */
 	HODP_CNT_TX_PACKETS, /* given to the network stack */

@@ -292,6 +292,9 @@ static void hodp_device_query_odp(struct ib_odp_caps *caps)
 		IB_ODP_SUPPORT_SEND | IB_ODP_SUPPORT_RECV |
 		IB_ODP_SUPPORT_WRITE | IB_ODP_SUPPORT_READ |
 		IB_ODP_SUPPORT_ATOMIC | IB_ODP_SUPPORT_SRQ_RECV;
+	caps->per_transport_caps.uc_odp_caps =
+		IB_ODP_SUPPORT_SEND | IB_ODP_SUPPORT_RECV |
+		IB_ODP_SUPPORT_WRITE | IB_ODP_SUPPORT_SRQ_RECV;
 	caps->per_transport_caps.ud_odp_caps = IB_ODP_SUPPORT_SEND |
 					       IB_ODP_SUPPORT_RECV |
 					       IB_ODP_SUPPORT_SRQ_RECV;

@@ -59,22 +59,23 @@ bool hodp_dgram_enqueue(struct hodp_qp *to, u32 qkey, struct hodp_dgram *d)
 	return fits;
 }
 
-long hodp_dgram_gather(struct hodp_qp *qp, void *to, struct hodp_miss *miss)
+long hodp_dgram_gather(struct hodp_qp *qp, void *to, u64 pos, u32 len,
+		       struct hodp_miss *miss)
 {
 	const struct hodp_op *op = &qp->op;
 	struct hodp_sgl *src = &qp->payload.sgl;
 	struct hodp_sgl dst;
-	u64 done = 0;
+	u32 done = 0;
 
-	if (!op->total)
+	if (!len)
 		return 0;
-	hodp_span_kernel(&dst.span[0], to, op->total);
+	hodp_span_kernel(&dst.span[0], to, len);
 	dst.num = 1;
 	hodp_sgl_seek(&dst, 0);
-	hodp_sgl_seek(src, 0);
-	while (done < op->total) {
-		u64 rest = op->total - done;
-		long n = hodp_sgl_copy(&dst, src, rest, rest, miss);
+	hodp_sgl_seek(src, pos);
+	while (done < len) {
+		u64 rest = op->total - pos - done;
+		long n = hodp_sgl_copy(&dst, src, len - done, rest, miss);
 
 		if (n < 0)
 			return n;

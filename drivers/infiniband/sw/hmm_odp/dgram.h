@@ -34,14 +34,16 @@ u32 hodp_dgram_qkey(const struct hodp_qp *qp);
 bool hodp_dgram_enqueue(struct hodp_qp *to, u32 qkey, struct hodp_dgram *d);
 
 /**
- * hodp_dgram_gather - copy the payload of the requester's operation
+ * hodp_dgram_gather - copy from the payload of the requester's operation
  * @qp: sender, with its payload bound; the caller owns @qp->req
- * @to: buffer of hodp_op.total bytes
+ * @to: buffer of @len bytes
+ * @pos, @len: which bytes of the payload
  * @miss: filled in for -EAGAIN
  *
  * Return: 0, or an errno of hodp_sgl_copy().
  */
-long hodp_dgram_gather(struct hodp_qp *qp, void *to, struct hodp_miss *miss);
+long hodp_dgram_gather(struct hodp_qp *qp, void *to, u64 pos, u32 len,
+		       struct hodp_miss *miss);
 
 /* The verdict after hodp_dgram_gather() returned @err. */
 enum hodp_verdict hodp_dgram_failed(struct hodp_qp *qp, long err,

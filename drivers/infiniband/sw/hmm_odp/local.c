@@ -7,6 +7,9 @@
  * piece from memory to memory, and leaves again.  A page fault on either side
  * stalls only this requester.
  *
+ * UC: the same, but a request that RC would refuse, or repeat, is lost: the
+ * requester completes with success, and the receiver knows nothing.
+ *
  * UD: the payload is gathered into a buffer and queued at the destination,
  * whose own receiver delivers it.  So a receiver's page fault does not stall
  * the sender, at the cost of another copy of at most 4 KiB.  The buffer is
@@ -59,6 +62,24 @@ static void hodp_local_request(const struct hodp_op *op,
 	req->atomic.swap = op->wqe.atomic.swap;
 }
 
+/* The peer does not take the request. */
+static enum hodp_verdict hodp_local_lost(struct hodp_qp *qp)
+{
+	hodp_count(hodp_qp_dev(qp), HODP_CNT_UC_DROPS, 1);
+	return hodp_op_end(&qp->op, IB_WC_SUCCESS);
+}
+
+/* The reply is @verdict, with @status if it ends the operation. */
+static enum hodp_verdict hodp_local_refused(struct hodp_qp *qp,
+					    enum hodp_verdict verdict,
+					    enum ib_wc_status status)
+{
+	if (!hodp_qp_service(qp)->reliable)
+		return hodp_local_lost(qp);
+	qp->op.status = status;
+	return verdict;
+}
+
 /* One piece, inside hodp_qp_enter() and hodp_qp_leave(). */
 static enum hodp_verdict hodp_local_piece(struct hodp_qp *qp,
 					  struct hodp_qp *peer)
@@ -82,16 +103,16 @@ static enum hodp_verdict hodp_local_piece(struct hodp_qp *qp,
 		break;
 	case HODP_R_RNR:
 		op->rnr_timer = req.rnr_timer;
-		verdict = HODP_V_RNR;
+		verdict = hodp_local_refused(qp, HODP_V_RNR, op->status);
 		break;
 	case HODP_R_INV_REQ:
-		op->status = IB_WC_REM_INV_REQ_ERR;
+		hodp_local_refused(qp, verdict, IB_WC_REM_INV_REQ_ERR);
 		break;
 	case HODP_R_REM_ACCESS:
-		op->status = IB_WC_REM_ACCESS_ERR;
+		hodp_local_refused(qp, verdict, IB_WC_REM_ACCESS_ERR);
 		break;
 	case HODP_R_REM_OP:
-		op->status = IB_WC_REM_OP_ERR;
+		hodp_local_refused(qp, verdict, IB_WC_REM_OP_ERR);
 		break;
 	case HODP_R_DATA:
 		op->status = hodp_op_status(req.data_err);
@@ -115,6 +136,13 @@ static void hodp_local_self(const struct hodp_qp *qp, struct hodp_peer *self)
 	self->knows = qp->peer;
 }
 
+/* The peer cannot be entered. */
+static enum hodp_verdict hodp_local_no_answer(struct hodp_qp *qp)
+{
+	return hodp_qp_service(qp)->reliable ? HODP_V_TIMEOUT :
+					       hodp_local_lost(qp);
+}
+
 static enum hodp_verdict hodp_local_execute(struct hodp_qp *qp)
 {
 	enum hodp_verdict verdict;
@@ -123,11 +151,11 @@ static enum hodp_verdict hodp_local_execute(struct hodp_qp *qp)
 
 	peer = hodp_qp_get(hodp_qp_dev(qp), qp->attr.dest_qp_num);
 	if (unlikely(!peer))
-		return HODP_V_TIMEOUT;
+		return hodp_local_no_answer(qp);
 	hodp_local_self(qp, &self);
 	if (unlikely(hodp_qp_enter(peer, &self))) {
 		hodp_qp_put(peer);
-		return HODP_V_TIMEOUT;
+		return hodp_local_no_answer(qp);
 	}
 	qp->peer = self.knows;
 	verdict = hodp_local_piece(qp, peer);
@@ -212,7 +240,7 @@ static enum hodp_verdict hodp_local_send(struct hodp_qp *qp,
 		hodp_count(hodp_qp_dev(qp), HODP_CNT_UD_DROPS, 1);
 		return hodp_op_end(op, IB_WC_SUCCESS);
 	}
-	ret = hodp_dgram_gather(qp, d->data, &miss);
+	ret = hodp_dgram_gather(qp, d->data, 0, op->total, &miss);
 	if (ret) {
 		kfree(d);
 		return hodp_dgram_failed(qp, ret, &miss);

@@ -13,14 +13,14 @@ static const struct hodp_opcode hodp_opcodes[] = {
 	[IB_WR_SEND] = {
 		.name = "SEND",
 		.flags = HODP_SENDS,
-		.qps = HODP_QPS_RC | HODP_QPS_UD,
+		.qps = HODP_QPS_RC | HODP_QPS_UC | HODP_QPS_UD,
 		.wc = IB_WC_SEND,
 		.recv_wc = IB_WC_RECV,
 	},
 	[IB_WR_SEND_WITH_IMM] = {
 		.name = "SEND_WITH_IMM",
 		.flags = HODP_SENDS | HODP_OP_IMM,
-		.qps = HODP_QPS_RC | HODP_QPS_UD,
+		.qps = HODP_QPS_RC | HODP_QPS_UC | HODP_QPS_UD,
 		.wc = IB_WC_SEND,
 		.recv_wc = IB_WC_RECV,
 	},
@@ -34,14 +34,14 @@ static const struct hodp_opcode hodp_opcodes[] = {
 	[IB_WR_RDMA_WRITE] = {
 		.name = "RDMA_WRITE",
 		.flags = HODP_WRITES,
-		.qps = HODP_QPS_RC,
+		.qps = HODP_QPS_RC | HODP_QPS_UC,
 		.wc = IB_WC_RDMA_WRITE,
 		.remote_access = IB_ACCESS_REMOTE_WRITE,
 	},
 	[IB_WR_RDMA_WRITE_WITH_IMM] = {
 		.name = "RDMA_WRITE_WITH_IMM",
 		.flags = HODP_WRITES | HODP_OP_IMM,
-		.qps = HODP_QPS_RC,
+		.qps = HODP_QPS_RC | HODP_QPS_UC,
 		.wc = IB_WC_RDMA_WRITE,
 		.recv_wc = IB_WC_RECV_RDMA_WITH_IMM,
 		.remote_access = IB_ACCESS_REMOTE_WRITE,
@@ -70,13 +70,13 @@ static const struct hodp_opcode hodp_opcodes[] = {
 	[IB_WR_LOCAL_INV] = {
 		.name = "LOCAL_INV",
 		.flags = HODP_OP_LOCAL | HODP_OP_INV,
-		.qps = HODP_QPS_RC,
+		.qps = HODP_QPS_RC | HODP_QPS_UC,
 		.wc = IB_WC_LOCAL_INV,
 	},
 	[IB_WR_REG_MR] = {
 		.name = "REG_MR",
 		.flags = HODP_OP_LOCAL | HODP_OP_KERNEL,
-		.qps = HODP_QPS_RC,
+		.qps = HODP_QPS_RC | HODP_QPS_UC,
 		.wc = IB_WC_REG_MR,
 	},
 };

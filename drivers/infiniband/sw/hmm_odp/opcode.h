@@ -24,6 +24,7 @@ enum {
 enum {
 	HODP_QPS_RC = 1 << 0,
 	HODP_QPS_UD = 1 << 1, /* UD and GSI */
+	HODP_QPS_UC = 1 << 2,
 };
 
 /**

@@ -17,6 +17,7 @@
 struct hodp_flight;
 struct hodp_rc;
 struct hodp_transport;
+struct hodp_uc;
 struct hodp_user;
 
 /* Why a requester cannot continue. */
@@ -138,10 +139,11 @@ struct hodp_qp_handle {
  * @stall, @rnr_left, @retry_left: owned by @req
  * @recv_posted: the peer has posted a receive, which ends HODP_STALL_RNR
  * @due: deadlines, by enum hodp_due
- * @sent: datagrams sent since the last reset, for their PSN; owned by @req
+ * @sent: datagrams, or packets of UC, sent since the last reset, for their PSN;
+ *        owned by @req
  * @flight: packets in the network stack; NULL before the first; owned by @req
- * @rc: transport state of a connection over the wire, or NULL; written under
- *      @rx_lock while both runners are owned
+ * @rc, @uc: transport state of an RC or UC QP over the wire, or NULL; written
+ *           under @rx_lock while both runners are owned
  * @in_lock: guards @in_busy; plain spinlock, process context
  * @in_busy: a connected requester executes a message into this QP
  * @in: owned by the requester that has set @in_busy, else by the flush in @rx
@@ -202,6 +204,7 @@ struct hodp_qp {
 	u32 sent;
 	struct hodp_flight *flight;
 	struct hodp_rc *rc;
+	struct hodp_uc *uc;
 
 	spinlock_t in_lock; /* @in_busy, @incarnation, @in_peer */
 	bool in_busy;

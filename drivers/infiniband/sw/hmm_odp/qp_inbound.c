@@ -11,7 +11,8 @@
  * their owner is gone.  The first message must come through the expected
  * transport, from the expected QPN, and with the expected PSN (IBTA 9.7.2); it
  * binds the incarnations of the two QPs to each other.  Later messages must be
- * from and to the same two incarnations.
+ * from and to the same two incarnations.  On an unreliable service the requester
+ * may begin anew at any time, with any PSN (IBTA 9.8.2.2.1).
  */
 #include "qp.h"
 
@@ -58,9 +59,11 @@ static bool hodp_qp_knows(const struct hodp_qp *qp,
 	if (!hodp_qp_service(qp)->connected || !hodp_qp_receives(qp) ||
 	    qp->transport != from->via || qp->attr.dest_qp_num != from->qpn)
 		return false;
-	if (unlikely(!qp->in_peer && !from->knows))
+	if (unlikely(!qp->in_peer && !from->knows) &&
+	    hodp_qp_service(qp)->reliable)
 		return qp->attr.rq_psn == from->psn;
-	return qp->in_peer == from->life && qp->incarnation == from->knows;
+	return (qp->in_peer == from->life && qp->incarnation == from->knows) ||
+	       !hodp_qp_service(qp)->reliable;
 }
 
 bool hodp_qp_would_enter(struct hodp_qp *qp, const struct hodp_peer *from)
@@ -84,7 +87,7 @@ int hodp_qp_enter(struct hodp_qp *qp, struct hodp_peer *from)
 	} else if (qp->in_busy) {
 		ret = -EBUSY;
 	} else {
-		if (unlikely(!from->knows)) {
+		if (unlikely(from->knows != qp->incarnation)) {
 			WRITE_ONCE(qp->in_peer, from->life);
 			from->knows = qp->incarnation;
 		}

@@ -270,6 +270,11 @@ static int hodp_qp_readdress(struct hodp_qp *qp, const struct ib_qp_attr *attr,
 	int ret;
 
 	lockdep_assert_held(&qp->modify_lock);
+	/* uverbs adds the port to every new address vector, but the core's table
+	 * of transitions does not let a UC QP change it.  There is only one port.
+	 */
+	if (qp->ibqp.qp_type == IB_QPT_UC)
+		mask &= ~IB_QP_PORT;
 	hodp_runner_own(&qp->req);
 	hodp_runner_own(&qp->rx);
 	ret = hodp_qp_new_address(qp, attr, mask);

@@ -51,21 +51,18 @@ static bool hodp_rc_same_address(const union ib_gid *gid, const u8 *ip,
 	return !memcmp(gid->raw, ip, sizeof(gid->raw));
 }
 
-/* Is the packet from the address that the QP is connected to, and to its own? */
-static bool hodp_rc_from_peer(const struct hodp_rc *rc,
-			      const struct hodp_udp_packet *packet)
+bool hodp_rc_from_peer(const struct hodp_av *av,
+		       const struct hodp_udp_packet *packet)
 {
 	bool ipv4 = packet->ip_len == HODP_WIRE_IPV4;
 	const u8 *source = packet->ip + (ipv4 ? 12 : 8);
 	const u8 *dest = packet->ip + (ipv4 ? 16 : 24);
 
-	return hodp_rc_same_address(&rc->av.dgid, source, packet->ip_len) &&
-	       hodp_rc_same_address(&rc->av.sgid, dest, packet->ip_len);
+	return hodp_rc_same_address(&av->dgid, source, packet->ip_len) &&
+	       hodp_rc_same_address(&av->sgid, dest, packet->ip_len);
 }
 
-/* Say where the body of @skb is. */
-static void hodp_rc_locate(struct sk_buff *skb,
-			   const struct hodp_udp_packet *packet)
+void hodp_rc_locate(struct sk_buff *skb, const struct hodp_udp_packet *packet)
 {
 	u32 headers = packet->ip_len + HODP_WIRE_UDP;
 
@@ -75,8 +72,7 @@ static void hodp_rc_locate(struct sk_buff *skb,
 	};
 }
 
-/* Keep @skb, but nothing of the stack and the namespace. */
-static void hodp_rc_keep(struct sk_buff *skb)
+void hodp_rc_keep(struct sk_buff *skb)
 {
 	skb_orphan(skb);
 	skb_dst_drop(skb);
@@ -112,11 +108,7 @@ static bool hodp_rc_waits(const struct hodp_rc *rc,
 					       READ_ONCE(rc->resp.faulting);
 }
 
-/* A copy of @skb that is charged to the QP's creator, because it may wait for as
- * long as a page fault takes; consumes @skb.  NULL: there is no memory.
- */
-static struct sk_buff *hodp_rc_charge(const struct hodp_qp *qp,
-				      struct sk_buff *skb)
+struct sk_buff *hodp_rc_charge(const struct hodp_qp *qp, struct sk_buff *skb)
 {
 	u32 len = hodp_rc_cb(skb)->len;
 	struct mem_cgroup *old = set_active_memcg(qp->memcg);
@@ -181,7 +173,7 @@ static struct sk_buff_head *hodp_rc_queue(struct hodp_qp *qp,
 
 	lockdep_assert_held(&qp->rx_lock);
 	if (!rc || k->row->service != HODP_WIRE_RC || !hodp_qp_receives(qp) ||
-	    !hodp_rc_from_peer(rc, packet) || hodp_rc_unasked(qp, k)) {
+	    !hodp_rc_from_peer(&rc->av, packet) || hodp_rc_unasked(qp, k)) {
 		hodp_count(packet->dev, HODP_CNT_RX_STRANGER, 1);
 		return NULL;
 	}

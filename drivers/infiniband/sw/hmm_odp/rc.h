@@ -208,6 +208,24 @@ bool hodp_rc_input(struct hodp_qp *qp, const struct hodp_udp_packet *packet,
  */
 void hodp_rc_drop(struct hodp_qp *qp);
 
+/* ---- rc.c, also for UC ---- */
+
+/* Is the packet from the destination of @av, and to its source? */
+bool hodp_rc_from_peer(const struct hodp_av *av,
+		       const struct hodp_udp_packet *packet);
+
+/* Say where the body of @skb is. */
+void hodp_rc_locate(struct sk_buff *skb, const struct hodp_udp_packet *packet);
+
+/* Keep @skb, but nothing of the stack and the namespace. */
+void hodp_rc_keep(struct sk_buff *skb);
+
+/* A copy of @skb that is charged to the QP's creator, because it may wait for as
+ * long as a page fault takes; consumes @skb.  NULL: there is no memory.
+ * Context: any.
+ */
+struct sk_buff *hodp_rc_charge(const struct hodp_qp *qp, struct sk_buff *skb);
+
 /* Take the packet at the head of a queue, and its headers; NULL: there is none. */
 struct sk_buff *hodp_rc_dequeue(struct hodp_qp *qp, struct sk_buff_head *queue,
 				struct hodp_wire_packet *k);

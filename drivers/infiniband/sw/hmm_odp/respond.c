@@ -16,6 +16,13 @@
  *   of the message
  *   rkey, bounds, rights, PD              remote access error
  *   a page fault on the memory succeeds   remote access error
+ *
+ * An unreliable service (UC) has the same checks.  The reply only tells the
+ * transport that the message is lost (IBTA 9.8.2.2, 9.9.3: class D1): the QP goes
+ * on, and the receive request waits for the next message.  IBTA has it completed
+ * with an error if it is from an SRQ (class E); not so here, as for datagrams,
+ * because any lost packet would then fail the QP.  An error that is the QP's own,
+ * in its receive request or by poison, is of class A and fails it.
  */
 #include <linux/slab.h>
 #include "complete.h"
@@ -24,6 +31,13 @@
 
 #define HODP_RESPOND_PIECE (256 * 1024)
 
+/* The request is to blame.  If a reply says so, the QP fails as well. */
+static void hodp_respond_refuse(struct hodp_qp *qp, enum ib_event_type event)
+{
+	if (hodp_qp_service(qp)->reliable)
+		hodp_qp_error(qp, event);
+}
+
 /* The reply to a memory error on the responder's side. */
 static enum hodp_reply hodp_respond_nak(struct hodp_qp *qp, int err)
 {
@@ -31,13 +45,13 @@ static enum hodp_reply hodp_respond_nak(struct hodp_qp *qp, int err)
 		hodp_qp_error(qp, IB_EVENT_QP_FATAL);
 		return HODP_R_REM_OP;
 	}
-	hodp_qp_error(qp, IB_EVENT_QP_ACCESS_ERR);
+	hodp_respond_refuse(qp, IB_EVENT_QP_ACCESS_ERR);
 	return HODP_R_REM_ACCESS;
 }
 
 static enum hodp_reply hodp_respond_invalid(struct hodp_qp *qp)
 {
-	hodp_qp_error(qp, IB_EVENT_QP_REQ_ERR);
+	hodp_respond_refuse(qp, IB_EVENT_QP_REQ_ERR);
 	return HODP_R_INV_REQ;
 }
 
@@ -52,6 +66,14 @@ static enum hodp_reply hodp_respond_bad_recv(struct hodp_qp *qp,
 	if (failed)
 		hodp_qp_flush(qp);
 	return status == IB_WC_LOC_LEN_ERR ? HODP_R_INV_REQ : HODP_R_REM_OP;
+}
+
+/* The message is longer than the receive request. */
+static enum hodp_reply hodp_respond_too_long(struct hodp_qp *qp)
+{
+	if (!hodp_qp_service(qp)->reliable)
+		return HODP_R_INV_REQ;
+	return hodp_respond_bad_recv(qp, IB_WC_LOC_LEN_ERR);
 }
 
 static bool hodp_respond_allowed(const struct hodp_qp *qp,
@@ -142,13 +164,15 @@ static int hodp_respond_bind_remote(struct hodp_qp *qp,
 	return 0;
 }
 
-/* Take a receive request; if there is none, ask for a doorbell for the next. */
+/* Take a receive request; if there is none and the requester will wait for one, ask
+ * for a doorbell for the next.
+ */
 static int hodp_respond_pop(struct hodp_qp *qp)
 {
 	bool ask = !qp->srq && hodp_queue_is_user(&qp->rq.q);
 	int ret = hodp_qp_take_recv(qp, &qp->in);
 
-	if (ret || qp->srq)
+	if (ret || qp->srq || !hodp_qp_service(qp)->reliable)
 		goto out;
 	WRITE_ONCE(qp->rnr_waiter, true);
 	if (ask)
@@ -227,7 +251,7 @@ static enum hodp_reply hodp_respond_send(struct hodp_qp *qp,
 	if (req->fault_err)
 		return hodp_respond_bad_recv(qp, IB_WC_LOC_PROT_ERR);
 	if (req->total > hodp_inbound_room(&qp->in))
-		return hodp_respond_bad_recv(qp, IB_WC_LOC_LEN_ERR);
+		return hodp_respond_too_long(qp);
 	if (!qp->in.bound && req->total) {
 		if (hodp_inbound_bind(qp, &qp->in, req->total))
 			return hodp_respond_bad_recv(qp, IB_WC_LOC_PROT_ERR);

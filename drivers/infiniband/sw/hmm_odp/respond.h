@@ -70,7 +70,8 @@ enum hodp_reply {
  *        begin the fault before hodp_respond_release()
  *
  * Before it returns a NAK, this moves @qp to the error state and raises the
- * event required by IBTA 9.9.3 and 11.6.3.
+ * event required by IBTA 9.9.3 and 11.6.3.  On an unreliable service, RNR and the
+ * NAKs mean that the message is lost; the caller need not tell anybody.
  * Context: process, no locks; with @req->try also softirq, if @req is a SEND
  * without invalidate, a WRITE or a READ.
  */

@@ -3,7 +3,7 @@
  * The RoCEv2 transport: packets to and from other devices (layer 4).
  *
  * This file carries datagrams, those of UD QPs and of the CM (GSI), and takes all
- * packets from the network; rc.c carries connections.
+ * packets from the network; rc.c carries RC, uc.c UC.
  *
  * Sending gathers the payload directly into the packet.  If a page is missing,
  * the packet is freed, the sender stalls, and starts again after the fault.  At
@@ -23,6 +23,7 @@
 #include "roce.h"
 #include "trace.h"
 #include "transport.h"
+#include "uc.h"
 
 /* ---- sending ---- */
 
@@ -76,7 +77,8 @@ static enum hodp_verdict hodp_roce_send(struct hodp_qp *qp,
 		return HODP_V_PAUSE;
 	}
 	ret = hodp_dgram_gather(
-		qp, skb->data + hodp_wire_headers(hodp_roce_row(op)), &miss);
+		qp, skb->data + hodp_wire_headers(hodp_roce_row(op)), 0,
+		op->total, &miss);
 	if (ret) {
 		hodp_flight_give_back(f);
 		kfree_skb(skb);
@@ -184,6 +186,8 @@ bool hodp_roce_receive(const struct hodp_udp_packet *packet)
 	}
 	if (k.row->service == HODP_WIRE_UD)
 		hodp_roce_deliver(to, ip, packet->ip_len, &k, body + k.at);
+	else if (k.row->service == HODP_WIRE_UC)
+		consumed = hodp_uc_input(to, packet, &k);
 	else
 		consumed = hodp_rc_input(to, packet, &k);
 	hodp_qp_put(to);
@@ -205,6 +209,44 @@ static bool hodp_roce_reaches(struct hodp_device *dev, const union ib_gid *gid)
 	return !ipv6_addr_any(addr) && !ipv6_addr_loopback(addr);
 }
 
+/* RC, or UC?  Only connected QPs call what asks. */
+static bool hodp_roce_is_rc(const struct hodp_qp *qp)
+{
+	return hodp_qp_service(qp)->reliable;
+}
+
+static int hodp_roce_attach(struct hodp_qp *qp, const struct ib_qp_attr *attr)
+{
+	return hodp_roce_is_rc(qp) ? hodp_rc_attach(qp, attr) :
+				     hodp_uc_attach(qp, attr);
+}
+
+static int hodp_roce_readdress(struct hodp_qp *qp,
+			       const struct ib_qp_attr *attr)
+{
+	return hodp_roce_is_rc(qp) ? hodp_rc_readdress(qp, attr) :
+				     hodp_uc_readdress(qp, attr);
+}
+
+static void hodp_roce_detach(struct hodp_qp *qp)
+{
+	if (hodp_roce_is_rc(qp))
+		hodp_rc_detach(qp);
+	else
+		hodp_uc_detach(qp);
+}
+
+static enum hodp_verdict hodp_roce_execute(struct hodp_qp *qp)
+{
+	return hodp_roce_is_rc(qp) ? hodp_rc_execute(qp) : hodp_uc_execute(qp);
+}
+
+static bool hodp_roce_receive_requests(struct hodp_qp *qp, int *budget)
+{
+	return hodp_roce_is_rc(qp) ? hodp_rc_receive(qp, budget) :
+				     hodp_uc_receive(qp, budget);
+}
+
 /* Nothing to do: the RNR NAK has told the peer when to try again.  The next
  * message clears qp->rnr_waiter, and no longer asks for doorbells.
  */
@@ -215,12 +257,12 @@ static void hodp_roce_posted_recv(struct hodp_qp *qp)
 const struct hodp_transport hodp_roce_transport = {
 	.name = "roce",
 	.reaches = hodp_roce_reaches,
-	.attach = hodp_rc_attach,
-	.readdress = hodp_rc_readdress,
-	.detach = hodp_rc_detach,
-	.execute = hodp_rc_execute,
+	.attach = hodp_roce_attach,
+	.readdress = hodp_roce_readdress,
+	.detach = hodp_roce_detach,
+	.execute = hodp_roce_execute,
 	.progress = hodp_rc_progress,
-	.receive = hodp_rc_receive,
+	.receive = hodp_roce_receive_requests,
 	.datagram = hodp_roce_datagram,
 	.posted_recv = hodp_roce_posted_recv,
 };

@@ -18,7 +18,14 @@ static const struct hodp_service hodp_services[] = {
 		.name = "RC",
 		.qps = HODP_QPS_RC,
 		.connected = true,
+		.reliable = true,
 		.send_failed = IB_QPS_ERR,
+	},
+	[IB_QPT_UC] = {
+		.name = "UC",
+		.qps = HODP_QPS_UC,
+		.connected = true,
+		.send_failed = IB_QPS_SQE,
 	},
 	[IB_QPT_UD] = {
 		.name = "UD",

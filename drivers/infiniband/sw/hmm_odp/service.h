@@ -13,6 +13,8 @@
  * @qps: its bit in hodp_opcode.qps
  * @connected: the QP has one peer, set on the way to RTR; otherwise each
  *             request names its destination by an address handle
+ * @reliable: the responder answers each request.  Otherwise a request completes
+ *            when it has been sent, and one that cannot be executed is dropped
  * @kernel_only: not available to processes
  * @send_failed: enum ib_qp_state after a failed send (IBTA 10.3.1)
  */
@@ -20,6 +22,7 @@ struct hodp_service {
 	const char *name;
 	u8 qps;
 	bool connected;
+	bool reliable;
 	bool kernel_only;
 	u8 send_failed;
 };

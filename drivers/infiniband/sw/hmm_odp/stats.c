@@ -38,6 +38,7 @@ static const struct rdma_stat_desc hodp_stats_port[] = {
 	[HODP_CNT_REM_ACCESS].name = "req_remote_access_errors",
 	[HODP_CNT_REM_OP].name = "req_remote_op_errors",
 	[HODP_CNT_UD_DROPS].name = "ud_drops",
+	[HODP_CNT_UC_DROPS].name = "uc_drops",
 	[HODP_CNT_CQ_OVERRUNS].name = "cq_overruns",
 	[HODP_CNT_TX_PACKETS].name = "tx_packets",
 	[HODP_CNT_TX_BYTES].name = "tx_bytes",

@@ -33,7 +33,7 @@ enum hodp_verdict {
  *          is in the QP
  * @execute: continue @qp's operation, whose memory is bound.  The caller owns
  *           the requester.  Context: process
- * @progress: packet transports: handle responses and timeouts, before @execute
+ * @progress: packet transports, RC: handle responses and timeouts, before @execute
  *            and also while the requester is stalled.  The caller owns the
  *            requester.  Return: DONE: continue; MORE: call again; WINDOW: send
  *            nothing until the requester is kicked; PAUSE
