@@ -51,6 +51,7 @@ struct ht_opt {
 	const char *dev; /* -d: the device under test */
 	const char *peer; /* -p: where the second side lives; NULL: dev */
 	int gid; /* -g: an index, or HT_GID_… */
+	enum ibv_qp_type type; /* -c: connected QPs of a conf without a type; 0: RC */
 	uint64_t seed; /* -s */
 	long count; /* -i, --iterations, --transfers; 0: default */
 	double scale; /* $HODP_SCALE: below 1 is less work */
@@ -271,7 +272,7 @@ void ht_prefetch(const struct ht_mr *m, const void *p, uint32_t len);
 /* --- queue pairs: pair.c --------------------------------------------------- */
 
 struct ht_conf {
-	enum ibv_qp_type type; /* default RC */
+	enum ibv_qp_type type; /* default: ht_opt.type, or RC */
 	enum ibv_mtu mtu; /* default: the smaller port's active one */
 	int depth; /* send and receive queue; default 64 */
 	int cq_depth; /* default: enough for both queues */
@@ -451,6 +452,12 @@ void ht_rig_fill(const struct ht_rig *r, uint64_t seed, uint8_t *shadow[2]);
 /* Post one, and wait for success. */
 void ht_rig_do(const struct ht_rig *r, enum ibv_wr_opcode op, size_t loff, uint32_t len,
 	       size_t roff);
+/*
+ * UC: wait until b has what a has sent, by an empty SEND. Others: nothing, because
+ * a completion says it.
+ */
+void ht_rig_settle(const struct ht_rig *r);
+void ht_settle(const struct ht_side *a, const struct ht_side *b);
 /* A buffer on each side, filled with @seed and @seed + 1, registered with @access. */
 void ht_buffers(struct ht_pair *p, uint8_t *buf[2], struct ht_mr mr[2], size_t len, uint64_t seed,
 		int access);

@@ -23,7 +23,7 @@ static void fill_conf(struct ht_conf *to, const struct ht_conf *from)
 		return;
 	to->filled = true;
 	if (!to->type)
-		to->type = IBV_QPT_RC;
+		to->type = ht_opt.type ? ht_opt.type : IBV_QPT_RC;
 	if (!to->depth)
 		to->depth = 64;
 	if (!to->sge)
@@ -66,10 +66,10 @@ static struct ibv_qp *create_extended(struct ht_side *s, struct ht_conf *c,
 		.send_ops_flags = IBV_QP_EX_WITH_SEND | IBV_QP_EX_WITH_SEND_WITH_IMM | c->more_ops,
 	};
 
+	if (c->type != IBV_QPT_UD)
+		ex.send_ops_flags |= IBV_QP_EX_WITH_RDMA_WRITE | IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM;
 	if (c->type == IBV_QPT_RC)
-		ex.send_ops_flags |= IBV_QP_EX_WITH_RDMA_WRITE |
-				     IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM | IBV_QP_EX_WITH_RDMA_READ |
-				     IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP |
+		ex.send_ops_flags |= IBV_QP_EX_WITH_RDMA_READ | IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP |
 				     IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD;
 	return ibv_create_qp_ex(s->dev->ctx, &ex);
 }

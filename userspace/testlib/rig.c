@@ -80,6 +80,24 @@ void ht_rig_do(const struct ht_rig *r, enum ibv_wr_opcode op, size_t loff, uint3
 	ht_do(r->a, &w);
 }
 
+void ht_settle(const struct ht_side *a, const struct ht_side *b)
+{
+	struct ht_wr w = { .id = 0x5e771e, .op = IBV_WR_SEND, .no_sge = true };
+	struct ibv_wc wc;
+
+	if (a->qp->qp_type != IBV_QPT_UC)
+		return;
+	ht_recv(b, w.id, NULL, NULL, 0);
+	ht_do(a, &w);
+	ht_want_wc(b->rcq, &wc, w.id, IBV_WC_SUCCESS);
+	ht_eq(wc.byte_len, 0);
+}
+
+void ht_rig_settle(const struct ht_rig *r)
+{
+	ht_settle(r->a, r->b);
+}
+
 void ht_buffers(struct ht_pair *p, uint8_t *buf[2], struct ht_mr mr[2], size_t len, uint64_t seed,
 		int access)
 {

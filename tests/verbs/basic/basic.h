@@ -5,7 +5,10 @@
 #include "hodp_test.h"
 
 void basic_caps(void);
-extern const struct ht_case basic_ops[];
+void basic_caps_odp(void);
+extern const struct ht_case basic_ops[]; /* RC and UC */
+extern const struct ht_case basic_ops_rc[];
+extern const struct ht_case basic_uc[];
 extern const struct ht_case basic_messages[];
 extern const struct ht_case basic_queues[];
 void basic_reach(void);

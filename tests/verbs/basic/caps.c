@@ -189,8 +189,10 @@ static void caps_odp(const void *arg)
 		 "RC caps 0x%x has bits without a test", c->per_transport_caps.rc_odp_caps);
 	ht_check(!(c->per_transport_caps.ud_odp_caps & ~0x23U),
 		 "UD caps 0x%x has bits without a test", c->per_transport_caps.ud_odp_caps);
-	/* A transport other than RC and UD needs tests of its own first. */
-	ht_eq(c->per_transport_caps.uc_odp_caps, 0);
+	/* SEND, RECV, WRITE, SRQ_RECV. */
+	ht_check(!(c->per_transport_caps.uc_odp_caps & ~0x27U),
+		 "UC caps 0x%x has bits without a test", c->per_transport_caps.uc_odp_caps);
+	/* Another transport needs tests of its own first. */
 	ht_eq(d.attr.xrc_odp_caps, 0);
 	ht_close(&d);
 }
@@ -206,7 +208,7 @@ static void cold_rig(struct ht_rig *r, const struct ht_conf *conf)
 }
 
 /* The buffer on the side that the capability names is ODP and not in memory. */
-static void odp_op_rc(const struct odp_op *o, struct ht_rig *r)
+static void odp_op_data(const struct odp_op *o, struct ht_rig *r)
 {
 	bool at_b = o->bit == IBV_ODP_SUPPORT_RECV;
 	enum ibv_wr_opcode op = o->bit == IBV_ODP_SUPPORT_WRITE ? IBV_WR_RDMA_WRITE :
@@ -220,6 +222,7 @@ static void odp_op_rc(const struct odp_op *o, struct ht_rig *r)
 	ht_rig_do(r, op, OFF + 3, MSG, OFF);
 	if (op == IBV_WR_SEND)
 		ht_want_wc(r->b->rcq, &wc, 9, IBV_WC_SUCCESS);
+	ht_rig_settle(r);
 	if (op == IBV_WR_RDMA_READ) {
 		ht_check_fill(r->p[0] + OFF + 3, MSG, 51, OFF, "read data");
 		ht_check_fill(r->p[0], OFF + 3, 50, 0, "before the read data");
@@ -301,14 +304,18 @@ static void odp_op_srq(struct ht_rig *r)
 static void caps_odp_op(const void *arg)
 {
 	const struct odp_op *o = arg;
+	bool uc = ht_opt.type == IBV_QPT_UC;
 	struct ht_rig rig;
 	struct ht_dev d;
+	uint32_t caps;
 
 	ht_open(&d, ht_opt.dev);
-	if (!(d.attr.odp_caps.per_transport_caps.rc_odp_caps & o->bit)) {
+	caps = uc ? d.attr.odp_caps.per_transport_caps.uc_odp_caps :
+		    d.attr.odp_caps.per_transport_caps.rc_odp_caps;
+	if (!(caps & o->bit)) {
 		if (o->bit == ODP_FLUSH || o->bit == ODP_ATOMIC_WRITE)
 			ht_skip("the device does not report RC %s on ODP memory", o->name);
-		ht_require(&d, false, "RC %s on ODP memory is not reported", o->name);
+		ht_require(&d, false, "%s on ODP memory is not reported", o->name);
 	}
 	ht_close(&d);
 	switch (o->bit) {
@@ -316,7 +323,7 @@ static void caps_odp_op(const void *arg)
 	case IBV_ODP_SUPPORT_SRQ_RECV: odp_op_srq(&rig); break;
 	case ODP_FLUSH:
 	case ODP_ATOMIC_WRITE: odp_op_new(o, &rig); break;
-	default: odp_op_rc(o, &rig);
+	default: odp_op_data(o, &rig);
 	}
 }
 
@@ -389,8 +396,19 @@ static const struct ht_case cases[] = {
 void basic_caps(void)
 {
 	ht_add(cases);
-	for (size_t i = 0; i < HT_LEN(odp_ops); i++)
+}
+
+void basic_caps_odp(void)
+{
+	const uint32_t of_uc = IBV_ODP_SUPPORT_SEND | IBV_ODP_SUPPORT_RECV | IBV_ODP_SUPPORT_WRITE |
+			       IBV_ODP_SUPPORT_SRQ_RECV;
+	bool uc = ht_opt.type == IBV_QPT_UC;
+
+	for (size_t i = 0; i < HT_LEN(odp_ops); i++) {
+		if (uc && !(odp_ops[i].bit & of_uc))
+			continue;
 		ht_addf(caps_odp_op, &odp_ops[i], 0,
-			"an operation reported for ODP works on absent pages", "caps-odp-rc-%s",
-			odp_ops[i].name);
+			"an operation reported for ODP works on absent pages", "caps-odp-%s-%s",
+			uc ? "uc" : "rc", odp_ops[i].name);
+	}
 }

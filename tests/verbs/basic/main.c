@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* basic: each verb does what its manual page says, and the bytes are right. */
+/* basic: each verb does what its manual page says, and the bytes are right.
+ * With -c UC: the operations of RC that UC has too, and what is different on UC.
+ */
 #include "basic.h"
 
 int main(int argc, char **argv)
 {
 	ht_init(argc, argv);
+	if (ht_opt.type == IBV_QPT_UC) {
+		basic_caps_odp();
+		ht_add(basic_ops);
+		ht_add(basic_uc);
+		return ht_run();
+	}
 	basic_caps();
+	basic_caps_odp();
 	ht_add(basic_ops);
+	ht_add(basic_ops_rc);
 	ht_add(basic_messages);
 	ht_add(basic_queues);
 	basic_reach();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Every RC operation, at an odd place, over several packets, with guard bytes.
+ * Every RC and UC operation, at an odd place, over several packets, with guard bytes.
  *
  * Buffers are filled completely before each operation; afterwards the target's
  * range must hold the source's bytes and everything else what it held before.
@@ -27,6 +27,7 @@ static void prepare(void)
 
 static void verify(void)
 {
+	ht_rig_settle(&rig);
 	ht_check_bytes(rig.p[0], shadow[0], LEN, "requester's buffer");
 	ht_check_bytes(rig.p[1], shadow[1], LEN, "responder's buffer");
 }
@@ -288,15 +289,10 @@ const struct ht_case basic_ops[] = {
 	{ "op-send-imm", "a SEND_WITH_IMM also delivers the immediate", op_send, &send_imm },
 	{ "op-write", "an RDMA WRITE changes its range and tells nobody", op_write },
 	{ "op-write-imm", "WRITE_WITH_IMM consumes a receive, not its buffer", op_write_imm },
-	{ "op-read", "an RDMA READ fetches its range into an odd place", op_read },
-	{ "op-fetch-add", "FETCH_ADD adds modulo 2^64 and returns the old value", op_fetch_add },
-	{ "op-cmp-swap", "CMP_SWP swaps on equality of all 64 bits only", op_cmp_swap },
 	{ "op-sges-send", "a SEND gathers its SGEs in order, empty ones included", op_sges,
 	  &send_ },
 	{ "op-sges-write", "a WRITE gathers its SGEs in order, empty ones included", op_sges,
 	  &write_ },
-	{ "op-sges-read", "a READ scatters into its SGEs in order, empty ones included", op_sges,
-	  &read_ },
 	{ "op-recv-sges", "a receive scatters into its SGEs and leaves the rest alone",
 	  op_recv_sges },
 	{ "op-inline-send", "inline SEND data is taken at post time", op_inline, &send_ },
@@ -306,6 +302,15 @@ const struct ht_case basic_ops[] = {
 	{ "op-zero-write", "a WRITE of zero bytes needs no valid rkey", op_zero, &write_ },
 	{ "op-zero-write-imm", "a WRITE_WITH_IMM of zero bytes consumes a receive", op_zero,
 	  &write_imm },
+	{},
+};
+
+const struct ht_case basic_ops_rc[] = {
+	{ "op-read", "an RDMA READ fetches its range into an odd place", op_read },
+	{ "op-fetch-add", "FETCH_ADD adds modulo 2^64 and returns the old value", op_fetch_add },
+	{ "op-cmp-swap", "CMP_SWP swaps on equality of all 64 bits only", op_cmp_swap },
+	{ "op-sges-read", "a READ scatters into its SGEs in order, empty ones included", op_sges,
+	  &read_ },
 	{ "op-zero-read", "a READ of zero bytes needs no valid rkey", op_zero, &read_ },
 	{},
 };

@@ -16,6 +16,8 @@
  * The whole buffers are compared every 64 transfers and at the end, so what a
  * transfer does elsewhere is found as well.
  *
+ * With -c UC, the operations are those of UC.
+ *
  * A combination is (memory kind, region kind on each side, path MTU).
  */
 #include "bytes.h"

@@ -17,6 +17,12 @@ enum op {
 	OPS
 };
 
+/* Packets that wait at a UC QP: HODP_RC_QUEUE_MAX of the module. */
+#define UC_PACKETS 512UL
+
+static const enum op ops_uc[] = { OP_WRITE, OP_SEND, OP_WRITE_IMM, OP_INLINE_WRITE,
+				  OP_INLINE_SEND };
+
 static const char *const op_names[OPS] = {
 	"WRITE",	"READ",	       "SEND",	    "WRITE_WITH_IMM",
 	"inline WRITE", "inline SEND", "FETCH_ADD", "CMP_SWP",
@@ -157,6 +163,8 @@ static void perform(struct bytes_state *t, struct ht_wr *w, bool recv, size_t le
 	if (recv) {
 		ht_want_wc(b->s->rcq, &wc, ~w->id, IBV_WC_SUCCESS);
 		ht_eq(wc.byte_len, len);
+	} else {
+		ht_settle(a->s, b->s);
 	}
 }
 
@@ -211,9 +219,16 @@ static void transfer_atomic(struct bytes_state *t, enum op op)
 	compare(t, op, 8, cold);
 }
 
+static enum op choose_op(struct bytes_state *t)
+{
+	if (t->pair.conf.type == IBV_QPT_UC)
+		return ops_uc[ht_below(&t->rng, HT_LEN(ops_uc))];
+	return ht_below(&t->rng, OPS);
+}
+
 static void transfer(struct bytes_state *t)
 {
-	enum op op = ht_below(&t->rng, OPS);
+	enum op op = choose_op(t);
 	bool inlined = op == OP_INLINE_WRITE || op == OP_INLINE_SEND;
 	bool recv = op == OP_SEND || op == OP_INLINE_SEND || op == OP_WRITE_IMM;
 	struct bytes_side *a = &t->side[0], *b = &t->side[1];
@@ -230,6 +245,9 @@ static void transfer(struct bytes_state *t)
 	}
 	t->two_sided = op == OP_SEND || op == OP_INLINE_SEND;
 	len = inlined ? ht_below(&t->rng, BYTES_INLINE + 1) : bytes_length(&t->rng);
+	/* On UC, packets that do not fit into the queue behind a page fault are lost. */
+	if (t->pair.conf.type == IBV_QPT_UC)
+		len = HT_MIN(len, UC_PACKETS * (128UL << t->c->mtu));
 	/* A receive may have more room than the message has bytes. */
 	if (t->two_sided && ht_below(&t->rng, 2))
 		extra = ht_below(&t->rng, 5000);

@@ -51,11 +51,20 @@ static double env_factor(const char *name)
 static void usage(const char *name, int status)
 {
 	fprintf(status ? stderr : stdout,
-		"usage: %s [-d DEVICE] [-p PEER_DEVICE] [-g GID_INDEX|ipv6] [-s SEED]\n"
+		"usage: %s [-d DEVICE] [-p PEER_DEVICE] [-g GID_INDEX|ipv6] [-c RC|UC] [-s SEED]\n"
 		"          [-i N | --iterations N | --transfers N] [--full]\n"
 		"          [-t PART_OF_A_NAME] [-l]\n",
 		name);
 	exit(status);
+}
+
+static enum ibv_qp_type type_named(const char *name, const char *program)
+{
+	if (!strcmp(name, "UC"))
+		return IBV_QPT_UC;
+	if (strcmp(name, "RC"))
+		usage(program, 2);
+	return IBV_QPT_RC;
 }
 
 void ht_init(int argc, char **argv)
@@ -72,11 +81,12 @@ void ht_init(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	ht_opt.scale = env_factor("HODP_SCALE");
 	ht_opt.patience = env_factor("HODP_PATIENCE");
-	while ((c = getopt_long(argc, argv, "d:p:g:s:i:t:lh", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "d:p:g:c:s:i:t:lh", longs, NULL)) != -1) {
 		switch (c) {
 		case 'd': ht_opt.dev = optarg; break;
 		case 'p': ht_opt.peer = optarg; break;
 		case 'g': ht_opt.gid = strcmp(optarg, "ipv6") ? atoi(optarg) : HT_GID_IPV6; break;
+		case 'c': ht_opt.type = type_named(optarg, argv[0]); break;
 		case 's': ht_opt.seed = strtoull(optarg, NULL, 0); break;
 		case 'i': ht_opt.count = atol(optarg); break;
 		case 'f': ht_opt.full = true; break;

@@ -48,5 +48,6 @@ int main(int argc, char **argv)
 	ht_add(wire_trace_cases);
 	ht_add(wire_shapes_cases);
 	ht_add(wire_address);
+	ht_add(wire_uc);
 	return ht_run();
 }

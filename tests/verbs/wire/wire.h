@@ -15,5 +15,6 @@ extern const struct ht_case wire_quick[];
 extern const struct ht_case wire_trace_cases[];
 extern const struct ht_case wire_shapes_cases[];
 extern const struct ht_case wire_address[];
+extern const struct ht_case wire_uc[];
 
 #endif /* WIRE_H */
