@@ -162,6 +162,7 @@ static void mcast_namespace(const void *arg)
 	ht_errno(attach(&p.s[0], groups + 1), ENOMEM);
 }
 
+/* All on the device of p.s[1], because each device has its own groups. */
 static void mcast_limits(const void *arg)
 {
 	struct ht_conf conf = { .type = IBV_QPT_UD };
@@ -176,11 +177,12 @@ static void mcast_limits(const void *arg)
 	groups = attr->max_mcast_grp;
 	members = attr->max_mcast_qp_attach;
 	ht_true(members > 1 && members <= 64 && groups > 1);
+	ht_side_clone(&s[0], &p.s[1], &conf);
 	for (int i = 0; i < groups; i++)
-		ht_ok(attach(&p.s[0], i));
-	ht_errno(attach(&p.s[0], groups), ENOMEM);
+		ht_ok(attach(&s[0], i));
+	ht_errno(attach(&s[0], groups), ENOMEM);
 	ht_errno(attach(&p.s[1], groups), ENOMEM);
-	ht_ok(attach(&p.s[0], 0)); /* is a member already */
+	ht_ok(attach(&s[0], 0)); /* is a member already */
 	for (int i = 1; i < members; i++) {
 		ht_side_clone(&s[i], &p.s[1], &conf);
 		ht_ok(attach(&s[i], 0));
@@ -188,9 +190,9 @@ static void mcast_limits(const void *arg)
 	ht_errno(attach(&p.s[1], 0), ENOMEM);
 	ht_join(ht_fork(other_user, NULL));
 	/* What was given back can be taken again. */
-	ht_ok(detach(&p.s[0], 1));
+	ht_ok(detach(&s[0], 1));
 	ht_ok(attach(&p.s[1], groups));
-	ht_errno(attach(&p.s[0], 1), ENOMEM);
+	ht_errno(attach(&s[0], 1), ENOMEM);
 	ht_ok(detach(&s[1], 0));
 	ht_ok(attach(&p.s[1], 0));
 }

@@ -49,5 +49,6 @@ int main(int argc, char **argv)
 	ht_add(wire_shapes_cases);
 	ht_add(wire_address);
 	ht_add(wire_uc);
+	ht_add(wire_mcast);
 	return ht_run();
 }

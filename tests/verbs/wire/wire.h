@@ -16,5 +16,6 @@ extern const struct ht_case wire_trace_cases[];
 extern const struct ht_case wire_shapes_cases[];
 extern const struct ht_case wire_address[];
 extern const struct ht_case wire_uc[];
+extern const struct ht_case wire_mcast[];
 
 #endif /* WIRE_H */

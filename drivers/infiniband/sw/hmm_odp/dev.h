@@ -112,6 +112,9 @@ struct hodp_counters {
 /* log2 of the number of hash buckets for a device's mirrors. */
 #define HODP_MIRRORS_BITS 8
 
+/* log2 of the number of hash buckets for a device's multicast groups. */
+#define HODP_MCAST_BITS 6
+
 /**
  * struct hodp_mirrors - shared state of a device's mirrors
  * @refs: held by the device and by each mirror
@@ -138,8 +141,10 @@ struct hodp_mirrors {
  * @key_secret: secret for the low bytes of memory keys (immutable)
  * @key_group, @key_hash: the group of indexes that was numbered last and its
  *        random bits; under the lock of @mrs
- * @mcast_lock: guards @mcasts
- * @mcasts: multicast groups, see mcast.c
+ * @mcast_lock, @mcast_rx_lock: guard @mcasts, see mcast.c
+ * @mcasts: multicast groups
+ * @mcast_num: their number; under @mcast_lock
+ * @mcast_left: the netdev has left its namespace; under @mcast_lock
  * @mirrors: shared state of the mirrors; may outlive the device
  * @counters: the same as @mirrors->counters, summed by stats.c
  * @link: in the module's device list, under its lock (device.c)
@@ -169,7 +174,10 @@ struct hodp_device {
 	u64 key_hash;
 	siphash_key_t key_secret;
 	struct mutex mcast_lock; /* see above */
-	struct list_head mcasts;
+	spinlock_t mcast_rx_lock; /* see above */
+	DECLARE_HASHTABLE(mcasts, HODP_MCAST_BITS);
+	u32 mcast_num;
+	bool mcast_left;
 	struct hodp_mirrors *mirrors;
 	struct hodp_counters __percpu *counters;
 	struct list_head link;

@@ -20,7 +20,8 @@
  * is off the list, its removal no longer runs module code.
  *
  * Lock order: RTNL or the core's unregistration_lock, then hodp_devices_lock.
- * Nothing that takes the first two is called under hodp_devices_lock.
+ * Nothing that takes the first two is called under hodp_devices_lock.  A device's
+ * mcast_lock is taken under it.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -34,6 +35,7 @@
 #include <rdma/ib_mad.h>
 #include <rdma/ib_user_verbs.h>
 #include "device.h"
+#include "mcast.h"
 #include "mirror.h"
 #include "mr.h"
 #include "udp.h"
@@ -123,7 +125,8 @@ static void hodp_device_init(struct hodp_device *dev,
 	ida_init(&dev->cqns);
 	ida_init(&dev->srqns);
 	mutex_init(&dev->mcast_lock);
-	INIT_LIST_HEAD(&dev->mcasts);
+	spin_lock_init(&dev->mcast_rx_lock);
+	hash_init(dev->mcasts);
 	INIT_LIST_HEAD(&dev->link);
 	INIT_LIST_HEAD(&dev->routes);
 	spin_lock_init(&dev->routes_lock);
@@ -197,7 +200,7 @@ void hodp_device_dealloc(struct ib_device *ibdev)
 	WARN_ON(!xa_empty(&dev->ahs));
 	WARN_ON(!ida_is_empty(&dev->cqns));
 	WARN_ON(!ida_is_empty(&dev->srqns));
-	WARN_ON(!list_empty(&dev->mcasts));
+	WARN_ON(!hash_empty(dev->mcasts));
 	mutex_destroy(&dev->mcast_lock);
 	/* A sleeping page fault holds its mirror, which holds this, too. */
 	if (dev->mirrors)
@@ -250,14 +253,26 @@ static struct hodp_device *hodp_device_find(const struct net_device *ndev)
 	return found;
 }
 
+/* Before its namespace goes, which may be before the device does. */
+static void hodp_device_netdev_leaves(struct net_device *ndev)
+{
+	struct hodp_device *dev;
+
+	hodp_udp_netdev_leaves(ndev);
+	mutex_lock(&hodp_devices_lock);
+	list_for_each_entry(dev, &hodp_devices, link)
+		if (dev->ndev == ndev)
+			hodp_mcast_netdev_leaves(dev);
+	mutex_unlock(&hodp_devices_lock);
+}
+
 void hodp_device_netdev_event(struct net_device *ndev, unsigned long event)
 {
 	struct hodp_device *dev;
 
 	switch (event) {
 	case NETDEV_UNREGISTER:
-		/* At once: the namespace may go before the device does. */
-		hodp_udp_netdev_leaves(ndev);
+		hodp_device_netdev_leaves(ndev);
 		break;
 	case NETDEV_UP:
 	case NETDEV_DOWN:

@@ -14,11 +14,13 @@
  * whose own receiver delivers it.  So a receiver's page fault does not stall
  * the sender, at the cost of another copy of at most 4 KiB.  The buffer is
  * charged to the receiver, which may leave it in the queue for a long time.
+ * Datagrams to a group come from roce.c, which sends them to the network as well.
  */
 #include <rdma/ib_cache.h>
 #include "ah.h"
 #include "dgram.h"
 #include "fault.h"
+#include "local.h"
 #include "mcast.h"
 #include "respond.h"
 #include "transport.h"
@@ -179,35 +181,6 @@ static void hodp_local_deliver(struct hodp_qp *qp, struct hodp_qp *to,
 	}
 }
 
-/* Queue a copy at each member but the sender; drop it if out of memory. */
-static void hodp_local_deliver_all(struct hodp_qp *qp, const union ib_gid *mgid,
-				   struct hodp_dgram *d)
-{
-	struct hodp_device *dev = hodp_qp_dev(qp);
-	u32 qpns[HODP_MAX_MCAST_QP];
-	u32 i, num = hodp_mcast_members(dev, mgid, qpns);
-
-	for (i = 0; i < num; i++) {
-		struct hodp_dgram *copy;
-		struct hodp_qp *to;
-
-		if (qpns[i] == qp->ibqp.qp_num)
-			continue;
-		to = hodp_qp_get(dev, qpns[i]);
-		if (!to)
-			continue;
-		copy = hodp_dgram_alloc(to, d->len, GFP_KERNEL);
-		if (copy) {
-			memcpy(copy, d, struct_size(d, data, d->len));
-			hodp_local_deliver(qp, to, copy);
-		} else {
-			hodp_count(dev, HODP_CNT_UD_DROPS, 1);
-		}
-		hodp_qp_put(to);
-	}
-	kfree(d);
-}
-
 static void hodp_local_describe(struct hodp_qp *qp, const struct hodp_av *av,
 				struct hodp_dgram *d)
 {
@@ -223,7 +196,35 @@ static void hodp_local_describe(struct hodp_qp *qp, const struct hodp_av *av,
 	}
 }
 
-/* Gather and deliver to @to, or, if @to is NULL, to a group or to no QP. */
+void hodp_local_multicast(struct hodp_qp *qp, const struct hodp_av *av,
+			  const void *data)
+{
+	struct hodp_device *dev = hodp_qp_dev(qp);
+	u32 qpns[HODP_MCAST_COPIES];
+	u32 i, num = hodp_mcast_members(dev, &av->dgid, qpns);
+
+	for (i = 0; i < num; i++) {
+		struct hodp_dgram *d;
+		struct hodp_qp *to;
+
+		if (qpns[i] == qp->ibqp.qp_num)
+			continue;
+		to = hodp_qp_get(dev, qpns[i]);
+		if (!to)
+			continue;
+		d = hodp_dgram_alloc(to, qp->op.total, GFP_KERNEL);
+		if (d) {
+			hodp_local_describe(qp, av, d);
+			memcpy(d->data, data, d->len);
+			hodp_local_deliver(qp, to, d);
+		} else {
+			hodp_count(dev, HODP_CNT_UD_DROPS, 1);
+		}
+		hodp_qp_put(to);
+	}
+}
+
+/* Gather and deliver to @to, or, if @to is NULL, to no QP. */
 static enum hodp_verdict hodp_local_send(struct hodp_qp *qp,
 					 const struct hodp_av *av,
 					 struct hodp_qp *to)
@@ -246,22 +247,17 @@ static enum hodp_verdict hodp_local_send(struct hodp_qp *qp,
 		return hodp_dgram_failed(qp, ret, &miss);
 	}
 	hodp_local_describe(qp, av, d);
-	if (hodp_gid_is_mcast(&av->dgid))
-		hodp_local_deliver_all(qp, &av->dgid, d);
-	else
-		hodp_local_deliver(qp, to, d);
+	hodp_local_deliver(qp, to, d);
 	return hodp_op_end(op, IB_WC_SUCCESS);
 }
 
 static enum hodp_verdict hodp_local_datagram(struct hodp_qp *qp,
 					     const struct hodp_av *av)
 {
-	enum hodp_verdict verdict;
-	struct hodp_qp *to = NULL;
+	struct hodp_qp *to =
+		hodp_qp_get(hodp_qp_dev(qp), qp->op.wqe.ud.dest_qpn);
+	enum hodp_verdict verdict = hodp_local_send(qp, av, to);
 
-	if (!hodp_gid_is_mcast(&av->dgid))
-		to = hodp_qp_get(hodp_qp_dev(qp), qp->op.wqe.ud.dest_qpn);
-	verdict = hodp_local_send(qp, av, to);
 	if (to)
 		hodp_qp_put(to);
 	return verdict;
@@ -273,8 +269,6 @@ static bool hodp_local_reaches(struct hodp_device *dev, const union ib_gid *gid)
 {
 	const struct ib_gid_attr *attr;
 
-	if (hodp_gid_is_mcast(gid))
-		return true;
 	attr = rdma_find_gid_by_port(
 		&dev->ibdev, gid, IB_GID_TYPE_ROCE_UDP_ENCAP, HODP_PORT, NULL);
 	if (IS_ERR(attr))

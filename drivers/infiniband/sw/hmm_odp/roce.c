@@ -10,14 +10,19 @@
  * most HODP_FLIGHT_MAX packets of a QP are in the stack; then it stalls.  A
  * datagram is unreliable, so a packet that cannot be sent is lost and counted.
  *
+ * A datagram to a multicast group goes to the members on this device at once, and
+ * to the network.  The IP stack may loop it back; udp.c does not take it then.
+ *
  * Receiving happens in softirq, with a bounded amount of work per packet: parse,
  * check the ICRC, find the QP, and copy once into a buffer that is charged to
  * the receiver.  The receiver's runner delivers it (respond.c), and may fault.
+ * A datagram to a group is copied for each member.
  * A packet that is dropped is only counted, by reason: no reply, no log message.
  */
 #include "ah.h"
 #include "dgram.h"
 #include "flight.h"
+#include "local.h"
 #include "mcast.h"
 #include "rc.h"
 #include "roce.h"
@@ -34,13 +39,21 @@ static const struct hodp_wire_row *hodp_roce_row(const struct hodp_op *op)
 				     HODP_WIRE_UD_SEND);
 }
 
+/* The destination QPN.  That of a group is fixed (IBTA 10.5.2). */
+static u32 hodp_roce_dest(const struct hodp_qp *qp, const struct hodp_av *av)
+{
+	return hodp_gid_is_mcast(&av->dgid) ? IB_MULTICAST_QPN :
+					      qp->op.wqe.ud.dest_qpn & 0xffffff;
+}
+
 /* Write the headers and the padding. */
-static void hodp_roce_frame(struct hodp_qp *qp, struct sk_buff *skb)
+static void hodp_roce_frame(struct hodp_qp *qp, const struct hodp_av *av,
+			    struct sk_buff *skb)
 {
 	const struct hodp_op *op = &qp->op;
 	const struct hodp_wire_packet k = {
 		.row = hodp_roce_row(op),
-		.dest_qp = op->wqe.ud.dest_qpn & 0xffffff,
+		.dest_qp = hodp_roce_dest(qp, av),
 		.src_qp = qp->ibqp.qp_num,
 		.psn = (qp->attr.sq_psn + qp->sent++) & 0xffffff,
 		.qkey = hodp_dgram_qkey(qp),
@@ -58,7 +71,7 @@ static void hodp_roce_frame(struct hodp_qp *qp, struct sk_buff *skb)
 static u16 hodp_roce_sport(const struct hodp_qp *qp, const struct hodp_av *av)
 {
 	return rdma_get_udp_sport(av->flow_label, qp->ibqp.qp_num,
-				  qp->op.wqe.ud.dest_qpn & 0xffffff);
+				  hodp_roce_dest(qp, av));
 }
 
 /* Build and send a packet.  The caller has taken a slot in @f. */
@@ -84,32 +97,51 @@ static enum hodp_verdict hodp_roce_send(struct hodp_qp *qp,
 		kfree_skb(skb);
 		return hodp_dgram_failed(qp, ret, &miss);
 	}
-	hodp_roce_frame(qp, skb);
+	if (hodp_gid_is_mcast(&av->dgid))
+		hodp_local_multicast(
+			qp, av,
+			skb->data + hodp_wire_headers(hodp_roce_row(op)));
+	hodp_roce_frame(qp, av, skb);
 	hodp_flight_board(f, skb);
 	hodp_udp_send(hodp_qp_dev(qp), av, hodp_roce_sport(qp, av), skb, NULL);
 	return hodp_op_end(op, IB_WC_SUCCESS);
 }
 
-static enum hodp_verdict hodp_roce_datagram(struct hodp_qp *qp,
-					    const struct hodp_av *av)
+/* A group's address as it is in packets from @av's source. */
+static void hodp_roce_group(struct hodp_av *av)
 {
+	if (!hodp_gid_is_mcast(&av->dgid))
+		return;
+	if (av->net_type == RDMA_NETWORK_IPV4)
+		hodp_mcast_to_ipv4(&av->dgid);
+	/* As sockets have it. */
+	if (!av->hop_limit)
+		av->hop_limit = 1;
+}
+
+static enum hodp_verdict hodp_roce_datagram(struct hodp_qp *qp,
+					    const struct hodp_av *to)
+{
+	struct hodp_av av = *to;
+
 	if (unlikely(!qp->flight))
 		qp->flight = hodp_flight_new(&qp->req, qp->memcg);
 	if (unlikely(!qp->flight))
 		return HODP_V_PAUSE;
 	if (!hodp_flight_take(qp->flight))
 		return HODP_V_WINDOW;
+	hodp_roce_group(&av);
 	/* The stack holds packets until their neighbour answers.  One that never
 	 * does must not take all slots, or the others would wait with it.
 	 */
 	if (unlikely(hodp_flight_is_crowded(qp->flight)) &&
-	    !hodp_udp_is_resolved(hodp_qp_dev(qp), av,
-				  hodp_roce_sport(qp, av))) {
+	    !hodp_udp_is_resolved(hodp_qp_dev(qp), &av,
+				  hodp_roce_sport(qp, &av))) {
 		hodp_flight_give_back(qp->flight);
 		hodp_count(hodp_qp_dev(qp), HODP_CNT_TX_NO_NEIGHBOUR, 1);
 		return hodp_op_end(&qp->op, IB_WC_SUCCESS);
 	}
-	return hodp_roce_send(qp, av, qp->flight);
+	return hodp_roce_send(qp, &av, qp->flight);
 }
 
 /* ---- receiving ---- */
@@ -146,6 +178,29 @@ static void hodp_roce_deliver(struct hodp_qp *to, const u8 *ip, u32 ip_len,
 		hodp_runner_kick(&to->rx);
 }
 
+/* A datagram to a group.  Members that do not accept it count it. */
+static void hodp_roce_deliver_all(const struct hodp_udp_packet *packet,
+				  const struct hodp_wire_packet *k,
+				  const u8 *payload)
+{
+	struct hodp_device *dev = packet->dev;
+	u32 qpns[HODP_MCAST_COPIES];
+	u32 i, num = 0;
+
+	if (k->row->service == HODP_WIRE_UD && k->dest_qp == IB_MULTICAST_QPN)
+		num = hodp_mcast_members(dev, packet->mgid, qpns);
+	if (!num)
+		hodp_count(dev, HODP_CNT_RX_NO_QP, 1);
+	for (i = 0; i < num; i++) {
+		struct hodp_qp *to = hodp_qp_get(dev, qpns[i]);
+
+		if (!to)
+			continue;
+		hodp_roce_deliver(to, packet->ip, packet->ip_len, k, payload);
+		hodp_qp_put(to);
+	}
+}
+
 static const enum hodp_counter hodp_roce_bad[] = {
 	[HODP_WIRE_SHORT] = HODP_CNT_RX_BAD_SHORT,
 	[HODP_WIRE_VERSION] = HODP_CNT_RX_BAD_VERSION,
@@ -179,6 +234,10 @@ bool hodp_roce_receive(const struct hodp_udp_packet *packet)
 		return false;
 	}
 	trace_hodp_receive(k.dest_qp, body, len);
+	if (packet->mgid) {
+		hodp_roce_deliver_all(packet, &k, body + k.at);
+		return false;
+	}
 	to = hodp_qp_get(dev, k.dest_qp);
 	if (!to) {
 		hodp_count(dev, HODP_CNT_RX_NO_QP, 1);
@@ -201,8 +260,6 @@ static bool hodp_roce_reaches(struct hodp_device *dev, const union ib_gid *gid)
 	const struct in6_addr *addr = (const void *)gid->raw;
 	__be32 ip = addr->s6_addr32[3];
 
-	if (hodp_gid_is_mcast(gid))
-		return false;
 	if (ipv6_addr_v4mapped(addr))
 		return !ipv4_is_zeronet(ip) && !ipv4_is_loopback(ip) &&
 		       !ipv4_is_lbcast(ip);

@@ -5,7 +5,8 @@
  * Receiving: a netfilter hook at LOCAL_IN, after the firewall, in each network
  * namespace that has the netdev of a device.  The hook takes UDP packets to port
  * 4791 that are for a GID of a device and arrive on the netdev of that GID (the
- * device's or a VLAN on it) or on loopback.  It accepts all others.  There is no
+ * device's or a VLAN on it) or on loopback, and those that arrive on the netdev of
+ * a device for a multicast group (mcast.c).  It accepts all others.  There is no
  * socket, so `ss` shows none, and another soft RoCE device in the namespace can
  * bind the port, no matter which was created first.
  *
@@ -22,7 +23,7 @@
  * under RCU and use them only in the same RCU section.
  *
  * Not supported: IP options, extension headers, packets merged by GRO
- * (rx-udp-gro-forwarding), multicast.
+ * (rx-udp-gro-forwarding).
  */
 #include <linux/ip.h>
 #include <linux/ipv6.h>
@@ -40,6 +41,7 @@
 #include <net/route.h>
 #include <rdma/ib_cache.h>
 #include "ah.h"
+#include "mcast.h"
 #include "udp.h"
 
 static_assert(HODP_WIRE_PORT == ROCE_V2_UDP_DPORT);
@@ -76,6 +78,18 @@ static bool hodp_udp_has_gid(struct hodp_device *dev, const union ib_gid *gid,
 	return true;
 }
 
+/* Is a packet to @gid that arrives on @in for @dev?  A group may have members of other
+ * programs only.  On loopback, all is from the device itself.
+ */
+static bool hodp_udp_is_for(struct hodp_device *dev, const union ib_gid *gid,
+			    struct net_device *in)
+{
+	if (hodp_gid_is_mcast(gid))
+		return dev->ndev == in && !(in->flags & IFF_LOOPBACK) &&
+		       hodp_mcast_is_used(dev, gid);
+	return hodp_udp_has_gid(dev, gid, in);
+}
+
 /* The device that a packet to @gid is for, valid in the caller's RCU section. */
 static struct hodp_device *hodp_udp_find(const struct nf_hook_state *state,
 					 const union ib_gid *gid)
@@ -84,7 +98,7 @@ static struct hodp_device *hodp_udp_find(const struct nf_hook_state *state,
 	struct hodp_device *dev;
 
 	list_for_each_entry_rcu(dev, &un->devices, udp_link)
-		if (hodp_udp_has_gid(dev, gid, state->in))
+		if (hodp_udp_is_for(dev, gid, state->in))
 			return dev;
 	return NULL;
 }
@@ -118,8 +132,11 @@ static unsigned int hodp_udp_take(struct sk_buff *skb, u32 ip_len,
 		.ip_len = ip_len,
 	};
 
-	if (!dev)
+	/* What the stack loops back was sent here, and has been delivered. */
+	if (!dev || skb->pkt_type == PACKET_LOOPBACK)
 		return NF_ACCEPT;
+	if (hodp_gid_is_mcast(dgid))
+		packet.mgid = dgid;
 	hodp_count(dev, HODP_CNT_RX_PACKETS, 1);
 	hodp_count(dev, HODP_CNT_RX_BYTES, skb->len);
 	if (hodp_udp_prepare(skb, ip_len, state)) {
@@ -359,8 +376,8 @@ static struct dst_entry *hodp_udp_route4(struct net *net,
 	rt = ip_route_output_flow(net, &fl, NULL);
 	if (IS_ERR(rt))
 		return ERR_CAST(rt);
-	/* Groups are not supported, and a GID is no broadcast address. */
-	if (rt->rt_flags & (RTCF_BROADCAST | RTCF_MULTICAST)) {
+	/* A GID is no broadcast address. */
+	if (rt->rt_flags & RTCF_BROADCAST) {
 		ip_rt_put(rt);
 		return ERR_PTR(-ENETUNREACH);
 	}

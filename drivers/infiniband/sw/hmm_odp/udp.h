@@ -84,6 +84,7 @@ bool hodp_udp_is_resolved(struct hodp_device *dev, const struct hodp_av *av,
  * @dev: the device, which is attached
  * @skb: the packet, linear
  * @ip: IP header, followed by UDP header and body
+ * @mgid: the multicast group that it is for, or NULL
  * @ip_len: length of the IP header
  * @len: length of the UDP header and the body
  */
@@ -91,6 +92,7 @@ struct hodp_udp_packet {
 	struct hodp_device *dev;
 	struct sk_buff *skb;
 	const u8 *ip;
+	const union ib_gid *mgid;
 	u32 ip_len;
 	u32 len;
 };
