@@ -36,6 +36,13 @@ static u32 hodp_dgram_max(const struct hodp_qp *to)
 		   HODP_RX_QUEUE_MAX);
 }
 
+bool hodp_dgram_fits(const struct hodp_qp *to, u32 qkey)
+{
+	return !hodp_qp_service(to)->connected && hodp_qp_receives(to) &&
+	       READ_ONCE(to->attr.qkey) == qkey &&
+	       READ_ONCE(to->rx_len) < hodp_dgram_max(to);
+}
+
 bool hodp_dgram_enqueue(struct hodp_qp *to, u32 qkey, struct hodp_dgram *d)
 {
 	bool fits;
@@ -44,12 +51,10 @@ bool hodp_dgram_enqueue(struct hodp_qp *to, u32 qkey, struct hodp_dgram *d)
 	 * under the same lock, so nothing is left behind.
 	 */
 	spin_lock_bh(&to->rx_lock);
-	fits = !hodp_qp_service(to)->connected && hodp_qp_receives(to) &&
-	       READ_ONCE(to->attr.qkey) == qkey &&
-	       to->rx_len < hodp_dgram_max(to);
+	fits = hodp_dgram_fits(to, qkey);
 	if (fits) {
 		list_add_tail(&d->link, &to->rx_list);
-		to->rx_len++;
+		WRITE_ONCE(to->rx_len, to->rx_len + 1);
 	}
 	spin_unlock_bh(&to->rx_lock);
 	if (!fits) {

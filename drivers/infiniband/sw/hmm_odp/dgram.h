@@ -22,6 +22,11 @@ struct hodp_dgram *hodp_dgram_alloc(struct hodp_qp *to, u32 len, gfp_t gfp);
 /* The Q_Key of the datagram that @qp sends.  The caller owns @qp->req. */
 u32 hodp_dgram_qkey(const struct hodp_qp *qp);
 
+/* Would @to accept a datagram with @qkey?  The answer holds under @to->rx_lock; without
+ * it, it saves the work for most that would be dropped.
+ */
+bool hodp_dgram_fits(const struct hodp_qp *to, u32 qkey);
+
 /**
  * hodp_dgram_enqueue - queue a datagram if the QP accepts it
  * @to: the receiver; the caller has a reference

@@ -276,7 +276,7 @@ void hodp_qp_drop_dgrams(struct hodp_qp *qp)
 
 	spin_lock_bh(&qp->rx_lock);
 	list_splice_init(&qp->rx_list, &list);
-	qp->rx_len = 0;
+	WRITE_ONCE(qp->rx_len, 0);
 	spin_unlock_bh(&qp->rx_lock);
 	list_for_each_entry_safe(d, next, &list, link)
 		kfree(d);

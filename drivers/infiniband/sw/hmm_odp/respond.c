@@ -361,7 +361,7 @@ static struct hodp_dgram *hodp_dgram_next(struct hodp_qp *qp)
 	d = list_first_entry_or_null(&qp->rx_list, struct hodp_dgram, link);
 	if (d) {
 		list_del(&d->link);
-		qp->rx_len--;
+		WRITE_ONCE(qp->rx_len, qp->rx_len - 1);
 	}
 	spin_unlock_bh(&qp->rx_lock);
 	return d;

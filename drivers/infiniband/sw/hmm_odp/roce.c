@@ -159,8 +159,11 @@ static void hodp_roce_deliver(struct hodp_qp *to, const u8 *ip, u32 ip_len,
 			      const struct hodp_wire_packet *k,
 			      const u8 *payload)
 {
-	struct hodp_dgram *d = hodp_dgram_alloc(to, k->payload, GFP_NOWAIT);
+	struct hodp_dgram *d = NULL;
 
+	/* Who does not know the Q_Key does not make us copy, once per member. */
+	if (hodp_dgram_fits(to, k->qkey))
+		d = hodp_dgram_alloc(to, k->payload, GFP_NOWAIT);
 	if (!d) {
 		hodp_count(hodp_qp_dev(to), HODP_CNT_UD_DROPS, 1);
 		return;
