@@ -139,6 +139,16 @@ static int index_of(int fd, const char *netdev)
 	return r.ifr_ifindex;
 }
 
+int pkt_member(const char *ns, const char *netdev, const union ibv_gid *group)
+{
+	int fd = socket_in(ns, AF_INET, IPPROTO_UDP);
+	struct ip_mreqn m = { .imr_ifindex = index_of(fd, netdev) };
+
+	memcpy(&m.imr_multiaddr, group->raw + 12, 4);
+	ht_sys(setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &m, sizeof(m)));
+	return fd;
+}
+
 int pkt_capture(const char *ns, const char *netdev)
 {
 	int fd = socket_in(ns, AF_PACKET, 0), size = 64 * HT_MIB;

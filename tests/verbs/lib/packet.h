@@ -53,6 +53,8 @@ bool pkt_icrc_ok(const uint8_t *k, size_t len);
 int pkt_socket(const char *ns);
 /* To the destination in its IP header. */
 void pkt_send(int fd, const uint8_t *k, size_t len);
+/* A socket in @ns that gets IPv4 UDP packets, and has joined a group on @netdev. */
+int pkt_member(const char *ns, const char *netdev, const union ibv_gid *group);
 /* A socket that sees all IPv4 packets on @netdev in @ns, both ways. */
 int pkt_capture(const char *ns, const char *netdev);
 /*

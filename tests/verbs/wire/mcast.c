@@ -5,7 +5,9 @@
  */
 #include <arpa/inet.h>
 #include <endian.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "packet.h"
@@ -298,6 +300,30 @@ static void wire_mcast_wrong(const void *arg)
 	who_got(0x3);
 }
 
+/* Another program is in a group, and gets what is for it. */
+static void wire_mcast_others(const void *arg)
+{
+	struct pollfd other_program = { .events = POLLIN };
+	uint8_t k[PKT_MAX];
+	uint64_t seen;
+	int raw;
+
+	setup();
+	raw = pkt_socket("ns1");
+	wire_run(1, "ip route replace 239.79.0.0/16 dev hodp-ns1");
+	attach(0, &ipv4);
+	other_program.fd = pkt_member("ns2", "hodp-ns2", &other);
+	seen = ht_counter(&p.dev[1], "rx_packets");
+	handmade(raw, 0x64, 0xffffff, HT_QKEY, &other);
+	ht_eq(poll(&other_program, 1, HT_PATIENCE_MS), 1);
+	ht_eq(recv(other_program.fd, k, sizeof(k), 0), PKT_HEAD + PKT_BTH + 8 + 40 + PKT_ICRC);
+	ht_check_bytes(k + 16, other.raw + 12, 4, "the group's address");
+	ht_no_wc(p.s[1].rcq, 30);
+	ht_eq(ht_counter(&p.dev[1], "rx_packets"), seen);
+	wire_run(1, "ip route delete 239.79.0.0/16 dev hodp-ns1");
+	ht_sys(close(other_program.fd));
+}
+
 /* The netdev of a member goes, and comes back as another one. */
 static void wire_mcast_gone(const void *arg)
 {
@@ -330,6 +356,7 @@ const struct ht_case wire_mcast[] = {
 	{ "wire-mcast-alias", "an IPv4 group has two GIDs", wire_mcast_alias },
 	{ "wire-mcast-wrong", "only a datagram to the group with the right Q_Key is taken",
 	  wire_mcast_wrong },
+	{ "wire-mcast-others", "another program gets what is for its group", wire_mcast_others },
 	{ "wire-mcast-gone", "a netdev can go while it is in a group", wire_mcast_gone },
 	{},
 };
