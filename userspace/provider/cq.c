@@ -366,11 +366,10 @@ int hodp_resize_cq(struct ibv_cq *ibcq, int cqe)
 }
 
 /*
- * An application does not expect completions of a QP that it has destroyed or
- * reset, and the QP number may be reused.  The entries of other QPs are moved
- * up towards the producer; the kernel no longer uses entries that it has
- * published, so we may write them.  Cost: one walk over the entries not polled
- * yet.
+ * An application does not expect old completions of a QP that it has reset: the
+ * QP number is the same.  The entries of other QPs are moved up towards the
+ * producer; the kernel no longer uses entries that it has published, so we may
+ * write them.  Cost: one walk over the entries not polled yet.
  */
 void hodp_cq_forget_qp(struct ibv_cq *ibcq, uint32_t qp_num)
 {

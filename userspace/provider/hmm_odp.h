@@ -301,7 +301,7 @@ int hodp_poll_cq(struct ibv_cq *ibcq, int num, struct ibv_wc *wc);
 int hodp_resize_cq(struct ibv_cq *ibcq, int cqe);
 int hodp_destroy_cq(struct ibv_cq *ibcq);
 
-/* Drop the entries of a QP that was destroyed or reset. */
+/* Drop the entries of a QP that was reset. */
 void hodp_cq_forget_qp(struct ibv_cq *ibcq, uint32_t qp_num);
 
 /* srq.c */

@@ -189,7 +189,10 @@ int hodp_destroy_qp(struct ibv_qp *ibqp)
 	if (err)
 		return err;
 
-	hodp_qp_forget_completions(ibqp);
+	/*
+	 * Completions that were not polled yet stay: the operations have
+	 * ended, and libfabric polls for them after this call.
+	 */
 	hodp_ring_unmap(&qp->sq.ring);
 	hodp_ring_unmap(&qp->rq.ring);
 	hodp_lock_destroy(&qp->sq.lock);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* What becomes of requests when a QP goes to ERR or to RESET. */
+/* What becomes of requests when a QP goes to ERR or to RESET, or is destroyed. */
 #include "basic.h"
 
 #define LEN (16 * HT_KIB)
@@ -162,6 +162,64 @@ static void flush_destroy(const void *arg)
 	}
 }
 
+/* Post @w and wait, without a poll, until it has completed. */
+static void post_unpolled(const struct ht_side *s, const struct ht_wr *w)
+{
+	struct ibv_cq *cq;
+	void *context;
+
+	ht_ok(ibv_req_notify_cq(s->scq, 0));
+	ht_post(s->qp, w);
+	ht_check(ht_poll_fd(s->chan[0]->fd, HT_PATIENCE_MS), "no event of an armed CQ");
+	ht_ok(ibv_get_cq_event(s->chan[0], &cq, &context));
+	ibv_ack_cq_events(cq, 1);
+}
+
+/*
+ * Completions that wait in a CQ outlive their QP. They stay in front of those of
+ * the next QP on that CQ. (Devices differ in this; libfabric's provider verbs polls
+ * for them after it has destroyed the QP.)
+ */
+static void flush_destroy_keeps(const void *arg)
+{
+	enum { N = 6, SIZE = 64 };
+	struct ht_conf conf = { .channel = true };
+	static struct ht_rig r;
+	uint32_t qpn[2][2];
+	struct ibv_wc wc;
+
+	ht_rig_get(&r, &conf, LEN);
+	ht_fill(r.p[0], LEN, 145, 0);
+	for (int i = 0; i < 2 * N; i++) {
+		struct ht_wr w = ht_rig_wr(&r, IBV_WR_SEND, i * SIZE, SIZE, 0);
+
+		if (i == N) {
+			ht_side_put(r.a);
+			ht_side_put(r.b);
+			ht_pair_create(&r.pair);
+			ht_pair_connect(&r.pair);
+		}
+		qpn[i / N][0] = r.a->qp->qp_num;
+		qpn[i / N][1] = r.b->qp->qp_num;
+		w.id = 100 + i;
+		ht_recv(r.b, i, &r.mr[1], r.p[1] + i * SIZE, SIZE);
+		post_unpolled(r.a, &w);
+	}
+	ht_side_put(r.a);
+	ht_side_put(r.b);
+	for (int i = 0; i < 2 * N; i++) {
+		ht_want_wc(r.a->scq, &wc, 100 + i, IBV_WC_SUCCESS);
+		ht_eq(wc.qp_num, qpn[i / N][0]);
+		ht_want_wc(r.b->rcq, &wc, i, IBV_WC_SUCCESS);
+		ht_eq(wc.qp_num, qpn[i / N][1]);
+		ht_eq(wc.byte_len, SIZE);
+	}
+	ht_no_wc(r.a->scq, 5);
+	ht_no_wc(r.b->rcq, 5);
+	ht_check_fill(r.p[1], 2 * N * SIZE, 145, 0, "what the QPs have received");
+	ht_rig_put(&r);
+}
+
 /* The peer is gone in the middle: the requester ends with an error status. */
 static void flush_peer_gone(const void *arg)
 {
@@ -186,6 +244,7 @@ const struct ht_case basic_flush[] = {
 	{ "flush-after-error", "an error stops the queue exactly there", flush_after_error },
 	{ "flush-reset", "RESET forgets everything and starts anew", flush_reset },
 	{ "flush-destroy", "a QP with requests in flight can be destroyed", flush_destroy },
+	{ "flush-destroy-keeps", "unpolled completions outlive their QP", flush_destroy_keeps },
 	{ "flush-peer-gone", "a destroyed peer is IBV_WC_RETRY_EXC_ERR", flush_peer_gone },
 	{},
 };
