@@ -220,6 +220,36 @@ static void flush_destroy_keeps(const void *arg)
 	ht_rig_put(&r);
 }
 
+/* RESET drops the QP's completions from the CQ, and no other QP's. */
+static void flush_reset_drops(const void *arg)
+{
+	enum { N = 6 };
+	struct ht_conf conf = { .channel = true };
+	struct ht_side other[2];
+	static struct ht_rig r;
+	struct ibv_wc wc;
+
+	ht_rig_get(&r, &conf, LEN);
+	ht_side_clone(&other[0], r.a, &conf);
+	ht_side_clone(&other[1], r.b, &conf);
+	ht_connect_two(&other[0], &other[1], &r.pair.conf);
+	for (int i = 0; i < 2 * N; i++) {
+		struct ht_wr w = ht_rig_wr(&r, IBV_WR_RDMA_WRITE, i, 1, i);
+
+		w.id = i;
+		post_unpolled(i % 2 ? &other[0] : r.a, &w);
+	}
+	ht_ok(ht_to(r.a, IBV_QPS_RESET));
+	for (int i = 1; i < 2 * N; i += 2) {
+		ht_want_wc(r.a->scq, &wc, i, IBV_WC_SUCCESS);
+		ht_eq(wc.qp_num, other[0].qp->qp_num);
+	}
+	ht_no_wc(r.a->scq, 5);
+	ht_side_put(&other[0]);
+	ht_side_put(&other[1]);
+	ht_rig_put(&r);
+}
+
 /* The peer is gone in the middle: the requester ends with an error status. */
 static void flush_peer_gone(const void *arg)
 {
@@ -245,6 +275,7 @@ const struct ht_case basic_flush[] = {
 	{ "flush-reset", "RESET forgets everything and starts anew", flush_reset },
 	{ "flush-destroy", "a QP with requests in flight can be destroyed", flush_destroy },
 	{ "flush-destroy-keeps", "unpolled completions outlive their QP", flush_destroy_keeps },
+	{ "flush-reset-drops", "RESET drops the QP's unpolled completions", flush_reset_drops },
 	{ "flush-peer-gone", "a destroyed peer is IBV_WC_RETRY_EXC_ERR", flush_peer_gone },
 	{},
 };
