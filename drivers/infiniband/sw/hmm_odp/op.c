@@ -32,14 +32,17 @@ static int hodp_op_copy_inline(struct hodp_op *op, struct hodp_payload *p,
 static int hodp_op_copy_sges(struct hodp_op *op, struct hodp_payload *p,
 			     const struct hodp_sq *sq, const void *tail)
 {
-	u32 i;
+	const struct hodp_sge *from = tail, *end;
+	struct hodp_sge *sge = p->sge;
 
 	if (op->wqe.num_sge > sq->max_sge || op->wqe.inline_len)
 		return -EINVAL;
-	memcpy(p->sge, tail, op->wqe.num_sge * sizeof(p->sge[0]));
-	barrier();
-	for (i = 0; i < op->wqe.num_sge; i++)
-		op->total += p->sge[i].length;
+	end = from + op->wqe.num_sge;
+	for (; from < end; from++, sge++) {
+		*sge = *from;
+		barrier();
+		op->total += sge->length;
+	}
 	return 0;
 }
 
