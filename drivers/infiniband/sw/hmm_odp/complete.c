@@ -47,25 +47,33 @@ static void hodp_complete_count(struct hodp_device *dev,
 		hodp_count(dev, counters[status], 1);
 }
 
-static void hodp_complete_op(struct hodp_qp *qp, struct hodp_op *op,
-			     enum ib_wc_status status)
+/* Out of line, so that success needs no stack frame. */
+static noinline void hodp_complete_failed(struct hodp_qp *qp,
+					  struct hodp_op *op,
+					  enum ib_wc_status status)
 {
 	bool failed;
 
-	op->active = false;
-	hodp_ring_release(&qp->sq.q.ring, op->index + 1);
-	if (likely(status == IB_WC_SUCCESS)) {
-		hodp_count(hodp_qp_dev(qp), HODP_CNT_BYTES, op->total);
-		if (qp->sq.sig_all || (op->wqe.send_flags & IB_SEND_SIGNALED))
-			hodp_complete_send_cqe(qp, op, status);
-		return;
-	}
 	hodp_complete_count(hodp_qp_dev(qp), status);
 	failed = status != IB_WC_WR_FLUSH_ERR &&
 		 hodp_qp_fail(qp, hodp_qp_service(qp)->send_failed);
 	hodp_complete_send_cqe(qp, op, status);
 	if (failed)
 		hodp_qp_flush(qp);
+}
+
+static void hodp_complete_op(struct hodp_qp *qp, struct hodp_op *op,
+			     enum ib_wc_status status)
+{
+	op->active = false;
+	hodp_ring_release(&qp->sq.q.ring, op->index + 1);
+	if (unlikely(status != IB_WC_SUCCESS)) {
+		hodp_complete_failed(qp, op, status);
+		return;
+	}
+	hodp_count(hodp_qp_dev(qp), HODP_CNT_BYTES, op->total);
+	if (qp->sq.sig_all || (op->wqe.send_flags & IB_SEND_SIGNALED))
+		hodp_complete_send_cqe(qp, op, status);
 }
 
 void hodp_complete_send(struct hodp_qp *qp, enum ib_wc_status status)

@@ -55,9 +55,11 @@ static enum hodp_reply hodp_respond_invalid(struct hodp_qp *qp)
 	return HODP_R_INV_REQ;
 }
 
-/* The receive request is bad: complete it with an error, and fail the QP. */
-static enum hodp_reply hodp_respond_bad_recv(struct hodp_qp *qp,
-					     enum ib_wc_status status)
+/* The receive request is bad: complete it with an error, and fail the QP.  Out of
+ * line, so that other messages need no stack frame for @info.
+ */
+static noinline enum hodp_reply hodp_respond_bad_recv(struct hodp_qp *qp,
+						      enum ib_wc_status status)
 {
 	const struct hodp_recv_info info = { .opcode = IB_WC_RECV };
 	bool failed = hodp_qp_fail(qp, IB_QPS_ERR);
