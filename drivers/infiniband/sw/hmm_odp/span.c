@@ -98,10 +98,11 @@ void hodp_span_put(struct hodp_span *span)
 
 void hodp_sgl_put(struct hodp_sgl *sgl)
 {
-	u32 i;
+	struct hodp_span *span = sgl->span;
+	const struct hodp_span *end = span + sgl->num;
 
-	for (i = 0; i < sgl->num; i++)
-		hodp_span_put(&sgl->span[i]);
+	for (; span < end; span++)
+		hodp_span_put(span);
 	sgl->num = 0;
 	sgl->at = 0;
 	sgl->off = 0;
@@ -109,20 +110,27 @@ void hodp_sgl_put(struct hodp_sgl *sgl)
 
 void hodp_sgl_seek(struct hodp_sgl *sgl, u64 pos)
 {
-	sgl->at = 0;
-	while (sgl->at < sgl->num && pos >= sgl->span[sgl->at].len)
-		pos -= sgl->span[sgl->at++].len;
+	const struct hodp_span *span = sgl->span;
+	const struct hodp_span *end = span + sgl->num;
+
+	for (; span < end && pos >= span->len; span++)
+		pos -= span->len;
+	sgl->at = span - sgl->span;
 	sgl->off = pos;
 }
 
 /* The span at the position, which has bytes left; NULL at the end. */
 static struct hodp_span *hodp_sgl_here(struct hodp_sgl *sgl)
 {
-	while (sgl->at < sgl->num && sgl->off == sgl->span[sgl->at].len) {
+	while (sgl->at < sgl->num) {
+		struct hodp_span *span = &sgl->span[sgl->at];
+
+		if (sgl->off < span->len)
+			return span;
 		sgl->at++;
 		sgl->off = 0;
 	}
-	return sgl->at < sgl->num ? &sgl->span[sgl->at] : NULL;
+	return NULL;
 }
 
 static void hodp_look_table(struct hodp_look *l, u64 len)
