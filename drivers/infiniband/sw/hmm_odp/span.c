@@ -31,7 +31,12 @@
  * @write: the look is for writing
  * @view: on-demand memory: holds the chunk's lock
  * @used: the region whose hodp_mr.use this look holds, or NULL
- * @shares: the other look holds hodp_mr.use for both
+ *
+ * A closed look has neither @view.chunk nor @used.
+ *
+ * Every operation opens two.  To clear them first, as the compiler does with
+ * local variables, would cost more than to open them, so they are declared
+ * __uninitialized: hodp_look_init() sets what hodp_look_open() does not.
  */
 struct hodp_look {
 	const struct hodp_span *span;
@@ -41,7 +46,6 @@ struct hodp_look {
 	bool write;
 	struct hodp_view view;
 	struct hodp_mr *used;
-	bool shares;
 };
 
 int hodp_span_get(struct hodp_device *dev, const struct ib_pd *pd, u32 key,
@@ -133,7 +137,18 @@ static struct hodp_span *hodp_sgl_here(struct hodp_sgl *sgl)
 	return NULL;
 }
 
-static void hodp_look_table(struct hodp_look *l, u64 len)
+/* Make a closed look. */
+static void hodp_look_init(struct hodp_look *l, const struct hodp_span *span,
+			   u64 off, bool write)
+{
+	l->span = span;
+	l->off = off;
+	l->write = write;
+	l->view.chunk = NULL;
+	l->used = NULL;
+}
+
+static inline void hodp_look_table(struct hodp_look *l, u64 len)
 {
 	const struct hodp_mr *mr = l->span->mr;
 	u64 va = l->span->va + l->off;
@@ -151,11 +166,10 @@ static int hodp_look_use(struct hodp_look *l, const struct hodp_look *other)
 {
 	struct hodp_mr *mr = l->span->mr;
 
-	l->used = NULL;
-	l->shares = other && other->used == mr;
 	if (mr->umem)
 		return 0;
-	if (!l->shares) {
+	/* If the other look is at the same region, it holds the lock for both. */
+	if (!other || other->used != mr) {
 		/* The second lock is only tried, as in hodp_mirror_view(). */
 		if (!other || (!other->used && !other->view.chunk))
 			read_lock(&mr->use);
@@ -181,8 +195,6 @@ static int hodp_look_open(struct hodp_look *l, u64 len,
 	u64 va = span->va + l->off;
 	int ret;
 
-	l->view.chunk = NULL;
-	l->used = NULL;
 	if (!span->mr || span->mr->kind == HODP_MR_DMA) {
 		l->kaddr = (void *)(unsigned long)va;
 		l->len = len;
@@ -196,9 +208,11 @@ static int hodp_look_open(struct hodp_look *l, u64 len,
 	}
 	ret = hodp_mirror_view(span->mr->mirror, va, len, l->write,
 			       other ? &other->view : NULL, &l->view);
+	if (unlikely(ret))
+		return ret;
 	l->kaddr = l->view.kaddr;
 	l->len = l->view.len;
-	return ret;
+	return 0;
 }
 
 /* Move the look to the bytes that follow, if the locks held cover them. */
@@ -222,7 +236,7 @@ static bool hodp_look_next(struct hodp_look *l, u64 len)
 	return true;
 }
 
-/* Close a look; @wrote: its current bytes were written. */
+/* Close a look; @wrote: if it is for writing, its current bytes were written. */
 static void hodp_look_close(struct hodp_look *l, bool wrote)
 {
 	if (l->used)
@@ -230,7 +244,7 @@ static void hodp_look_close(struct hodp_look *l, bool wrote)
 	l->used = NULL;
 	if (!l->view.chunk)
 		return;
-	if (wrote)
+	if (wrote && l->write)
 		hodp_mirror_wrote(&l->view);
 	hodp_mirror_unview(&l->view);
 }
@@ -239,7 +253,8 @@ static void hodp_look_close(struct hodp_look *l, bool wrote)
  * Copy @n bytes.  Aligned words are stored whole, because applications poll
  * them.  Return: bytes that could not be read because of poison.
  */
-static unsigned long hodp_copy_bytes(void *dst, const void *src, size_t n)
+static __always_inline unsigned long hodp_copy_bytes(void *dst, const void *src,
+						     size_t n)
 {
 	unsigned long both = (unsigned long)dst | (unsigned long)src;
 	unsigned long left;
@@ -323,8 +338,8 @@ static long hodp_span_copy_piece(struct hodp_look *d, struct hodp_look *s,
 	if (!ret)
 		ret = hodp_piece_copy(d, s, want);
 	/* Close the second first: it may share the lock of the first. */
-	hodp_look_close(second, second == d && hodp_wrote(ret));
-	hodp_look_close(first, first == d && hodp_wrote(ret));
+	hodp_look_close(second, hodp_wrote(ret));
+	hodp_look_close(first, hodp_wrote(ret));
 	rcu_read_unlock();
 
 	if (ret == -EAGAIN || ret == -EACCES) {
@@ -343,17 +358,17 @@ long hodp_sgl_copy(struct hodp_sgl *dst, struct hodp_sgl *src, u64 len,
 	u64 done = 0;
 
 	while (done < len) {
-		struct hodp_look d = { .span = hodp_sgl_here(dst),
-				       .write = true };
-		struct hodp_look s = { .span = hodp_sgl_here(src) };
+		const struct hodp_span *to = hodp_sgl_here(dst);
+		const struct hodp_span *from = hodp_sgl_here(src);
+		struct hodp_look d __uninitialized, s __uninitialized;
 		u64 n;
 		long ret;
 
-		if (WARN_ON_ONCE(!d.span || !s.span))
+		if (WARN_ON_ONCE(!to || !from))
 			return -EINVAL;
-		d.off = dst->off;
-		s.off = src->off;
-		n = min3(len - done, d.span->len - d.off, s.span->len - s.off);
+		hodp_look_init(&d, to, dst->off, true);
+		hodp_look_init(&s, from, src->off, false);
+		n = min3(len - done, to->len - d.off, from->len - s.off);
 		ret = hodp_span_copy_piece(&d, &s, n, miss);
 		if (ret < 0) {
 			miss->len = min(miss->len, rest);
@@ -383,11 +398,10 @@ static u64 hodp_try_table(const struct hodp_span *span, u64 off, void *buf,
 			  u64 len, bool write)
 {
 	struct hodp_mr *mr = span->mr;
-	struct hodp_look l;
+	struct hodp_look l __uninitialized;
 	u64 n = 0;
 
-	l.span = span;
-	l.off = off;
+	hodp_look_init(&l, span, off, write);
 	if (!mr->umem && !read_trylock(&mr->use))
 		return 0;
 	if (mr->umem || (mr->valid && mr->gen == span->gen)) {
@@ -445,10 +459,11 @@ int hodp_span_atomic(const struct hodp_span *span,
 		     const struct hodp_atomic *what, u64 *old,
 		     struct hodp_miss *miss)
 {
-	struct hodp_look l = { .span = span, .write = true };
+	struct hodp_look l __uninitialized;
 	u64 seen;
 	int ret;
 
+	hodp_look_init(&l, span, 0, true);
 	rcu_read_lock();
 	ret = hodp_look_open(&l, 8, NULL);
 	if (!ret && (l.len < 8 || !IS_ALIGNED((unsigned long)l.kaddr, 8))) {
