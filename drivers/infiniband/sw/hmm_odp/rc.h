@@ -255,7 +255,7 @@ struct sk_buff *hodp_rc_alloc(const struct hodp_qp *qp,
 void hodp_rc_send(struct hodp_qp *qp, struct sk_buff *skb,
 		  struct hodp_wire_packet *k, struct hodp_flight *flight);
 
-/* ---- rc_send.c: the requester ---- */
+/* ---- the requester: rc_req.h ---- */
 
 /* hodp_transport.execute and .progress. */
 enum hodp_verdict hodp_rc_execute(struct hodp_qp *qp);
@@ -268,7 +268,7 @@ enum hodp_rc_quick hodp_rc_progress_quick(struct hodp_qp *qp,
 					  struct sk_buff *skb,
 					  struct hodp_wire_packet *k);
 
-/* ---- rc_recv.c: the responder ---- */
+/* ---- the responder: rc_resp.h ---- */
 
 /* hodp_transport.receive. */
 bool hodp_rc_receive(struct hodp_qp *qp, int *budget);
@@ -279,45 +279,11 @@ bool hodp_rc_receive(struct hodp_qp *qp, int *budget);
 enum hodp_rc_quick hodp_rc_receive_quick(struct hodp_qp *qp,
 					 struct sk_buff *skb,
 					 const struct hodp_wire_packet *k);
-/* The syndrome of an acknowledgment. */
-u8 hodp_rc_good(void);
 
-/**
- * hodp_rc_reply - send a packet without payload to the requester
- * @kind: HODP_WIRE_ACK or HODP_WIRE_ATOMIC_ACK
- * @original: ATOMIC_ACK: the value before the operation
- *
- * Return: false: there is no memory or no slot; the receiver is kicked when there
- * may be.
- */
-bool hodp_rc_reply(struct hodp_qp *qp, u8 kind, u32 psn, u8 syndrome,
-		   u64 original);
-/* Send an RNR NAK.  Return: as hodp_rc_reply(). */
-bool hodp_rc_not_ready(struct hodp_qp *qp, u32 psn);
-
-/* ---- rc_read.c: a READ that is requested again ---- */
-
-/* The READ @resp->k begins. */
-void hodp_rc_read_begin(struct hodp_qp *qp);
-/* Is @k a request for the rest of that READ?  If so, nothing else is to be done
- * about it.  Context: softirq, under the QP's @rx_lock.
+/* Is @k a request for the rest of the READ that is being answered (rc_read.c)?  If
+ * so, nothing else is to be done about it.  Context: softirq, under the QP's
+ * @rx_lock.
  */
 bool hodp_rc_read_again(struct hodp_qp *qp, const struct hodp_wire_packet *k);
-/**
- * hodp_rc_read_rewind - make @resp->k what the requester has asked for again
- * @sent: the last response was sent, so the READ ends, unless this returns true
- *
- * Return: true: begin with @resp->k anew.
- */
-bool hodp_rc_read_rewind(struct hodp_qp *qp, bool sent);
-
-/* ---- rc_wait.c: the responder during a page fault; the caller owns it ---- */
-
-/* A page fault has begun. */
-void hodp_rc_wait_begin(struct hodp_qp *qp);
-/* It goes on, and the receiver was kicked: give a sign of life if it is time. */
-void hodp_rc_wait(struct hodp_qp *qp);
-/* It has ended. */
-void hodp_rc_wait_end(struct hodp_qp *qp);
 
 #endif /* HODP_RC_H */

@@ -8,7 +8,7 @@
  * most once per request.  If it waited in the queue instead, it would be answered
  * after the READ that still goes on, and all that follows would be late.
  */
-#include "rc.h"
+#include "rc_resp.h"
 
 void hodp_rc_read_begin(struct hodp_qp *qp)
 {

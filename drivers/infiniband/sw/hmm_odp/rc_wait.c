@@ -17,10 +17,9 @@
  * Others may not.  If a requester has sent again as often as our own retry_cnt
  * says, its retries are almost used up, and then it gets an RNR NAK.
  */
-#include "aeth.h"
 #include "fault.h"
 #include "flight.h"
-#include "rc.h"
+#include "rc_resp.h"
 
 /* Between signs of life, in ns. */
 #define HODP_RC_SIGN_LEAST NSEC_PER_MSEC
