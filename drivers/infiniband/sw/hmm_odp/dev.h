@@ -88,7 +88,10 @@ enum hodp_counter {
 	HODP_CNT_RX_STRANGER, /* not from the QP's peer, or the QP has none */
 	HODP_CNT_RX_QUEUE_FULL, /* too many packets wait at the QP */
 	HODP_CNT_RX_NO_MEMORY, /* the packet would have to wait, uncharged */
-	HODP_CNT_RX_FLUSHED, /* waited at a QP that has failed or was reset */
+	/* Waited at a QP that has failed or was reset, or too long for the packet
+	 * before it.
+	 */
+	HODP_CNT_RX_FLUSHED,
 	HODP_CNT_RX_DUPLICATES, /* requests that were executed before */
 	HODP_CNT_RX_GAPS, /* requests after a lost one */
 	HODP_CNT_RX_STALE, /* responses to nothing that is outstanding */

@@ -426,9 +426,11 @@ static void hodp_engine_due(struct hodp_deadlines *d, unsigned long causes)
 {
 	struct hodp_qp *qp = container_of(d, struct hodp_qp, due);
 
-	if (causes & BIT(HODP_DUE_RX))
+	const unsigned long rx = BIT(HODP_DUE_RX) | BIT(HODP_DUE_HELD);
+
+	if (causes & rx)
 		hodp_runner_kick(&qp->rx);
-	if (causes & ~BIT(HODP_DUE_RX))
+	if (causes & ~rx)
 		hodp_runner_kick(&qp->req);
 }
 

@@ -37,6 +37,7 @@ enum hodp_due {
 	HODP_DUE_MEMORY, /* @req: out of memory, try again */
 	HODP_DUE_PEER, /* @req: check whether the peer is still reachable */
 	HODP_DUE_RX, /* @rx: out of memory, try again */
+	HODP_DUE_HELD, /* @rx: wait no longer for a missing packet */
 };
 
 /* After running out of memory, try again after this many ns. */

@@ -7,7 +7,8 @@
  * (rc_recv.c), responses for its requester (rc_send.c).  The two runners do the
  * rest in process context, because memory may have to be faulted in.  A packet
  * that does not fit into its queue is lost, as it would be in a switch.  Packets
- * that arrive during a page fault are copied, and charged to the QP's creator.
+ * that arrive during a page fault, or while one before them is missing
+ * (rc_held.c), are copied, and charged to the QP's creator.
  *
  * Quick path: waking a worker costs more than most packets do.  So if a packet's
  * queue is empty and its runner has no owner, softirq becomes the owner and
@@ -111,9 +112,12 @@ static bool hodp_rc_waits(const struct hodp_rc *rc,
 struct sk_buff *hodp_rc_charge(const struct hodp_qp *qp, struct sk_buff *skb)
 {
 	u32 len = hodp_rc_cb(skb)->len;
-	struct mem_cgroup *old = set_active_memcg(qp->memcg);
+	struct mem_cgroup *old;
 	struct sk_buff *copy;
 
+	if (hodp_rc_cb(skb)->charged)
+		return skb;
+	old = set_active_memcg(qp->memcg);
 	copy = alloc_skb(len, GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN);
 	set_active_memcg(old);
 	if (!copy)
@@ -121,8 +125,16 @@ struct sk_buff *hodp_rc_charge(const struct hodp_qp *qp, struct sk_buff *skb)
 	skb_put_data(copy, hodp_rc_body(skb), len);
 	*hodp_rc_cb(copy) = *hodp_rc_cb(skb);
 	hodp_rc_cb(copy)->body = 0;
+	hodp_rc_cb(copy)->charged = true;
 	consume_skb(skb);
 	return copy;
+}
+
+void hodp_rc_finish(struct hodp_rc *rc, struct sk_buff *skb)
+{
+	if (hodp_rc_cb(skb)->counted)
+		atomic_dec(&rc->resp.reads);
+	consume_skb(skb);
 }
 
 /* Is it sent again, while the receiver waits for a page fault for it?  A READ may
@@ -269,10 +281,13 @@ bool hodp_rc_input(struct hodp_qp *qp, const struct hodp_udp_packet *packet,
 	return consumed;
 }
 
-/* Drop packets that wait, including the one that is being executed. */
+/* Drop packets that wait, including those of the receiver: the one that is being
+ * executed, and those that are held.
+ */
 static void hodp_rc_flush(struct hodp_qp *qp, struct hodp_rc *rc,
 			  struct sk_buff_head *list)
 {
+	skb_queue_splice_init(&rc->resp.held.list, list);
 	hodp_count(hodp_qp_dev(qp), HODP_CNT_RX_FLUSHED,
 		   skb_queue_len(list) + !!rc->resp.skb);
 	__skb_queue_purge(list);
@@ -356,6 +371,20 @@ static u16 hodp_rc_sport(const struct hodp_qp *qp, const struct hodp_av *av,
 	return rdma_get_udp_sport(av->flow_label, qp->ibqp.qp_num, dest_qp);
 }
 
+/* A state that hodp_rc_free() can free, or NULL. */
+static struct hodp_rc *hodp_rc_new(const struct hodp_qp *qp)
+{
+	struct hodp_rc *rc =
+		hodp_charge_zalloc(qp->memcg, sizeof(*rc), GFP_KERNEL);
+
+	if (!rc)
+		return NULL;
+	__skb_queue_head_init(&rc->requests);
+	__skb_queue_head_init(&rc->responses);
+	hodp_rc_held_init(&rc->resp.held, HODP_DUE_HELD);
+	return rc;
+}
+
 static int hodp_rc_init(struct hodp_qp *qp, struct hodp_rc *rc,
 			const struct ib_qp_attr *attr)
 {
@@ -369,8 +398,6 @@ static int hodp_rc_init(struct hodp_qp *qp, struct hodp_rc *rc,
 		return -EINVAL;
 	rc->mtu = ib_mtu_enum_to_int(attr->path_mtu);
 	rc->sport = hodp_rc_sport(qp, &rc->av, attr->dest_qp_num);
-	__skb_queue_head_init(&rc->requests);
-	__skb_queue_head_init(&rc->responses);
 	rc->resp.message.expected = attr->rq_psn & HODP_PSN_MASK;
 	rc->resp.newest = rc->resp.message.expected;
 	rc->resp.peer = (struct hodp_peer){
@@ -384,8 +411,7 @@ static int hodp_rc_init(struct hodp_qp *qp, struct hodp_rc *rc,
 
 int hodp_rc_attach(struct hodp_qp *qp, const struct ib_qp_attr *attr)
 {
-	struct hodp_rc *rc =
-		hodp_charge_zalloc(qp->memcg, sizeof(*rc), GFP_KERNEL);
+	struct hodp_rc *rc = hodp_rc_new(qp);
 	int ret = -ENOMEM;
 
 	qp->out.op = hodp_charge_zalloc(qp->memcg,

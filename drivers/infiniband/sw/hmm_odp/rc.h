@@ -16,10 +16,28 @@ struct hodp_flight;
 
 /* Packets of one direction that may wait at a QP. */
 #define HODP_RC_QUEUE_MAX 512
+/* Packets of one direction that are kept while one before them is missing: those of
+ * so many PSNs behind it.
+ */
+#define HODP_RC_HELD_MAX 128
+/* Without progress, nothing is kept for longer, in ns. */
+#define HODP_RC_HELD_TIME (4 * NSEC_PER_SEC)
 /* PSNs that a requester has outstanding at most. */
 #define HODP_RC_WINDOW 128
 /* READ and atomic requests that a responder can answer again. */
 #define HODP_RC_REPLAY HODP_MAX_RD_ATOM
+
+/**
+ * struct hodp_rc_held - packets that wait for a missing one (rc_held.c)
+ * @list: in the order of PSNs
+ * @psn: the PSN that was missing when @due was set
+ * @due: when it passes without progress, @list is dropped (immutable)
+ */
+struct hodp_rc_held {
+	struct sk_buff_head list;
+	u32 psn;
+	enum hodp_due due;
+};
 
 /**
  * struct hodp_rc_requester - the sending half
@@ -89,6 +107,7 @@ struct hodp_rc_done {
  * @rewind, @rewind_psn: it was requested again, from this PSN on.  These five, and
  *                       @k while @reading, are written under the QP's @rx_lock
  * @nak_sent: a NAK or RNR NAK was sent, and the packet it asks for is not here
+ * @held: packets behind a missing one
  * @ack_due: packets were executed that are not acknowledged
  * @quick: the owner of the receiver is a softirq
  * @faulting: written by the receiver, read in softirq: waits for a page fault
@@ -123,6 +142,7 @@ struct hodp_rc_responder {
 	bool ack_due;
 	bool quick;
 	bool faulting;
+	struct hodp_rc_held held;
 	u32 resends;
 	u32 heard;
 	u64 sign;
@@ -163,6 +183,8 @@ struct hodp_rc_cb {
 	u32 len; /* length of the body, including the ICRC */
 	bool counted; /* in hodp_rc_responder.reads */
 	bool excess; /* one READ or atomic more than max_dest_rd_atomic */
+	bool charged; /* it is a copy that is charged to the QP's creator */
+	u32 psn; /* while it is held */
 };
 
 static inline struct hodp_rc_cb *hodp_rc_cb(struct sk_buff *skb)
@@ -220,15 +242,24 @@ void hodp_rc_locate(struct sk_buff *skb, const struct hodp_udp_packet *packet);
 /* Keep @skb, but nothing of the stack and the namespace. */
 void hodp_rc_keep(struct sk_buff *skb);
 
-/* A copy of @skb that is charged to the QP's creator, because it may wait for as
- * long as a page fault takes; consumes @skb.  NULL: there is no memory.
- * Context: any.
+/**
+ * hodp_rc_charge - a copy of a packet that is charged to the QP's creator
+ * @qp: receiver of the packet
+ * @skb: has struct hodp_rc_cb; consumed unless this returns NULL
+ *
+ * For packets that wait for longer than it takes to run the QP.
+ * Context: any.  Return: @skb itself if it is such a copy; NULL: there is no memory.
  */
 struct sk_buff *hodp_rc_charge(const struct hodp_qp *qp, struct sk_buff *skb);
 
 /* Take the packet at the head of a queue, and its headers; NULL: there is none. */
 struct sk_buff *hodp_rc_dequeue(struct hodp_qp *qp, struct sk_buff_head *queue,
 				struct hodp_wire_packet *k);
+
+/* The packet needs no answer any more: drop it, and if it was a READ or an atomic,
+ * the requester may have another one outstanding.
+ */
+void hodp_rc_finish(struct hodp_rc *rc, struct sk_buff *skb);
 
 /**
  * hodp_rc_alloc - allocate a packet, charged to the QP's creator
@@ -254,6 +285,52 @@ struct sk_buff *hodp_rc_alloc(const struct hodp_qp *qp,
  */
 void hodp_rc_send(struct hodp_qp *qp, struct sk_buff *skb,
 		  struct hodp_wire_packet *k, struct hodp_flight *flight);
+
+/* ---- rc_held.c: packets that wait for a missing one ---- */
+
+static inline bool hodp_rc_holds(const struct hodp_rc_held *held)
+{
+	return unlikely(!skb_queue_empty(&held->list));
+}
+
+void hodp_rc_held_init(struct hodp_rc_held *held, enum hodp_due due);
+
+/**
+ * hodp_rc_hold - keep a packet until those before it are here
+ * @qp: its receiver
+ * @held: where
+ * @missing: PSN of the first missing packet, which is before that of @k
+ * @skb: has struct hodp_rc_cb; consumed
+ * @k: its headers
+ *
+ * It is dropped, and counted, if it is too far behind, if it is here already, or if
+ * there is no memory.
+ * Context: the owner of @held.
+ */
+void hodp_rc_hold(struct hodp_qp *qp, struct hodp_rc_held *held, u32 missing,
+		  struct sk_buff *skb, const struct hodp_wire_packet *k);
+
+/**
+ * hodp_rc_release - take a packet that was held
+ * @qp: its receiver
+ * @held: where
+ * @psn: the packet with this PSN; all before it are dropped, they came twice
+ * @k: its headers
+ *
+ * Context: the owner of @held.  Return: the packet, or NULL.
+ */
+struct sk_buff *hodp_rc_release(struct hodp_qp *qp, struct hodp_rc_held *held,
+				u32 psn, struct hodp_wire_packet *k);
+
+/* Drop everything.  Context: the owner of @held. */
+void hodp_rc_unhold(struct hodp_qp *qp, struct hodp_rc_held *held);
+
+/* If @missing has not come for HODP_RC_HELD_TIME, drop everything: nothing is kept
+ * for a peer that is silent.  @here: it has come, and waits.
+ * Context: the owner of @held.
+ */
+void hodp_rc_check_held(struct hodp_qp *qp, struct hodp_rc_held *held,
+			u32 missing, bool here);
 
 /* ---- the requester: rc_req.h ---- */
 

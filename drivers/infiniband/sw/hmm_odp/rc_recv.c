@@ -9,7 +9,9 @@
  *              no more packets wait
  *   duplicate  acknowledged again; a READ is executed again, an atomic's result
  *              is taken from the last HODP_RC_REPLAY ones
- *   gap        a NAK, once until the missing packet is here
+ *   gap        a NAK, once until the missing packet is here.  The packet is kept
+ *              (IBTA would drop it), so that only the missing one need be sent
+ *              again: it is executed when those before it were
  *
  * A page fault holds its packet and all behind it.  Most faults are over long
  * before the requester misses the acknowledgment; rc_wait.c is about the others.
@@ -140,7 +142,19 @@ static void hodp_rc_prepare(struct hodp_rc_responder *resp)
 		req->avail = req->total;
 }
 
-/* Return: true: execute the packet; false: it is answered, drop it. */
+/* Ask for the expected packet, once. */
+static void hodp_rc_missing(struct hodp_qp *qp)
+{
+	struct hodp_rc_responder *resp = &qp->rc->resp;
+
+	if (!resp->nak_sent)
+		resp->nak_sent = hodp_rc_nak(qp, resp->message.expected,
+					     HODP_NAK_SEQUENCE);
+}
+
+/* Return: true: execute the packet; false: it is answered or held.  Drop it then,
+ * unless it is held: @resp->skb is NULL.
+ */
 static bool hodp_rc_accept(struct hodp_qp *qp)
 {
 	struct hodp_rc_responder *resp = &qp->rc->resp;
@@ -166,9 +180,9 @@ static bool hodp_rc_accept(struct hodp_qp *qp)
 		return true;
 	case HODP_RC_GAP:
 		hodp_count(hodp_qp_dev(qp), HODP_CNT_RX_GAPS, 1);
-		if (resp->nak_sent)
-			return false;
-		resp->nak_sent = hodp_rc_nak(qp, expected, HODP_NAK_SEQUENCE);
+		hodp_rc_missing(qp);
+		hodp_rc_hold(qp, &resp->held, expected, resp->skb, &resp->k);
+		resp->skb = NULL;
 		return false;
 	case HODP_RC_INVALID:
 		hodp_rc_nak(qp, expected, HODP_NAK_INVALID);
@@ -193,8 +207,7 @@ static void hodp_rc_uncount(struct hodp_rc_responder *resp)
 /* The packet is finished. */
 static void hodp_rc_consume(struct hodp_rc_responder *resp)
 {
-	hodp_rc_uncount(resp);
-	consume_skb(resp->skb);
+	hodp_rc_finish(container_of(resp, struct hodp_rc, resp), resp->skb);
 	resp->skb = NULL;
 }
 
@@ -468,9 +481,12 @@ enum hodp_rc_quick hodp_rc_receive_quick(struct hodp_qp *qp,
 	struct hodp_rc_responder *resp = &qp->rc->resp;
 	u32 mtu = qp->rc->mtu;
 
-	/* The first packet goes to the receiver, which enters the QP. */
-	if (resp->skb || qp->rx.fault || !hodp_rc_is_quick(k, mtu) ||
-	    hodp_rc_cb(skb)->excess || !hodp_qp_is_entered(qp, &resp->peer) ||
+	/* The first packet goes to the receiver, which enters the QP.  So does one
+	 * that others wait for: they come next.
+	 */
+	if (resp->skb || qp->rx.fault || hodp_rc_holds(&resp->held) ||
+	    !hodp_rc_is_quick(k, mtu) || hodp_rc_cb(skb)->excess ||
+	    !hodp_qp_is_entered(qp, &resp->peer) ||
 	    hodp_message_check_rc(&resp->message, k, mtu) != HODP_RC_NEXT ||
 	    !hodp_rc_has_slot(qp))
 		return HODP_RC_QUICK_NOT;
@@ -494,13 +510,22 @@ static bool hodp_rc_next(struct hodp_qp *qp)
 
 	if (!hodp_rc_has_slot(qp))
 		return false;
-	resp->skb = hodp_rc_dequeue(qp, &qp->rc->requests, &resp->k);
+	resp->skb = hodp_rc_release(qp, &resp->held, resp->message.expected,
+				    &resp->k);
 	if (!resp->skb)
+		resp->skb = hodp_rc_dequeue(qp, &qp->rc->requests, &resp->k);
+	if (!resp->skb) {
+		/* Behind the packet that was missing, another one is. */
+		if (hodp_rc_holds(&resp->held))
+			hodp_rc_missing(qp);
 		return false;
-	if (!hodp_rc_accept(qp))
-		hodp_rc_consume(resp);
-	else if (resp->k.row->kind == HODP_WIRE_READ)
+	}
+	if (!hodp_rc_accept(qp)) {
+		if (resp->skb)
+			hodp_rc_consume(resp);
+	} else if (resp->k.row->kind == HODP_WIRE_READ) {
 		hodp_rc_read_begin(qp);
+	}
 	return true;
 }
 
@@ -537,6 +562,7 @@ bool hodp_rc_receive(struct hodp_qp *qp, int *budget)
 	if (resp->faulting)
 		hodp_rc_wait_end(qp);
 	resp->req.fault_err = err;
+	hodp_rc_check_held(qp, &resp->held, resp->message.expected, resp->skb);
 	while (hodp_qp_receives(qp) && (*budget)-- > 0) {
 		if (!resp->skb && !hodp_rc_next(qp))
 			break;
