@@ -334,6 +334,8 @@ static bool hodp_engine_may_send(struct hodp_qp *qp, bool *more)
 		return false;
 	case IB_QPS_ERR:
 	case IB_QPS_SQE:
+		if (qp->out.op)
+			qp->transport->stop(qp);
 		left = qp->sq.q.ring.mask + 1;
 		hodp_complete_flush_send(qp, &left);
 		*more = !left;
@@ -426,7 +428,7 @@ static void hodp_engine_due(struct hodp_deadlines *d, unsigned long causes)
 {
 	struct hodp_qp *qp = container_of(d, struct hodp_qp, due);
 
-	const unsigned long rx = BIT(HODP_DUE_RX) | BIT(HODP_DUE_HELD);
+	const unsigned long rx = BIT(HODP_DUE_RX) | BIT(HODP_DUE_HELD_REQUESTS);
 
 	if (causes & rx)
 		hodp_runner_kick(&qp->rx);

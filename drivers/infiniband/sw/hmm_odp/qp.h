@@ -37,7 +37,8 @@ enum hodp_due {
 	HODP_DUE_MEMORY, /* @req: out of memory, try again */
 	HODP_DUE_PEER, /* @req: check whether the peer is still reachable */
 	HODP_DUE_RX, /* @rx: out of memory, try again */
-	HODP_DUE_HELD, /* @rx: wait no longer for a missing packet */
+	HODP_DUE_HELD_REQUESTS, /* @rx: wait no longer for a missing one */
+	HODP_DUE_HELD_RESPONSES, /* @req: the same */
 };
 
 /* After running out of memory, try again after this many ns. */

@@ -356,6 +356,7 @@ static void hodp_rc_free(struct hodp_qp *qp, struct hodp_rc *rc)
 	if (rc) {
 		hodp_rc_flush(qp, rc, &rc->requests);
 		hodp_rc_flush(qp, rc, &rc->responses);
+		hodp_rc_flush(qp, rc, &rc->req.held.list);
 		hodp_flight_end(rc->resp.flight);
 		hodp_udp_forget(hodp_qp_dev(qp), &rc->route[0]);
 		hodp_udp_forget(hodp_qp_dev(qp), &rc->route[1]);
@@ -381,7 +382,8 @@ static struct hodp_rc *hodp_rc_new(const struct hodp_qp *qp)
 		return NULL;
 	__skb_queue_head_init(&rc->requests);
 	__skb_queue_head_init(&rc->responses);
-	hodp_rc_held_init(&rc->resp.held, HODP_DUE_HELD);
+	hodp_rc_held_init(&rc->req.held, HODP_DUE_HELD_RESPONSES);
+	hodp_rc_held_init(&rc->resp.held, HODP_DUE_HELD_REQUESTS);
 	return rc;
 }
 

@@ -48,10 +48,14 @@ struct hodp_rc_held {
  * @una: oldest PSN that was not answered; == @next: none
  * @again: PSN of the next packet to send again; == @next: none
  * @probe: one packet only is sent again, until there is an answer
+ * @naked: because of a NAK
+ * @hole: what is missing before the responses in @held is requested again
+ * @hole_end: everything before it was requested again, or was not missed
+ * @held: responses behind a missing one
  * @started: @next and the others are valid
  * @reads: outstanding READ requests and atomics
- * @lost_until: the response to @una was lost, and was requested again; until
- *              then (CLOCK_MONOTONIC ns), ignore that others say so
+ * @lost_until: the responses from @una to @hole_end were lost, and were requested
+ *              again; until then (CLOCK_MONOTONIC ns), ignore that others say so
  * @rnr: the peer was not ready: send nothing until HODP_DUE_RNR
  * @faulting: the requester's fault is for a response or for a packet that is
  *            sent again; also read in softirq
@@ -64,9 +68,13 @@ struct hodp_rc_requester {
 	u32 una;
 	u32 again;
 	u32 reads;
+	u32 hole_end;
 	u64 lost_until;
+	struct hodp_rc_held held;
 	bool started;
 	bool probe;
+	bool naked;
+	bool hole;
 	bool rnr;
 	bool faulting;
 	u32 fault_psn;
@@ -326,7 +334,7 @@ struct sk_buff *hodp_rc_release(struct hodp_qp *qp, struct hodp_rc_held *held,
 void hodp_rc_unhold(struct hodp_qp *qp, struct hodp_rc_held *held);
 
 /* If @missing has not come for HODP_RC_HELD_TIME, drop everything: nothing is kept
- * for a peer that is silent.  @here: it has come, and waits.
+ * for a peer that is silent.  @here: it has come, and waits.  Something is held.
  * Context: the owner of @held.
  */
 void hodp_rc_check_held(struct hodp_qp *qp, struct hodp_rc_held *held,
@@ -334,9 +342,10 @@ void hodp_rc_check_held(struct hodp_qp *qp, struct hodp_rc_held *held,
 
 /* ---- the requester: rc_req.h ---- */
 
-/* hodp_transport.execute and .progress. */
+/* hodp_transport.execute, .progress and .stop. */
 enum hodp_verdict hodp_rc_execute(struct hodp_qp *qp);
 enum hodp_verdict hodp_rc_progress(struct hodp_qp *qp);
+void hodp_rc_stop(struct hodp_qp *qp);
 
 /* Handle a response in softirq, if that takes no waiting; no other one waits.
  * Context: the owner of the requester.

@@ -23,6 +23,14 @@ static void hodp_rc_complete(struct hodp_qp *qp, u32 num)
 	}
 }
 
+/* enum hodp_wire_kind of the response to the operation. */
+static u8 hodp_rc_answer_kind(const struct hodp_op *op)
+{
+	if (hodp_rc_is_read(op))
+		return HODP_WIRE_READ_RESPONSE;
+	return hodp_rc_wants_data(op) ? HODP_WIRE_ATOMIC_ACK : HODP_WIRE_ACK;
+}
+
 /* What was sent, for hodp_sent_answered().  Return: number of operations. */
 static u32 hodp_rc_list(struct hodp_qp *qp, struct hodp_sent *sent)
 {
@@ -40,11 +48,7 @@ static u32 hodp_rc_list(struct hodp_qp *qp, struct hodp_sent *sent)
 
 		sent[i].first_psn = i ? op->psn : req->una;
 		sent[i].last_psn = hodp_psn_add(op->end, HODP_PSN_MASK);
-		sent[i].answer = HODP_WIRE_ACK;
-		if (hodp_rc_is_read(op))
-			sent[i].answer = HODP_WIRE_READ_RESPONSE;
-		else if (hodp_rc_wants_data(op))
-			sent[i].answer = HODP_WIRE_ATOMIC_ACK;
+		sent[i].answer = hodp_rc_answer_kind(op);
 	}
 	return num;
 }
@@ -91,6 +95,32 @@ static enum hodp_verdict hodp_rc_naked(struct hodp_qp *qp, u8 syndrome)
 	}
 }
 
+/* Are there responses behind a missing one, which must come first? */
+static bool hodp_rc_sees_hole(struct hodp_qp *qp)
+{
+	const struct hodp_op *op = hodp_rc_oldest(qp);
+
+	return hodp_rc_has_hole(&qp->rc->req, qp->rc->req.una) && op &&
+	       hodp_rc_wants_data(op);
+}
+
+/* Keep a response behind a lost one, unless it contradicts its operation or, as an
+ * ACK in the middle of a READ, says nothing.
+ */
+static void hodp_rc_hold_response(struct hodp_qp *qp, struct sk_buff **skb,
+				  const struct hodp_wire_packet *k)
+{
+	struct hodp_rc_requester *req = &qp->rc->req;
+	u8 kind = hodp_rc_answer_kind(hodp_rc_op_of(qp, k->psn));
+	bool nak = k->row->kind == HODP_WIRE_ACK &&
+		   hodp_aeth_type(k->syndrome) != HODP_AETH_ACK;
+
+	if (k->row->kind != kind && !nak)
+		return;
+	hodp_rc_hold(qp, &req->held, req->una, *skb, k);
+	*skb = NULL;
+}
+
 /* A response shows that the one for the oldest unanswered PSN was lost: a NAK that
  * is implied.  The responses that follow it say the same, so believe them only if
  * they still do after a part of the timeout.
@@ -102,7 +132,7 @@ static enum hodp_verdict hodp_rc_lost(struct hodp_qp *qp)
 	u64 now = ktime_get_ns();
 
 	hodp_count(hodp_qp_dev(qp), HODP_CNT_LOST_RESPONSES, 1);
-	if (req->again != req->next || now < req->lost_until)
+	if (hodp_rc_is_resending(req) || now < req->lost_until)
 		return HODP_V_MORE;
 	req->lost_until = now + patience / 4;
 	return hodp_rc_retry(qp, HODP_AGAIN_LOST);
@@ -143,13 +173,19 @@ static void hodp_rc_stored(struct hodp_qp *qp, const struct hodp_op *op,
 		hodp_complete_oldest(qp, IB_WC_SUCCESS);
 }
 
+static void hodp_rc_put_back(struct hodp_qp *qp, struct sk_buff *skb)
+{
+	spin_lock_bh(&qp->rx_lock);
+	__skb_queue_head(&qp->rc->responses, skb);
+	spin_unlock_bh(&qp->rx_lock);
+}
+
 /* Data for the oldest operation, whose first unanswered PSN is that of @k.
- * *@keep: the packet must be handled again.
+ * *@skb: set to NULL if the packet must be handled again.
  */
 static enum hodp_verdict hodp_rc_data_arrived(struct hodp_qp *qp,
-					      struct sk_buff *skb,
-					      struct hodp_wire_packet *k,
-					      bool *keep)
+					      struct sk_buff **skb,
+					      struct hodp_wire_packet *k)
 {
 	struct hodp_rc_requester *req = &qp->rc->req;
 	struct hodp_op *op = hodp_rc_oldest(qp);
@@ -159,9 +195,10 @@ static enum hodp_verdict hodp_rc_data_arrived(struct hodp_qp *qp,
 	if (!ret)
 		ret = hodp_rc_load(qp, op) ?
 			      -EACCES :
-			      hodp_rc_store(qp, op, skb, k, &miss);
+			      hodp_rc_store(qp, op, *skb, k, &miss);
 	if (ret == -EAGAIN) {
-		*keep = true;
+		hodp_rc_put_back(qp, *skb);
+		*skb = NULL;
 		return hodp_rc_fault(qp, k->psn, &miss);
 	}
 	if (ret == -EBADMSG)
@@ -189,11 +226,20 @@ static void hodp_rc_stale(struct hodp_qp *qp, const struct hodp_wire_packet *k)
 	hodp_rc_arm(qp);
 }
 
-/* Handle one response.  *@keep: it must be handled again. */
+/* What the response says about the requests that the peer has. */
+static void hodp_rc_hear(struct hodp_qp *qp, const struct hodp_wire_packet *k,
+			 enum hodp_sent_answer answer)
+{
+	if (answer == HODP_SENT_NAK)
+		hodp_rc_heard(qp, k->psn);
+	else if (answer != HODP_SENT_STALE && answer != HODP_SENT_BAD)
+		hodp_rc_heard(qp, hodp_psn_add(k->psn, 1));
+}
+
+/* Handle one response.  *@skb: set to NULL if it is kept. */
 static enum hodp_verdict hodp_rc_response(struct hodp_qp *qp,
-					  struct sk_buff *skb,
-					  struct hodp_wire_packet *k,
-					  bool *keep)
+					  struct sk_buff **skb,
+					  struct hodp_wire_packet *k)
 {
 	struct hodp_rc_requester *req = &qp->rc->req;
 	struct hodp_sent sent[HODP_MAX_OUTSTANDING + 1];
@@ -202,6 +248,7 @@ static enum hodp_verdict hodp_rc_response(struct hodp_qp *qp,
 	u32 done;
 
 	answer = hodp_sent_answered(sent, num, req->next, k, &done);
+	hodp_rc_hear(qp, k, answer);
 	hodp_rc_complete(qp, done);
 	switch (answer) {
 	case HODP_SENT_STALE:
@@ -212,12 +259,13 @@ static enum hodp_verdict hodp_rc_response(struct hodp_qp *qp,
 			hodp_rc_answered(qp, hodp_psn_add(k->psn, 1));
 		return HODP_V_MORE;
 	case HODP_SENT_DATA:
-		return hodp_rc_data_arrived(qp, skb, k, keep);
+		return hodp_rc_data_arrived(qp, skb, k);
 	case HODP_SENT_NAK:
 		if (sent[done].answer == HODP_WIRE_ACK)
 			hodp_rc_answered(qp, k->psn);
 		return hodp_rc_naked(qp, k->syndrome);
 	case HODP_SENT_LOST:
+		hodp_rc_hold_response(qp, skb, k);
 		return hodp_rc_lost(qp);
 	case HODP_SENT_BAD:
 		return hodp_rc_bad_response(qp);
@@ -249,10 +297,11 @@ enum hodp_rc_quick hodp_rc_progress_quick(struct hodp_qp *qp,
 
 	if (!req->started || READ_ONCE(qp->state) != IB_QPS_RTS ||
 	    READ_ONCE(qp->dying) || req->faulting || req->fault_err ||
-	    req->rnr || req->again != req->next)
+	    req->rnr || req->again != req->next || hodp_rc_holds(&req->held))
 		return HODP_RC_QUICK_NOT;
 	num = hodp_rc_list(qp, sent);
 	answer = hodp_sent_answered(sent, num, req->next, k, &done);
+	hodp_rc_hear(qp, k, answer);
 	switch (answer) {
 	case HODP_SENT_STALE:
 		hodp_rc_stale(qp, k);
@@ -277,11 +326,22 @@ enum hodp_rc_quick hodp_rc_progress_quick(struct hodp_qp *qp,
 	return ret;
 }
 
-static void hodp_rc_put_back(struct hodp_qp *qp, struct sk_buff *skb)
+/* The next response: one that was held, if what was missing before it is here. */
+static struct sk_buff *hodp_rc_next_response(struct hodp_qp *qp,
+					     struct hodp_wire_packet *k)
 {
-	spin_lock_bh(&qp->rx_lock);
-	__skb_queue_head(&qp->rc->responses, skb);
-	spin_unlock_bh(&qp->rx_lock);
+	struct hodp_rc_requester *req = &qp->rc->req;
+	struct sk_buff *held = skb_peek(&req->held.list);
+
+	if (likely(!held) || hodp_rc_sees_hole(qp))
+		return hodp_rc_dequeue(qp, &qp->rc->responses, k);
+	return hodp_rc_release(qp, &req->held, hodp_rc_cb(held)->psn, k);
+}
+
+void hodp_rc_stop(struct hodp_qp *qp)
+{
+	if (hodp_rc_holds(&qp->rc->req.held))
+		hodp_rc_unhold(qp, &qp->rc->req.held);
 }
 
 static void hodp_rc_start(struct hodp_qp *qp)
@@ -292,20 +352,39 @@ static void hodp_rc_start(struct hodp_qp *qp)
 	req->next = qp->attr.sq_psn;
 	req->una = req->next;
 	req->again = req->next;
+	req->hole_end = req->next;
 	hodp_rc_progressed(qp);
+}
+
+/* Send what must be sent again.  Return: as hodp_rc_progress(). */
+static enum hodp_verdict hodp_rc_send_again(struct hodp_qp *qp)
+{
+	struct hodp_rc_requester *req = &qp->rc->req;
+
+	if (req->again == req->next) {
+		/* Behind the responses that were missing, others are. */
+		if (unlikely(hodp_rc_sees_hole(qp)) &&
+		    req->hole_end == req->una && !req->lost_until)
+			return hodp_rc_lost(qp);
+		return HODP_V_DONE;
+	}
+	/* The probe is on its way. */
+	if (req->probe && req->again != req->una)
+		return HODP_V_WINDOW;
+	return hodp_rc_resend(qp);
 }
 
 enum hodp_verdict hodp_rc_progress(struct hodp_qp *qp)
 {
 	struct hodp_rc_requester *req = &qp->rc->req;
+	bool faulted = req->faulting;
 	struct hodp_wire_packet k;
-	struct sk_buff *skb;
-	bool keep = false;
 	enum hodp_verdict verdict;
+	struct sk_buff *skb;
 
 	if (unlikely(!req->started))
 		hodp_rc_start(qp);
-	if (req->faulting) {
+	if (faulted) {
 		int err = hodp_fault_finish(&qp->req);
 
 		if (err == -EINPROGRESS)
@@ -313,13 +392,12 @@ enum hodp_verdict hodp_rc_progress(struct hodp_qp *qp)
 		WRITE_ONCE(req->faulting, false);
 		req->fault_err = err;
 	}
-	skb = hodp_rc_dequeue(qp, &qp->rc->responses, &k);
+	if (hodp_rc_holds(&req->held))
+		hodp_rc_check_held(qp, &req->held, req->una, faulted);
+	skb = hodp_rc_next_response(qp, &k);
 	if (skb) {
-		verdict = hodp_rc_response(qp, skb, &k, &keep);
-		if (keep)
-			hodp_rc_put_back(qp, skb);
-		else
-			consume_skb(skb);
+		verdict = hodp_rc_response(qp, &skb, &k);
+		consume_skb(skb);
 		return verdict;
 	}
 	if (req->rnr) {
@@ -334,10 +412,5 @@ enum hodp_verdict hodp_rc_progress(struct hodp_qp *qp)
 		req->lost_until = 0;
 		return hodp_rc_retry(qp, HODP_AGAIN_TIMEOUT);
 	}
-	if (req->again == req->next)
-		return HODP_V_DONE;
-	/* The probe is on its way. */
-	if (req->probe && req->again != req->una)
-		return HODP_V_WINDOW;
-	return hodp_rc_resend(qp);
+	return hodp_rc_send_again(qp);
 }

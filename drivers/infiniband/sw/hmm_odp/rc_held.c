@@ -113,7 +113,7 @@ void hodp_rc_unhold(struct hodp_qp *qp, struct hodp_rc_held *held)
 void hodp_rc_check_held(struct hodp_qp *qp, struct hodp_rc_held *held,
 			u32 missing, bool here)
 {
-	if (!hodp_rc_holds(held) || !hodp_deadline_passed(&qp->due, held->due))
+	if (!hodp_deadline_passed(&qp->due, held->due))
 		return;
 	if (!here && held->psn == missing)
 		hodp_rc_unhold(qp, held);

@@ -562,7 +562,9 @@ bool hodp_rc_receive(struct hodp_qp *qp, int *budget)
 	if (resp->faulting)
 		hodp_rc_wait_end(qp);
 	resp->req.fault_err = err;
-	hodp_rc_check_held(qp, &resp->held, resp->message.expected, resp->skb);
+	if (hodp_rc_holds(&resp->held))
+		hodp_rc_check_held(qp, &resp->held, resp->message.expected,
+				   resp->skb);
 	while (hodp_qp_receives(qp) && (*budget)-- > 0) {
 		if (!resp->skb && !hodp_rc_next(qp))
 			break;

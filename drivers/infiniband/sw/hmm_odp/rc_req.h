@@ -41,6 +41,9 @@ static inline struct hodp_op *hodp_rc_oldest(struct hodp_qp *qp)
 	return hodp_rc_current(qp);
 }
 
+/* The operation that @psn belongs to; @psn was sent and is not answered. */
+struct hodp_op *hodp_rc_op_of(struct hodp_qp *qp, u32 psn);
+
 /* ---- rc_retry.c ---- */
 
 /* The local ACK timeout in ns; 0: infinite. */
@@ -49,9 +52,19 @@ u64 hodp_rc_timeout(const struct hodp_qp *qp);
 void hodp_rc_arm(struct hodp_qp *qp);
 /* The peer has answered something new. */
 void hodp_rc_progressed(struct hodp_qp *qp);
+/* A response shows that the peer has all requests before @psn.  Call this before
+ * hodp_rc_answered() for any of them.
+ */
+void hodp_rc_heard(struct hodp_qp *qp, u32 psn);
 /* Everything before @psn was answered. */
 void hodp_rc_answered(struct hodp_qp *qp, u32 psn);
-/* Send again from the oldest unanswered PSN on. */
+/* Are there responses behind a missing one, if everything before @psn was answered? */
+bool hodp_rc_has_hole(const struct hodp_rc_requester *req, u32 psn);
+/* Is something being sent again, or will be? */
+bool hodp_rc_is_resending(const struct hodp_rc_requester *req);
+/* Send the packet of the oldest unanswered PSN again: if responses were lost, as a
+ * hole, else as a probe.
+ */
 void hodp_rc_go_back(struct hodp_qp *qp, enum hodp_rc_again why);
 /* The same if there is a retry left; else the oldest operation fails.  Return: the
  * verdict of hodp_rc_progress().

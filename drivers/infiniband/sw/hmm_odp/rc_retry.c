@@ -45,36 +45,75 @@ void hodp_rc_progressed(struct hodp_qp *qp)
 	hodp_rc_arm(qp);
 }
 
-/* Everything before @psn was answered. */
+bool hodp_rc_has_hole(const struct hodp_rc_requester *req, u32 psn)
+{
+	struct sk_buff *held = skb_peek(&req->held.list);
+
+	return unlikely(held) && hodp_psn_after(hodp_rc_cb(held)->psn, psn);
+}
+
+bool hodp_rc_is_resending(const struct hodp_rc_requester *req)
+{
+	/* A probe that is on its way covers nothing but itself. */
+	return req->again != req->next &&
+	       !(req->probe && req->again != req->una);
+}
+
+/* What else must be sent again after a probe?
+ *
+ * An acknowledgment of the probe alone says that the peer has nothing behind it:
+ * the rest.  Data say nothing of what is behind.  After a timeout the peer was
+ * probably slow, and has everything: nothing.  After a NAK it may have dropped what
+ * was behind: when all data of the probe are here, the next one, as a probe.
+ */
+void hodp_rc_heard(struct hodp_qp *qp, u32 psn)
+{
+	struct hodp_rc_requester *req = &qp->rc->req;
+	bool data;
+
+	if (likely(!req->probe) || !hodp_psn_after(psn, req->una))
+		return;
+	data = hodp_rc_wants_data(hodp_rc_oldest(qp));
+	if (data && req->naked && !hodp_psn_after(psn, req->again))
+		return;
+	req->probe = false;
+	if (data || hodp_psn_after(psn, req->again))
+		req->again = req->next;
+}
+
 void hodp_rc_answered(struct hodp_qp *qp, u32 psn)
 {
 	struct hodp_rc_requester *req = &qp->rc->req;
 
 	if (psn == req->una)
 		return;
-	/* What is answered is not sent again.  Neither is the rest, if the peer
-	 * has more than the probe.
-	 */
-	if (req->probe && psn != req->again)
-		req->again = req->next;
-	else if (hodp_psn_before(req->again, psn))
-		req->again = psn;
-	req->probe = false;
+	/* What is answered is not sent again. */
+	if (hodp_psn_before(req->again, psn))
+		req->again = req->hole && !hodp_rc_has_hole(req, psn) ?
+				     req->next :
+				     psn;
+	if (req->again == req->next) {
+		req->probe = false;
+		req->hole = false;
+	}
+	if (!hodp_psn_before(psn, req->hole_end)) {
+		req->hole_end = psn;
+		req->lost_until = 0;
+	}
 	req->una = psn;
-	req->lost_until = 0;
 	hodp_rc_progressed(qp);
 }
-/* Send everything from the oldest unanswered PSN again.  After a NAK or a lost
- * response at once; else only the first packet.
- */
+
 void hodp_rc_go_back(struct hodp_qp *qp, enum hodp_rc_again why)
 {
 	struct hodp_rc_requester *req = &qp->rc->req;
-	bool probe = why == HODP_AGAIN_RNR || why == HODP_AGAIN_TIMEOUT;
 
 	trace_hodp_retransmit(qp->ibqp.qp_num, req->una, req->next, why);
 	req->again = req->una;
-	req->probe = probe;
+	req->hole_end = req->una;
+	req->hole = why == HODP_AGAIN_LOST;
+	req->probe = !req->hole;
+	req->naked = why == HODP_AGAIN_NAK;
 	hodp_rc_arm(qp);
 }
 

@@ -6,11 +6,15 @@
  * one by one, as the window and the flight allow; then it is *outstanding*, and
  * the next operation begins.  A response completes operations in order.
  *
- * After a NAK or a lost response, all packets from the oldest unanswered PSN on are
- * sent again, before anything new.  Their payload is read again from the entry and
- * from memory, so none of it is kept.  After a timeout or an RNR wait the peer may
- * have the others, and only be slow.  So the first one goes alone, as a probe; the
- * rest follows if the answer is that the peer has nothing behind it.
+ * Resending begins with the oldest unanswered PSN, and goes before anything new.
+ * The payload is read again from the entry and from memory, so none of it is kept.
+ *
+ *   probe   after a NAK, a timeout or an RNR wait.  The peer may have kept the
+ *           packets behind it, or only be slow.  So the first one goes alone; the
+ *           rest follows if the answer is that the peer has nothing behind it
+ *   hole    the response of a READ or an atomic was lost, and later ones were not.
+ *           These are held (rc_held.c), and only what is missing is requested
+ *           again; new requests go on meanwhile
  *
  * A READ is split into requests of at most HODP_RC_READ response packets, so
  * that a requester is never sent more than it can queue.
@@ -27,8 +31,7 @@
 /* Ask for an acknowledgment every so many packets. */
 #define HODP_RC_ACK_EVERY 32
 
-/* The operation that @psn belongs to; @psn was sent and is not answered. */
-static struct hodp_op *hodp_rc_op_of(struct hodp_qp *qp, u32 psn)
+struct hodp_op *hodp_rc_op_of(struct hodp_qp *qp, u32 psn)
 {
 	u32 i;
 
@@ -127,13 +130,27 @@ u32 hodp_rc_after(const struct hodp_op *op, u32 psn)
 	return hodp_psn_add(psn, min(left, HODP_RC_READ - at % HODP_RC_READ));
 }
 
-/* Describe the packet of @op with @psn.  Return: its position in the message. */
+/* The same for a packet that is sent again: without the part of a READ that is held. */
+static u32 hodp_rc_after_again(const struct hodp_qp *qp,
+			       const struct hodp_op *op, u32 psn)
+{
+	struct sk_buff *held = skb_peek(&qp->rc->req.held.list);
+	u32 after = hodp_rc_after(op, psn);
+
+	if (likely(!held) || !hodp_psn_within(hodp_rc_cb(held)->psn,
+					      hodp_psn_add(psn, 1), after))
+		return after;
+	return hodp_rc_cb(held)->psn;
+}
+
+/* Describe the packet of @op from @psn up to @after.  Return: its position in the
+ * message.
+ */
 static u64 hodp_rc_describe(const struct hodp_qp *qp, const struct hodp_op *op,
-			    u32 psn, struct hodp_wire_packet *k)
+			    u32 psn, u32 after, struct hodp_wire_packet *k)
 {
 	u32 mtu = qp->rc->mtu;
 	u64 pos = (u64)hodp_psn_diff(psn, op->psn) * mtu;
-	u32 after = hodp_rc_after(op, psn);
 	u64 len = min_t(u64, op->total - pos,
 			(u64)hodp_psn_diff(after, psn) * mtu);
 	bool last = after == op->end;
@@ -174,11 +191,11 @@ static u64 hodp_rc_describe(const struct hodp_qp *qp, const struct hodp_op *op,
 	return pos;
 }
 
-/* Send the packet of @op with @psn.  @op is loaded.  Return: 0; -ENOSPC: the flight
- * is full; -ENOMEM; or an errno of hodp_sgl_copy().
+/* Send the packet of @op from @psn up to @after.  @op is loaded.  Return: 0;
+ * -ENOSPC: the flight is full; -ENOMEM; or an errno of hodp_sgl_copy().
  */
 static long hodp_rc_send_psn(struct hodp_qp *qp, const struct hodp_op *op,
-			     u32 psn, struct hodp_miss *miss)
+			     u32 psn, u32 after, struct hodp_miss *miss)
 {
 	struct hodp_wire_packet k;
 	struct sk_buff *skb;
@@ -187,7 +204,7 @@ static long hodp_rc_send_psn(struct hodp_qp *qp, const struct hodp_op *op,
 
 	if (!hodp_flight_take(qp->flight))
 		return -ENOSPC;
-	pos = hodp_rc_describe(qp, op, psn, &k);
+	pos = hodp_rc_describe(qp, op, psn, after, &k);
 	skb = hodp_rc_alloc(qp, k.row, k.payload, false);
 	if (skb)
 		ret = hodp_rc_copy(qp, op, skb->data + hodp_wire_headers(k.row),
@@ -263,18 +280,20 @@ enum hodp_verdict hodp_rc_execute(struct hodp_qp *qp)
 	enum hodp_verdict verdict = hodp_rc_admit(qp);
 	bool idle = req->una == req->next;
 	struct hodp_miss miss;
+	u32 after;
 	long ret;
 
 	if (verdict != HODP_V_MORE)
 		return verdict;
-	ret = hodp_rc_send_psn(qp, op, req->next, &miss);
+	after = hodp_rc_after(op, req->next);
+	ret = hodp_rc_send_psn(qp, op, req->next, after, &miss);
 	if (ret)
 		return hodp_rc_send_failed(qp, ret, &miss);
 	if (hodp_rc_wants_data(op))
 		req->reads++;
 	if (req->again == req->next)
-		req->again = hodp_rc_after(op, req->next);
-	req->next = hodp_rc_after(op, req->next);
+		req->again = after;
+	req->next = after;
 	if (idle)
 		hodp_rc_progressed(qp);
 	return req->next == op->end ? HODP_V_SENT : HODP_V_MORE;
@@ -312,17 +331,22 @@ enum hodp_verdict hodp_rc_resend(struct hodp_qp *qp)
 {
 	struct hodp_rc_requester *req = &qp->rc->req;
 	struct hodp_op *op = hodp_rc_op_of(qp, req->again);
+	u32 after = hodp_rc_after_again(qp, op, req->again);
 	struct hodp_miss miss;
 	long ret = hodp_rc_faulted(req, req->again);
 
 	if (!ret)
 		ret = hodp_rc_load(qp, op) ?
 			      -EINVAL :
-			      hodp_rc_send_psn(qp, op, req->again, &miss);
+			      hodp_rc_send_psn(qp, op, req->again, after,
+					       &miss);
 	switch (ret) {
 	case 0:
 		hodp_count(hodp_qp_dev(qp), HODP_CNT_RESENT, 1);
-		req->again = hodp_rc_after(op, req->again);
+		if (hodp_rc_wants_data(op))
+			req->hole_end = after;
+		req->again = req->hole ? req->next : after;
+		req->hole = false;
 		return HODP_V_MORE;
 	case -ENOSPC:
 		return HODP_V_WINDOW;

@@ -322,6 +322,7 @@ const struct hodp_transport hodp_roce_transport = {
 	.detach = hodp_roce_detach,
 	.execute = hodp_roce_execute,
 	.progress = hodp_rc_progress,
+	.stop = hodp_rc_stop,
 	.receive = hodp_roce_receive_requests,
 	.datagram = hodp_roce_datagram,
 	.posted_recv = hodp_roce_posted_recv,

@@ -200,8 +200,8 @@ DEFINE_EVENT(hodp_packet, hodp_receive,
 	TP_ARGS(qpn, body, len)
 );
 
-/* A requester sends everything from @psn up to, but without, @end again, or begins
- * with one packet of it.
+/* A requester sends the packet of @psn again, and after that, if need be, the others
+ * up to, but without, @end.
  */
 TRACE_EVENT(hodp_retransmit,
 	TP_PROTO(u32 qpn, u32 psn, u32 end, u8 why),

@@ -37,6 +37,8 @@ enum hodp_verdict {
  *            and also while the requester is stalled.  The caller owns the
  *            requester.  Return: DONE: continue; MORE: call again; WINDOW: send
  *            nothing until the requester is kicked; PAUSE
+ * @stop: packet transports, RC: the requester has failed, and sends nothing any
+ *        more: drop what it keeps.  May be called again.  The caller owns the requester
  * @receive: packet transports: execute request packets that wait at @qp, a
  *           connected QP, or drop them if it does not receive any more.  The
  *           caller owns the receiver.  *@budget is reduced by the packets handled.
@@ -55,6 +57,7 @@ struct hodp_transport {
 	void (*detach)(struct hodp_qp *qp);
 	enum hodp_verdict (*execute)(struct hodp_qp *qp);
 	enum hodp_verdict (*progress)(struct hodp_qp *qp);
+	void (*stop)(struct hodp_qp *qp);
 	bool (*receive)(struct hodp_qp *qp, int *budget);
 	enum hodp_verdict (*datagram)(struct hodp_qp *qp,
 				      const struct hodp_av *av);
