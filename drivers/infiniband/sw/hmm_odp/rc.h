@@ -8,6 +8,7 @@
 #include <linux/skbuff.h>
 #include "ah.h"
 #include "message.h"
+#include "pace.h"
 #include "qp.h"
 #include "respond.h"
 #include "udp.h"
@@ -56,6 +57,9 @@ struct hodp_rc_held {
  * @reads: outstanding READ requests and atomics
  * @lost_until: the responses from @una to @hole_end were lost, and were requested
  *              again; until then (CLOCK_MONOTONIC ns), ignore that others say so
+ * @pace: window and waiting times
+ * @rtt_psn, @rtt_start: PSN of a packet whose answer is timed, and when it was
+ *                       sent (CLOCK_MONOTONIC ns); 0: none
  * @rnr: the peer was not ready: send nothing until HODP_DUE_RNR
  * @faulting: the requester's fault is for a response or for a packet that is
  *            sent again; also read in softirq
@@ -70,6 +74,9 @@ struct hodp_rc_requester {
 	u32 reads;
 	u32 hole_end;
 	u64 lost_until;
+	struct hodp_pace pace;
+	u64 rtt_start;
+	u32 rtt_psn;
 	struct hodp_rc_held held;
 	bool started;
 	bool probe;

@@ -70,6 +70,7 @@ static enum hodp_verdict hodp_rc_rnr(struct hodp_qp *qp, u8 timer)
 	}
 	req->rnr = true;
 	req->again = req->una;
+	hodp_rc_begin_wait(qp);
 	hodp_deadline_clear(&qp->due, HODP_DUE_TIMEOUT);
 	hodp_deadline_set(&qp->due, HODP_DUE_RNR,
 			  (u64)hodp_aeth_rnr_usecs(timer) * NSEC_PER_USEC);
@@ -128,13 +129,14 @@ static void hodp_rc_hold_response(struct hodp_qp *qp, struct sk_buff **skb,
 static enum hodp_verdict hodp_rc_lost(struct hodp_qp *qp)
 {
 	struct hodp_rc_requester *req = &qp->rc->req;
-	u64 patience = hodp_rc_timeout(qp) ?: HODP_RC_PATIENCE;
+	u64 patience = max((hodp_rc_timeout(qp) ?: HODP_RC_PATIENCE) / 4,
+			   hodp_pace_early(&req->pace));
 	u64 now = ktime_get_ns();
 
 	hodp_count(hodp_qp_dev(qp), HODP_CNT_LOST_RESPONSES, 1);
 	if (hodp_rc_is_resending(req) || now < req->lost_until)
 		return HODP_V_MORE;
-	req->lost_until = now + patience / 4;
+	req->lost_until = now + patience;
 	return hodp_rc_retry(qp, HODP_AGAIN_LOST);
 }
 
@@ -223,6 +225,9 @@ static void hodp_rc_stale(struct hodp_qp *qp, const struct hodp_wire_packet *k)
 	    hodp_psn_add(k->psn, 1) != req->una)
 		return;
 	req->retry_left = READ_ONCE(qp->attr.retry_cnt);
+	/* Its page fault is no part of a round trip. */
+	req->rtt_start = 0;
+	hodp_pace_sign(&req->pace, hodp_rc_timeout(qp));
 	hodp_rc_arm(qp);
 }
 
@@ -353,6 +358,7 @@ static void hodp_rc_start(struct hodp_qp *qp)
 	req->una = req->next;
 	req->again = req->next;
 	req->hole_end = req->next;
+	hodp_pace_init(&req->pace);
 	hodp_rc_progressed(qp);
 }
 
@@ -407,10 +413,7 @@ enum hodp_verdict hodp_rc_progress(struct hodp_qp *qp)
 		hodp_rc_go_back(qp, HODP_AGAIN_RNR);
 	}
 	if (hodp_deadline_passed(&qp->due, HODP_DUE_TIMEOUT) &&
-	    req->una != req->next) {
-		hodp_count(hodp_qp_dev(qp), HODP_CNT_RETRIES, 1);
-		req->lost_until = 0;
-		return hodp_rc_retry(qp, HODP_AGAIN_TIMEOUT);
-	}
+	    req->una != req->next)
+		return hodp_rc_silence(qp);
 	return hodp_rc_send_again(qp);
 }

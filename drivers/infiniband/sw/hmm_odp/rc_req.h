@@ -14,6 +14,7 @@ enum hodp_rc_again {
 	HODP_AGAIN_RNR,
 	HODP_AGAIN_TIMEOUT,
 	HODP_AGAIN_LOST,
+	HODP_AGAIN_EARLY, /* before the timeout: pace.h */
 };
 
 static inline bool hodp_rc_is_read(const struct hodp_op *op)
@@ -48,10 +49,16 @@ struct hodp_op *hodp_rc_op_of(struct hodp_qp *qp, u32 psn);
 
 /* The local ACK timeout in ns; 0: infinite. */
 u64 hodp_rc_timeout(const struct hodp_qp *qp);
-/* Wait for an answer, as long as the attributes say. */
+/* Wait for an answer, for req.pace.wait. */
 void hodp_rc_arm(struct hodp_qp *qp);
+/* The next hodp_rc_arm() is the first wait for an answer. */
+void hodp_rc_begin_wait(struct hodp_qp *qp);
+/* A wait is over without an answer.  Return: the verdict of hodp_rc_progress(). */
+enum hodp_verdict hodp_rc_silence(struct hodp_qp *qp);
 /* The peer has answered something new. */
 void hodp_rc_progressed(struct hodp_qp *qp);
+/* A new packet was sent: the first one of a round trip is timed. */
+void hodp_rc_time(struct hodp_rc_requester *req, u32 psn);
 /* A response shows that the peer has all requests before @psn.  Call this before
  * hodp_rc_answered() for any of them.
  */

@@ -25,15 +25,23 @@ u64 hodp_rc_timeout(const struct hodp_qp *qp)
 	return timeout ? max(4096ULL << timeout, HODP_RC_LEAST_TIMEOUT) : 0;
 }
 
-/* Wait for an answer, as long as the attributes say. */
 void hodp_rc_arm(struct hodp_qp *qp)
 {
-	u64 timeout = hodp_rc_timeout(qp);
+	struct hodp_rc_requester *req = &qp->rc->req;
 
-	if (!timeout || qp->rc->req.una == qp->rc->req.next)
+	if (!req->pace.wait || req->una == req->next)
 		hodp_deadline_clear(&qp->due, HODP_DUE_TIMEOUT);
 	else
-		hodp_deadline_set(&qp->due, HODP_DUE_TIMEOUT, timeout);
+		hodp_deadline_set(&qp->due, HODP_DUE_TIMEOUT, req->pace.wait);
+}
+
+void hodp_rc_begin_wait(struct hodp_qp *qp)
+{
+	/* A page fault at the peer may answer by an RNR NAK (rc_wait.c), which must
+	 * not fail the QP before its timeout.
+	 */
+	hodp_pace_begin(&qp->rc->req.pace, hodp_rc_timeout(qp),
+			READ_ONCE(qp->attr.rnr_retry) == 7);
 }
 
 void hodp_rc_progressed(struct hodp_qp *qp)
@@ -42,7 +50,25 @@ void hodp_rc_progressed(struct hodp_qp *qp)
 
 	req->rnr_left = READ_ONCE(qp->attr.rnr_retry);
 	req->retry_left = READ_ONCE(qp->attr.retry_cnt);
+	hodp_rc_begin_wait(qp);
 	hodp_rc_arm(qp);
+}
+
+void hodp_rc_time(struct hodp_rc_requester *req, u32 psn)
+{
+	if (req->rtt_start)
+		return;
+	req->rtt_start = ktime_get_ns();
+	req->rtt_psn = psn;
+}
+
+/* Everything before @psn was answered. */
+static void hodp_rc_timed(struct hodp_rc_requester *req, u32 psn)
+{
+	if (!req->rtt_start || !hodp_psn_after(psn, req->rtt_psn))
+		return;
+	hodp_pace_sample(&req->pace, ktime_get_ns() - req->rtt_start);
+	req->rtt_start = 0;
 }
 
 bool hodp_rc_has_hole(const struct hodp_rc_requester *req, u32 psn)
@@ -100,6 +126,7 @@ void hodp_rc_answered(struct hodp_qp *qp, u32 psn)
 		req->hole_end = psn;
 		req->lost_until = 0;
 	}
+	hodp_rc_timed(req, psn);
 	req->una = psn;
 	hodp_rc_progressed(qp);
 }
@@ -114,6 +141,8 @@ void hodp_rc_go_back(struct hodp_qp *qp, enum hodp_rc_again why)
 	req->hole = why == HODP_AGAIN_LOST;
 	req->probe = !req->hole;
 	req->naked = why == HODP_AGAIN_NAK;
+	/* Its answer may be that to the first one. */
+	req->rtt_start = 0;
 	hodp_rc_arm(qp);
 }
 
@@ -139,4 +168,18 @@ enum hodp_verdict hodp_rc_retry(struct hodp_qp *qp, enum hodp_rc_again why)
 	req->retry_left--;
 	hodp_rc_go_back(qp, why);
 	return HODP_V_MORE;
+}
+
+enum hodp_verdict hodp_rc_silence(struct hodp_qp *qp)
+{
+	struct hodp_rc_requester *req = &qp->rc->req;
+
+	req->lost_until = 0;
+	if (!hodp_pace_passed(&req->pace, hodp_rc_timeout(qp))) {
+		hodp_rc_go_back(qp, HODP_AGAIN_EARLY);
+		return HODP_V_MORE;
+	}
+	hodp_count(hodp_qp_dev(qp), HODP_CNT_RETRIES, 1);
+	hodp_rc_begin_wait(qp);
+	return hodp_rc_retry(qp, HODP_AGAIN_TIMEOUT);
 }

@@ -9,12 +9,15 @@
  * Resending begins with the oldest unanswered PSN, and goes before anything new.
  * The payload is read again from the entry and from memory, so none of it is kept.
  *
- *   probe   after a NAK, a timeout or an RNR wait.  The peer may have kept the
+ *   probe   after a NAK, a wait or an RNR wait.  The peer may have kept the
  *           packets behind it, or only be slow.  So the first one goes alone; the
  *           rest follows if the answer is that the peer has nothing behind it
  *   hole    the response of a READ or an atomic was lost, and later ones were not.
  *           These are held (rc_held.c), and only what is missing is requested
  *           again; new requests go on meanwhile
+ *
+ * How long it waits for an answer: pace.h.  A probe is sent early, before the
+ * timeout, only if an RNR NAK cannot fail the QP.
  *
  * A READ is split into requests of at most HODP_RC_READ response packets, so
  * that a requester is never sent more than it can queue.
@@ -291,6 +294,7 @@ enum hodp_verdict hodp_rc_execute(struct hodp_qp *qp)
 		return hodp_rc_send_failed(qp, ret, &miss);
 	if (hodp_rc_wants_data(op))
 		req->reads++;
+	hodp_rc_time(req, req->next);
 	if (req->again == req->next)
 		req->again = after;
 	req->next = after;

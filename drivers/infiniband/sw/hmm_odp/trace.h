@@ -84,7 +84,8 @@ TRACE_DEFINE_ENUM(IB_QPS_ERR);
 		{ 0, "NAK" }, \
 		{ 1, "RNR" }, \
 		{ 2, "TIMEOUT" }, \
-		{ 3, "LOST_RESPONSE" })
+		{ 3, "LOST_RESPONSE" }, \
+		{ 4, "EARLY" })
 /* clang-format on */
 
 TRACE_EVENT(hodp_fault,
