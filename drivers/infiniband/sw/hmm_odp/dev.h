@@ -105,6 +105,9 @@ enum hodp_counter {
 	HODP_CNT_RESENT, /* packets sent again */
 	HODP_CNT_NAKS_RECEIVED, /* sequence NAKs */
 	HODP_CNT_LOST_RESPONSES, /* responses after a lost one */
+	HODP_CNT_ECN_MARKED, /* packets with payload that met congestion */
+	HODP_CNT_CNP_SENT, /* congestion notifications */
+	HODP_CNT_CNP_HANDLED, /* congestion notifications received */
 	HODP_CNT_MAX,
 };
 

@@ -175,6 +175,12 @@ static bool hodp_rc_unasked(const struct hodp_qp *qp,
 	       READ_ONCE(qp->state) == IB_QPS_RTR;
 }
 
+/* Is it of a service that connections have? */
+static bool hodp_rc_is_ours(const struct hodp_wire_row *row)
+{
+	return row->service == HODP_WIRE_RC || row->service == HODP_WIRE_CNP;
+}
+
 /* Return: the queue for the packet, or NULL: it is counted, drop it. */
 static struct sk_buff_head *hodp_rc_queue(struct hodp_qp *qp,
 					  const struct hodp_udp_packet *packet,
@@ -184,11 +190,16 @@ static struct sk_buff_head *hodp_rc_queue(struct hodp_qp *qp,
 	struct sk_buff_head *queue;
 
 	lockdep_assert_held(&qp->rx_lock);
-	if (!rc || k->row->service != HODP_WIRE_RC || !hodp_qp_receives(qp) ||
+	if (!rc || !hodp_rc_is_ours(k->row) || !hodp_qp_receives(qp) ||
 	    !hodp_rc_from_peer(&rc->av, packet) || hodp_rc_unasked(qp, k)) {
 		hodp_count(packet->dev, HODP_CNT_RX_STRANGER, 1);
 		return NULL;
 	}
+	if (unlikely(k->row->kind == HODP_WIRE_NOTIFY)) {
+		hodp_rc_notified(qp);
+		return NULL;
+	}
+	hodp_rc_look(qp, packet, k);
 	queue = hodp_wire_is_response(k->row) ? &rc->responses : &rc->requests;
 	if (queue == &rc->requests && hodp_rc_repeated(qp, k)) {
 		hodp_count(packet->dev, HODP_CNT_RX_DUPLICATES, 1);
@@ -387,12 +398,22 @@ static struct hodp_rc *hodp_rc_new(const struct hodp_qp *qp)
 	return rc;
 }
 
+/* The addresses of a connection.  It obeys marks.  Return: as hodp_av_init(). */
+static int hodp_rc_av_init(struct hodp_qp *qp, const struct ib_qp_attr *attr,
+			   struct hodp_av *av)
+{
+	int ret = hodp_av_init(hodp_qp_dev(qp), &attr->ah_attr, av);
+
+	if (!ret)
+		av->traffic_class = hodp_wire_ect(av->traffic_class);
+	return ret;
+}
+
 static int hodp_rc_init(struct hodp_qp *qp, struct hodp_rc *rc,
 			const struct ib_qp_attr *attr)
 {
-	struct hodp_device *dev = hodp_qp_dev(qp);
-	enum ib_mtu active = hodp_active_mtu(dev->ndev);
-	int ret = hodp_av_init(dev, &attr->ah_attr, &rc->av);
+	enum ib_mtu active = hodp_active_mtu(hodp_qp_dev(qp)->ndev);
+	int ret = hodp_rc_av_init(qp, attr, &rc->av);
 
 	if (ret)
 		return ret;
@@ -443,7 +464,7 @@ int hodp_rc_readdress(struct hodp_qp *qp, const struct ib_qp_attr *attr)
 {
 	struct hodp_rc *rc = qp->rc;
 	struct hodp_av av;
-	int ret = hodp_av_init(hodp_qp_dev(qp), &attr->ah_attr, &av);
+	int ret = hodp_rc_av_init(qp, attr, &av);
 
 	if (ret)
 		return ret;

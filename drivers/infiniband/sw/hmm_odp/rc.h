@@ -23,8 +23,6 @@ struct hodp_flight;
 #define HODP_RC_HELD_MAX 128
 /* Without progress, nothing is kept for longer, in ns. */
 #define HODP_RC_HELD_TIME (4 * NSEC_PER_SEC)
-/* PSNs that a requester has outstanding at most. */
-#define HODP_RC_WINDOW 128
 /* READ and atomic requests that a responder can answer again. */
 #define HODP_RC_REPLAY HODP_MAX_RD_ATOM
 
@@ -48,6 +46,8 @@ struct hodp_rc_held {
  * @next: PSN of the next packet that was never sent
  * @una: oldest PSN that was not answered; == @next: none
  * @again: PSN of the next packet to send again; == @next: none
+ * @asked: PSN behind the last packet sent that asks for an answer
+ * @round: when this PSN is answered, a round of @pace ends
  * @probe: one packet only is sent again, until there is an answer
  * @naked: because of a NAK
  * @hole: what is missing before the responses in @held is requested again
@@ -71,6 +71,8 @@ struct hodp_rc_requester {
 	u32 next;
 	u32 una;
 	u32 again;
+	u32 asked;
+	u32 round;
 	u32 reads;
 	u32 hole_end;
 	u64 lost_until;
@@ -176,6 +178,10 @@ struct hodp_rc_responder {
  * @mtu: path MTU in bytes (immutable)
  * @requests, @responses: packets that have arrived, at most HODP_RC_QUEUE_MAX
  *                        each; guarded by the QP's @rx_lock
+ * @marked: a mark (pace.h) has arrived that the requester has not seen
+ * @cnp_due: a CNP must be sent
+ * @cnp_at: when that was found out the last time, CLOCK_MONOTONIC ns; guarded by
+ *          the QP's @rx_lock
  * @route: [0] for requests, owned by the requester; [1] for responses, owned by
  *         the receiver
  * @req: sending half
@@ -187,6 +193,9 @@ struct hodp_rc {
 	u32 mtu;
 	struct sk_buff_head requests;
 	struct sk_buff_head responses;
+	bool marked;
+	bool cnp_due;
+	u64 cnp_at;
 	struct hodp_udp_route route[2];
 	struct hodp_rc_requester req;
 	struct hodp_rc_responder resp;
@@ -300,6 +309,34 @@ struct sk_buff *hodp_rc_alloc(const struct hodp_qp *qp,
  */
 void hodp_rc_send(struct hodp_qp *qp, struct sk_buff *skb,
 		  struct hodp_wire_packet *k, struct hodp_flight *flight);
+
+/* ---- rc_mark.c: congestion ---- */
+
+/**
+ * hodp_rc_look - look for a mark in a packet that the QP will take
+ *
+ * A marked packet with payload makes a CNP due, at most one per HODP_RC_CNP_GAP.  A
+ * marked READ response also slows the QP itself down.
+ * Context: softirq, @qp->rx_lock.
+ */
+void hodp_rc_look(struct hodp_qp *qp, const struct hodp_udp_packet *packet,
+		  const struct hodp_wire_packet *k);
+
+/* A CNP from the peer.  Context: softirq, @qp->rx_lock. */
+void hodp_rc_notified(struct hodp_qp *qp);
+
+/* Obey the marks since the last call.  Context: the owner of the requester. */
+static inline void hodp_rc_obey_marks(struct hodp_rc *rc)
+{
+	if (unlikely(READ_ONCE(rc->marked)) && xchg(&rc->marked, false))
+		hodp_pace_mark(&rc->req.pace);
+}
+
+/* Must a CNP be sent, once?  Context: the owner of the receiver. */
+static inline bool hodp_rc_owes_cnp(struct hodp_rc *rc)
+{
+	return unlikely(READ_ONCE(rc->cnp_due)) && xchg(&rc->cnp_due, false);
+}
 
 /* ---- rc_held.c: packets that wait for a missing one ---- */
 

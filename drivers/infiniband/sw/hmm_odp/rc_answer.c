@@ -86,6 +86,7 @@ static enum hodp_verdict hodp_rc_naked(struct hodp_qp *qp, u8 syndrome)
 	switch (hodp_aeth_value(syndrome)) {
 	case HODP_NAK_SEQUENCE:
 		hodp_count(hodp_qp_dev(qp), HODP_CNT_NAKS_RECEIVED, 1);
+		hodp_pace_loss(&qp->rc->req.pace);
 		return hodp_rc_retry(qp, HODP_AGAIN_NAK);
 	case HODP_NAK_INVALID:
 		return hodp_rc_fail(qp, IB_WC_REM_INV_REQ_ERR);
@@ -137,6 +138,7 @@ static enum hodp_verdict hodp_rc_lost(struct hodp_qp *qp)
 	if (hodp_rc_is_resending(req) || now < req->lost_until)
 		return HODP_V_MORE;
 	req->lost_until = now + patience;
+	hodp_pace_loss(&req->pace);
 	return hodp_rc_retry(qp, HODP_AGAIN_LOST);
 }
 
@@ -304,6 +306,7 @@ enum hodp_rc_quick hodp_rc_progress_quick(struct hodp_qp *qp,
 	    READ_ONCE(qp->dying) || req->faulting || req->fault_err ||
 	    req->rnr || req->again != req->next || hodp_rc_holds(&req->held))
 		return HODP_RC_QUICK_NOT;
+	hodp_rc_obey_marks(qp->rc);
 	num = hodp_rc_list(qp, sent);
 	answer = hodp_sent_answered(sent, num, req->next, k, &done);
 	hodp_rc_hear(qp, k, answer);
@@ -358,6 +361,8 @@ static void hodp_rc_start(struct hodp_qp *qp)
 	req->una = req->next;
 	req->again = req->next;
 	req->hole_end = req->next;
+	req->asked = req->next;
+	req->round = req->next;
 	hodp_pace_init(&req->pace);
 	hodp_rc_progressed(qp);
 }
@@ -390,6 +395,7 @@ enum hodp_verdict hodp_rc_progress(struct hodp_qp *qp)
 
 	if (unlikely(!req->started))
 		hodp_rc_start(qp);
+	hodp_rc_obey_marks(qp->rc);
 	if (faulted) {
 		int err = hodp_fault_finish(&qp->req);
 

@@ -553,6 +553,8 @@ bool hodp_rc_receive(struct hodp_qp *qp, int *budget)
 		return false;
 	}
 	resp = &qp->rc->resp;
+	if (hodp_rc_owes_cnp(qp->rc))
+		hodp_rc_notify(qp);
 	err = hodp_fault_finish(&qp->rx);
 	if (err == -EINPROGRESS) {
 		hodp_rc_ack(qp);

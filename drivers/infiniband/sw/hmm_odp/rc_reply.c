@@ -24,8 +24,9 @@ bool hodp_rc_reply(struct hodp_qp *qp, u8 kind, u32 psn, u8 syndrome,
 		   u64 original)
 {
 	struct hodp_rc_responder *resp = &qp->rc->resp;
+	u8 service = kind == HODP_WIRE_NOTIFY ? HODP_WIRE_CNP : HODP_WIRE_RC;
 	struct hodp_wire_packet k = {
-		.row = hodp_wire_find(HODP_WIRE_RC, kind, HODP_WIRE_ONLY, 0),
+		.row = hodp_wire_find(service, kind, HODP_WIRE_ONLY, 0),
 		.psn = psn,
 		.syndrome = syndrome,
 		.msn = resp->msn,
@@ -63,6 +64,12 @@ void hodp_rc_ack(struct hodp_qp *qp)
 			  hodp_psn_add(resp->message.expected, HODP_PSN_MASK),
 			  hodp_rc_good(), 0))
 		resp->ack_due = false;
+}
+
+void hodp_rc_notify(struct hodp_qp *qp)
+{
+	if (hodp_rc_reply(qp, HODP_WIRE_NOTIFY, 0, 0, 0))
+		hodp_count(hodp_qp_dev(qp), HODP_CNT_CNP_SENT, 1);
 }
 
 /* NAKs acknowledge everything before @psn.  Return: true: it was sent; if not, the

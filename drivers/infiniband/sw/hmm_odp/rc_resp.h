@@ -18,7 +18,7 @@ u8 hodp_rc_good(void);
 
 /**
  * hodp_rc_reply - send a packet without payload to the requester
- * @kind: HODP_WIRE_ACK or HODP_WIRE_ATOMIC_ACK
+ * @kind: HODP_WIRE_ACK, HODP_WIRE_ATOMIC_ACK or HODP_WIRE_NOTIFY
  * @original: ATOMIC_ACK: the value before the operation
  *
  * Return: false: there is no memory or no slot; the receiver is kicked when there
@@ -34,6 +34,8 @@ void hodp_rc_ack(struct hodp_qp *qp);
  * sent; the requester will send again.
  */
 bool hodp_rc_nak(struct hodp_qp *qp, u32 psn, enum hodp_aeth_nak code);
+/* Send a CNP.  If that fails, the next mark makes one due. */
+void hodp_rc_notify(struct hodp_qp *qp);
 /* Keep what a duplicate of the READ or atomic @resp->k needs; @end: PSN after it. */
 void hodp_rc_remember(struct hodp_rc_responder *resp, u32 end);
 /* The READ or atomic that a duplicate repeats, or a part of it; or NULL. */

@@ -127,6 +127,10 @@ void hodp_rc_answered(struct hodp_qp *qp, u32 psn)
 		req->lost_until = 0;
 	}
 	hodp_rc_timed(req, psn);
+	if (!hodp_psn_before(psn, req->round)) {
+		hodp_pace_round(&req->pace);
+		req->round = req->next;
+	}
 	req->una = psn;
 	hodp_rc_progressed(qp);
 }
@@ -137,6 +141,7 @@ void hodp_rc_go_back(struct hodp_qp *qp, enum hodp_rc_again why)
 
 	trace_hodp_retransmit(qp->ibqp.qp_num, req->una, req->next, why);
 	req->again = req->una;
+	req->asked = req->una;
 	req->hole_end = req->una;
 	req->hole = why == HODP_AGAIN_LOST;
 	req->probe = !req->hole;
@@ -176,10 +181,12 @@ enum hodp_verdict hodp_rc_silence(struct hodp_qp *qp)
 
 	req->lost_until = 0;
 	if (!hodp_pace_passed(&req->pace, hodp_rc_timeout(qp))) {
+		hodp_pace_loss(&req->pace);
 		hodp_rc_go_back(qp, HODP_AGAIN_EARLY);
 		return HODP_V_MORE;
 	}
 	hodp_count(hodp_qp_dev(qp), HODP_CNT_RETRIES, 1);
+	hodp_pace_silence(&req->pace);
 	hodp_rc_begin_wait(qp);
 	return hodp_rc_retry(qp, HODP_AGAIN_TIMEOUT);
 }

@@ -31,8 +31,6 @@
 
 /* Response packets of one READ request at most. */
 #define HODP_RC_READ 64
-/* Ask for an acknowledgment every so many packets. */
-#define HODP_RC_ACK_EVERY 32
 
 struct hodp_op *hodp_rc_op_of(struct hodp_qp *qp, u32 psn)
 {
@@ -146,6 +144,27 @@ static u32 hodp_rc_after_again(const struct hodp_qp *qp,
 	return hodp_rc_cb(held)->psn;
 }
 
+/* May packets up to @after be outstanding?  If no outstanding one asks for an answer,
+ * since the window was larger when they were sent, one more may ask.
+ */
+static bool hodp_rc_fits(const struct hodp_rc_requester *req, u32 after)
+{
+	s32 num = hodp_psn_diff(after, req->una);
+
+	return num <= (s32)req->pace.window ||
+	       (num <= HODP_PACE_MAX && !hodp_psn_after(req->asked, req->una));
+}
+
+/* Must the packet from @psn up to @after ask for an answer?  It must if it is the last
+ * in the window.
+ */
+static bool hodp_rc_must_ask(const struct hodp_rc_requester *req, u32 psn,
+			     u32 after)
+{
+	return req->probe || psn % hodp_pace_ack_every(&req->pace) == 0 ||
+	       hodp_psn_diff(after, req->una) >= (s32)req->pace.window;
+}
+
 /* Describe the packet of @op from @psn up to @after.  Return: its position in the
  * message.
  */
@@ -171,8 +190,7 @@ static u64 hodp_rc_describe(const struct hodp_qp *qp, const struct hodp_op *op,
 		.row = hodp_wire_find(HODP_WIRE_RC, hodp_rc_kind(op), place,
 				      tail),
 		.psn = psn,
-		.ack_req = last || psn % HODP_RC_ACK_EVERY == 0 ||
-			   qp->rc->req.probe,
+		.ack_req = last || hodp_rc_must_ask(&qp->rc->req, psn, after),
 		.solicited = last && (op->wqe.send_flags & IB_SEND_SOLICITED),
 		.imm = op->wqe.imm_inv,
 		.inv_rkey = op->wqe.imm_inv,
@@ -218,6 +236,9 @@ static long hodp_rc_send_psn(struct hodp_qp *qp, const struct hodp_op *op,
 		return ret;
 	}
 	hodp_rc_send(qp, skb, &k, qp->flight);
+	if ((k.ack_req || hodp_rc_wants_data(op)) &&
+	    hodp_psn_after(after, qp->rc->req.asked))
+		qp->rc->req.asked = after;
 	return 0;
 }
 
@@ -248,8 +269,7 @@ bool hodp_rc_window_is_full(const struct hodp_qp *qp)
 	const struct hodp_op *op = &qp->op;
 
 	return op->begun && !op->ended &&
-	       hodp_psn_diff(hodp_rc_after(op, req->next), req->una) >
-		       HODP_RC_WINDOW;
+	       !hodp_rc_fits(req, hodp_rc_after(op, req->next));
 }
 
 /* May the operation's next packet be sent?  Gives it its PSNs, if it has none. */
@@ -273,7 +293,10 @@ static enum hodp_verdict hodp_rc_admit(struct hodp_qp *qp)
 		op->psn = req->next;
 		op->end = hodp_psn_add(op->psn, hodp_rc_psns(qp, op));
 	}
-	return hodp_rc_window_is_full(qp) ? HODP_V_WINDOW : HODP_V_MORE;
+	if (!hodp_rc_window_is_full(qp))
+		return HODP_V_MORE;
+	req->pace.limited = true;
+	return HODP_V_WINDOW;
 }
 
 enum hodp_verdict hodp_rc_execute(struct hodp_qp *qp)
@@ -337,8 +360,11 @@ enum hodp_verdict hodp_rc_resend(struct hodp_qp *qp)
 	struct hodp_op *op = hodp_rc_op_of(qp, req->again);
 	u32 after = hodp_rc_after_again(qp, op, req->again);
 	struct hodp_miss miss;
-	long ret = hodp_rc_faulted(req, req->again);
+	long ret;
 
+	if (!hodp_rc_fits(req, hodp_psn_add(req->again, 1)))
+		return HODP_V_WINDOW;
+	ret = hodp_rc_faulted(req, req->again);
 	if (!ret)
 		ret = hodp_rc_load(qp, op) ?
 			      -EINVAL :

@@ -74,6 +74,9 @@ static const struct rdma_stat_desc hodp_stats_port[] = {
 	[HODP_CNT_RESENT].name = "packets_resent",
 	[HODP_CNT_NAKS_RECEIVED].name = "packet_seq_err",
 	[HODP_CNT_LOST_RESPONSES].name = "implied_nak_seq_err",
+	[HODP_CNT_ECN_MARKED].name = "np_ecn_marked_roce_packets",
+	[HODP_CNT_CNP_SENT].name = "np_cnp_sent",
+	[HODP_CNT_CNP_HANDLED].name = "rp_cnp_handled",
 };
 
 static_assert(ARRAY_SIZE(hodp_stats_port) == HODP_CNT_MAX);

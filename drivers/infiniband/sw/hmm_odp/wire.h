@@ -59,6 +59,12 @@
 #define HODP_WIRE_ACK_REQ 0x80000000U
 #define HODP_WIRE_24 0xffffffU
 
+/* The ECN field of an IP header (RFC 3168). */
+#define HODP_WIRE_ECN_MASK 3
+#define HODP_WIRE_ECT1 1
+#define HODP_WIRE_ECT0 2
+#define HODP_WIRE_CE 3
+
 /* CRC state after eight bytes of ones, which replace the LRH. */
 #define HODP_WIRE_ICRC_SEED 0xdebb20e3U
 
@@ -311,6 +317,21 @@ void hodp_wire_put(u8 *p, const struct hodp_wire_packet *k);
  */
 enum hodp_wire_bad hodp_wire_parse(const u8 *p, size_t len,
 				   struct hodp_wire_packet *k);
+
+static inline u8 hodp_wire_ecn(const u8 *ip, u32 ip_len)
+{
+	u8 class = ip_len == HODP_WIRE_IPV4 ? ip[1] : ip[1] >> 4;
+
+	return class & HODP_WIRE_ECN_MASK;
+}
+
+/* @traffic_class for a sender that obeys marks: ECN-capable, and not marked. */
+static inline u8 hodp_wire_ect(u8 traffic_class)
+{
+	if ((traffic_class & HODP_WIRE_ECN_MASK) == HODP_WIRE_ECT1)
+		return traffic_class;
+	return (traffic_class & ~HODP_WIRE_ECN_MASK) | HODP_WIRE_ECT0;
+}
 
 /* Copy an IP header, with ones for the fields that routers may change. */
 static inline void hodp_wire_mask_ip(u8 *h, const u8 *ip, u32 ip_len)
