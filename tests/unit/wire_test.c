@@ -200,6 +200,25 @@ static void test_cnp(void)
 	packet_free(&k);
 }
 
+static void test_ecn(void)
+{
+	u8 ipv4[HODP_WIRE_IPV4] = { 0x45, 0x00 };
+	u8 ipv6[HODP_WIRE_IPV6] = { 0x60, 0x00 };
+
+	for (u8 ecn = 0; ecn < 4; ecn++) {
+		ipv4[1] = 0xb8 | ecn;
+		/* Traffic class 0xb8 | ecn, flow label 0xfffff. */
+		ipv6[0] = 0x6b;
+		ipv6[1] = 0x80 | ecn << 4 | 0x0f;
+		CHECK(hodp_wire_ecn(ipv4, sizeof(ipv4)) == ecn);
+		CHECK(hodp_wire_ecn(ipv6, sizeof(ipv6)) == ecn);
+	}
+	/* ECT(1) if that was asked for, else ECT(0); never marked by the sender. */
+	CHECK(hodp_wire_ect(0x00) == 0x02 && hodp_wire_ect(0xb8) == 0xba);
+	CHECK(hodp_wire_ect(0xb9) == 0xb9 && hodp_wire_ect(0xba) == 0xba);
+	CHECK(hodp_wire_ect(0xbb) == 0xba && hodp_wire_ect(0xff) == 0xfe);
+}
+
 /* ---- there and back ---- */
 
 static void test_round_trip(void)
@@ -541,6 +560,7 @@ static void test_payload(void)
 static const struct unit_case cases[] = {
 	{ "headers have the bytes that the specification says", test_golden },
 	{ "a CNP has the bytes that the specification says", test_cnp },
+	{ "the ECN field is where its IP header has it", test_ecn },
 	{ "packed headers are parsed again", test_round_trip },
 	{ "a value is cut to the width of its field", test_width },
 	{ "a truncated body is refused", test_truncated },
