@@ -51,6 +51,7 @@ struct hodp_rc_held {
  * @probe: one packet only is sent again, until there is an answer
  * @naked: because of a NAK
  * @hole: what is missing before the responses in @held is requested again
+ * @ends: PSNs modulo HODP_PACE_MAX at which an outstanding READ request ends
  * @hole_end: everything before it was requested again, or was not missed
  * @held: responses behind a missing one
  * @started: @next and the others are valid
@@ -75,6 +76,7 @@ struct hodp_rc_requester {
 	u32 round;
 	u32 reads;
 	u32 hole_end;
+	DECLARE_BITMAP(ends, HODP_PACE_MAX);
 	u64 lost_until;
 	struct hodp_pace pace;
 	u64 rtt_start;

@@ -170,7 +170,7 @@ static void hodp_rc_stored(struct hodp_qp *qp, const struct hodp_op *op,
 {
 	struct hodp_rc_requester *req = &qp->rc->req;
 
-	if (hodp_rc_after(op, psn) == hodp_psn_add(psn, 1))
+	if (hodp_rc_ends(req, psn))
 		req->reads--;
 	hodp_rc_answered(qp, hodp_psn_add(psn, 1));
 	if (req->una == op->end && op != &qp->op)

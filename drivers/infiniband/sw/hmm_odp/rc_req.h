@@ -99,8 +99,8 @@ int hodp_rc_load(struct hodp_qp *qp, const struct hodp_op *op);
  */
 long hodp_rc_copy(struct hodp_qp *qp, const struct hodp_op *op, void *packet,
 		  u32 len, u64 pos, struct hodp_miss *miss);
-/* The PSN after the packet or READ request that begins with @psn. */
-u32 hodp_rc_after(const struct hodp_op *op, u32 psn);
+/* Does an outstanding READ or atomic request end with @psn? */
+bool hodp_rc_ends(const struct hodp_rc_requester *req, u32 psn);
 /* Does the window keep the operation from sending?  It has its PSNs. */
 bool hodp_rc_window_is_full(const struct hodp_qp *qp);
 /* Wait for a fault: for the response or the resend of @psn.  Return: the verdict of

@@ -19,8 +19,9 @@
  * How long it waits for an answer: pace.h.  A probe is sent early, before the
  * timeout, only if an RNR NAK cannot fail the QP.
  *
- * A READ is split into requests of at most HODP_RC_READ response packets, so
- * that a requester is never sent more than it can queue.
+ * A READ is split into requests of at most HODP_RC_READ response packets and half
+ * the window, so that a requester is never sent more than it can queue, and the
+ * window rules the responses, too.
  *
  * The requester has one page fault at a time.  If it belongs to a response,
  * @faulting is set, and nothing is sent meanwhile.
@@ -120,24 +121,47 @@ static u32 hodp_rc_psns(const struct hodp_qp *qp, const struct hodp_op *op)
 		       1;
 }
 
-/* The PSN after the packet or READ request that begins with @psn. */
-u32 hodp_rc_after(const struct hodp_op *op, u32 psn)
+/* The PSN after the packet or READ request that begins with @req->next. */
+static u32 hodp_rc_after_next(const struct hodp_rc_requester *req,
+			      const struct hodp_op *op)
 {
-	u32 at = hodp_psn_diff(psn, op->psn);
-	u32 left = hodp_psn_diff(op->end, psn);
+	u32 num = clamp(req->pace.window / 2, 1U, HODP_RC_READ);
+	u32 left = hodp_psn_diff(op->end, req->next);
 
-	if (!hodp_rc_is_read(op))
-		return hodp_psn_add(psn, 1);
-	return hodp_psn_add(psn, min(left, HODP_RC_READ - at % HODP_RC_READ));
+	return hodp_psn_add(req->next,
+			    hodp_rc_is_read(op) ? min(left, num) : 1);
 }
 
-/* The same for a packet that is sent again: without the part of a READ that is held. */
+bool hodp_rc_ends(const struct hodp_rc_requester *req, u32 psn)
+{
+	return test_bit(psn % HODP_PACE_MAX, req->ends);
+}
+
+/* The request of a READ or an atomic from @psn up to @after is sent. */
+static void hodp_rc_set_end(struct hodp_rc_requester *req, u32 psn, u32 after)
+{
+	/* At most HODP_PACE_MAX PSNs are outstanding. */
+	for (; psn != after; psn = hodp_psn_add(psn, 1))
+		__clear_bit(psn % HODP_PACE_MAX, req->ends);
+	__set_bit(hodp_psn_add(after, HODP_PSN_MASK) % HODP_PACE_MAX,
+		  req->ends);
+}
+
+/* The PSN after the packet, or the rest of a READ request, that is sent again from @psn
+ * on.  The part of a READ that is held is not requested again.
+ */
 static u32 hodp_rc_after_again(const struct hodp_qp *qp,
 			       const struct hodp_op *op, u32 psn)
 {
-	struct sk_buff *held = skb_peek(&qp->rc->req.held.list);
-	u32 after = hodp_rc_after(op, psn);
+	const struct hodp_rc_requester *req = &qp->rc->req;
+	struct sk_buff *held = skb_peek(&req->held.list);
+	u32 after = hodp_psn_add(psn, 1);
 
+	if (!hodp_rc_is_read(op))
+		return after;
+	while (!hodp_rc_ends(req, hodp_psn_add(after, HODP_PSN_MASK)) &&
+	       after != op->end)
+		after = hodp_psn_add(after, 1);
 	if (likely(!held) || !hodp_psn_within(hodp_rc_cb(held)->psn,
 					      hodp_psn_add(psn, 1), after))
 		return after;
@@ -269,7 +293,7 @@ bool hodp_rc_window_is_full(const struct hodp_qp *qp)
 	const struct hodp_op *op = &qp->op;
 
 	return op->begun && !op->ended &&
-	       !hodp_rc_fits(req, hodp_rc_after(op, req->next));
+	       !hodp_rc_fits(req, hodp_rc_after_next(req, op));
 }
 
 /* May the operation's next packet be sent?  Gives it its PSNs, if it has none. */
@@ -311,12 +335,14 @@ enum hodp_verdict hodp_rc_execute(struct hodp_qp *qp)
 
 	if (verdict != HODP_V_MORE)
 		return verdict;
-	after = hodp_rc_after(op, req->next);
+	after = hodp_rc_after_next(req, op);
 	ret = hodp_rc_send_psn(qp, op, req->next, after, &miss);
 	if (ret)
 		return hodp_rc_send_failed(qp, ret, &miss);
-	if (hodp_rc_wants_data(op))
+	if (hodp_rc_wants_data(op)) {
 		req->reads++;
+		hodp_rc_set_end(req, req->next, after);
+	}
 	hodp_rc_time(req, req->next);
 	if (req->again == req->next)
 		req->again = after;
