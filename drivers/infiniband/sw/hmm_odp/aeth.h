@@ -69,11 +69,13 @@ static inline u32 hodp_aeth_credits(u8 code)
 /* The code of @credits receive requests, rounded down: 0 to 30. */
 static inline u8 hodp_aeth_credit_code(u32 credits)
 {
-	u8 code = HODP_AETH_NO_LIMIT - 1;
+	u32 log, code;
 
-	while (hodp_aeth_scale(code) > credits)
-		code--;
-	return code;
+	if (credits < 2)
+		return credits;
+	log = 31 - __builtin_clz(credits);
+	code = 2 * log + (credits >> (log - 1) & 1);
+	return code < HODP_AETH_NO_LIMIT ? code : HODP_AETH_NO_LIMIT - 1;
 }
 
 /* Microseconds that an RNR timer field stands for (IBTA table 45); @field is at

@@ -39,6 +39,7 @@ enum hodp_due {
 	HODP_DUE_RX, /* @rx: out of memory, try again */
 	HODP_DUE_HELD_REQUESTS, /* @rx: wait no longer for a missing one */
 	HODP_DUE_HELD_RESPONSES, /* @req: the same */
+	HODP_DUE_CREDIT, /* @req: wait no longer for credits */
 };
 
 /* After running out of memory, try again after this many ns. */
@@ -149,7 +150,7 @@ struct hodp_qp_handle {
  * @in_lock: guards @in_busy; plain spinlock, process context
  * @in_busy: a connected requester executes a message into this QP
  * @in: owned by the requester that has set @in_busy, else by the flush in @rx
- * @rnr_waiter: the connected peer waits for a receive request; racy hint
+ * @rnr_waiter: the connected peer waits for a receive request, or will; racy hint
  * @rx_lock: guards @rx_list, @rx_len; also taken in softirq
  * @rx_list, @rx_len: datagrams not delivered yet, and their number
  * @rx_cur: datagram being delivered; owned by @rx

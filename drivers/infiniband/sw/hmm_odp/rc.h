@@ -61,6 +61,10 @@ struct hodp_rc_held {
  * @pace: window and waiting times
  * @rtt_psn, @rtt_start: PSN of a packet whose answer is timed, and when it was
  *                       sent (CLOCK_MONOTONIC ns); 0: none
+ * @ssn: number of messages that were begun, modulo 2^24
+ * @lsn: the last of them for which the peer has a receive request, if it needs one
+ * @limited: @lsn is a limit; the peer may say that there is none
+ * @credit_wait: the next message waits for credits until HODP_DUE_CREDIT
  * @rnr: the peer was not ready: send nothing until HODP_DUE_RNR
  * @faulting: the requester's fault is for a response or for a packet that is
  *            sent again; also read in softirq
@@ -81,11 +85,15 @@ struct hodp_rc_requester {
 	struct hodp_pace pace;
 	u64 rtt_start;
 	u32 rtt_psn;
+	u32 ssn;
+	u32 lsn;
 	struct hodp_rc_held held;
 	bool started;
 	bool probe;
 	bool naked;
 	bool hole;
+	bool limited;
+	bool credit_wait;
 	bool rnr;
 	bool faulting;
 	u32 fault_psn;
@@ -128,6 +136,7 @@ struct hodp_rc_done {
  * @nak_sent: a NAK or RNR NAK was sent, and the packet it asks for is not here
  * @held: packets behind a missing one
  * @ack_due: packets were executed that are not acknowledged
+ * @broke: the last acknowledgment said that there is no receive request
  * @quick: the owner of the receiver is a softirq
  * @faulting: written by the receiver, read in softirq: waits for a page fault
  * @resends: how often the requester has sent again what waits for that fault;
@@ -159,6 +168,7 @@ struct hodp_rc_responder {
 	u32 rewind_psn;
 	bool nak_sent;
 	bool ack_due;
+	bool broke;
 	bool quick;
 	bool faulting;
 	struct hodp_rc_held held;
@@ -311,6 +321,34 @@ struct sk_buff *hodp_rc_alloc(const struct hodp_qp *qp,
  */
 void hodp_rc_send(struct hodp_qp *qp, struct sk_buff *skb,
 		  struct hodp_wire_packet *k, struct hodp_flight *flight);
+
+/* ---- rc_credit.c: end-to-end flow control ---- */
+
+/* The syndrome of an acknowledgment, with the QP's credits.  Context: the owner of the
+ * receiver.
+ */
+u8 hodp_rc_good(struct hodp_qp *qp);
+
+/* Receive requests may have been posted after an acknowledgment without credits: send
+ * one that has some.  Context: the owner of the receiver.
+ */
+void hodp_rc_refill(struct hodp_qp *qp);
+
+/* A response from the peer may have credits.  Context: the owner of the requester. */
+void hodp_rc_take_credits(struct hodp_qp *qp, const struct hodp_wire_packet *k);
+
+/* Must the current operation, which was not begun, wait for credits?  Context: the
+ * owner of the requester.
+ */
+bool hodp_rc_lacks_credit(const struct hodp_qp *qp);
+
+/**
+ * hodp_rc_may_begin - do credits allow to begin the current operation?
+ *
+ * If not, the requester is kicked when it may.
+ * Context: the owner of the requester.
+ */
+bool hodp_rc_may_begin(struct hodp_qp *qp);
 
 /* ---- rc_mark.c: congestion ---- */
 

@@ -254,6 +254,7 @@ static enum hodp_verdict hodp_rc_response(struct hodp_qp *qp,
 	enum hodp_sent_answer answer;
 	u32 done;
 
+	hodp_rc_take_credits(qp, k);
 	answer = hodp_sent_answered(sent, num, req->next, k, &done);
 	hodp_rc_hear(qp, k, answer);
 	hodp_rc_complete(qp, done);
@@ -292,6 +293,21 @@ static bool hodp_rc_data_quick(struct hodp_qp *qp, struct sk_buff *skb,
 	return true;
 }
 
+/* May the operation that waits go on?  If it lacks credits and nothing else brings
+ * some, it must begin to wait for them.
+ */
+static bool hodp_rc_may_go_on(const struct hodp_qp *qp)
+{
+	const struct hodp_rc_requester *req = &qp->rc->req;
+	const struct hodp_op *op = &qp->op;
+
+	if (!op->active)
+		return false;
+	if (!op->begun && !op->ended && hodp_rc_lacks_credit(qp))
+		return req->una == req->next && !req->credit_wait;
+	return !hodp_rc_window_is_full(qp);
+}
+
 enum hodp_rc_quick hodp_rc_progress_quick(struct hodp_qp *qp,
 					  struct sk_buff *skb,
 					  struct hodp_wire_packet *k)
@@ -307,13 +323,14 @@ enum hodp_rc_quick hodp_rc_progress_quick(struct hodp_qp *qp,
 	    req->rnr || req->again != req->next || hodp_rc_holds(&req->held))
 		return HODP_RC_QUICK_NOT;
 	hodp_rc_obey_marks(qp->rc);
+	hodp_rc_take_credits(qp, k);
 	num = hodp_rc_list(qp, sent);
 	answer = hodp_sent_answered(sent, num, req->next, k, &done);
 	hodp_rc_hear(qp, k, answer);
 	switch (answer) {
 	case HODP_SENT_STALE:
 		hodp_rc_stale(qp, k);
-		return ret;
+		break;
 	case HODP_SENT_ACK:
 		hodp_rc_complete(qp, done);
 		if (done < num && sent[done].answer == HODP_WIRE_ACK)
@@ -328,8 +345,7 @@ enum hodp_rc_quick hodp_rc_progress_quick(struct hodp_qp *qp,
 		return HODP_RC_QUICK_NOT;
 	}
 	hodp_payload_unbind(&qp->payload);
-	if (ret == HODP_RC_QUICK_DONE && qp->op.active &&
-	    !hodp_rc_window_is_full(qp))
+	if (ret == HODP_RC_QUICK_DONE && hodp_rc_may_go_on(qp))
 		ret = HODP_RC_QUICK_MORE;
 	return ret;
 }
@@ -363,6 +379,7 @@ static void hodp_rc_start(struct hodp_qp *qp)
 	req->hole_end = req->next;
 	req->asked = req->next;
 	req->round = req->next;
+	req->limited = true;
 	hodp_pace_init(&req->pace);
 	hodp_rc_progressed(qp);
 }

@@ -56,7 +56,7 @@ static bool hodp_rc_duplicate(struct hodp_qp *qp)
 		return false;
 	if (k->row->kind == HODP_WIRE_READ)
 		return true;
-	hodp_rc_reply(qp, HODP_WIRE_ATOMIC_ACK, k->psn, hodp_rc_good(),
+	hodp_rc_reply(qp, HODP_WIRE_ATOMIC_ACK, k->psn, hodp_rc_good(qp),
 		      d->original);
 	return false;
 }
@@ -326,7 +326,7 @@ static enum hodp_rc_step hodp_rc_run_atomic(struct hodp_qp *qp)
 		return step;
 	hodp_rc_executed(qp);
 	resp->ack_due = false;
-	hodp_rc_reply(qp, HODP_WIRE_ATOMIC_ACK, resp->k.psn, hodp_rc_good(),
+	hodp_rc_reply(qp, HODP_WIRE_ATOMIC_ACK, resp->k.psn, hodp_rc_good(qp),
 		      resp->req.atomic_old);
 	return step;
 }
@@ -378,7 +378,7 @@ static enum hodp_rc_step hodp_rc_run_read(struct hodp_qp *qp)
 				      place, 0),
 		.psn = resp->psn,
 		.payload = len,
-		.syndrome = hodp_rc_good(),
+		.syndrome = hodp_rc_good(qp),
 	};
 	struct sk_buff *skb = hodp_rc_alloc(qp, k.row, len, resp->quick);
 	enum hodp_rc_step step = HODP_RC_WAIT;
@@ -555,6 +555,8 @@ bool hodp_rc_receive(struct hodp_qp *qp, int *budget)
 	resp = &qp->rc->resp;
 	if (hodp_rc_owes_cnp(qp->rc))
 		hodp_rc_notify(qp);
+	if (unlikely(resp->broke))
+		hodp_rc_refill(qp);
 	err = hodp_fault_finish(&qp->rx);
 	if (err == -EINPROGRESS) {
 		hodp_rc_ack(qp);

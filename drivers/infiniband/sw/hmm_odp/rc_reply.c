@@ -49,11 +49,6 @@ bool hodp_rc_reply(struct hodp_qp *qp, u8 kind, u32 psn, u8 syndrome,
 	return true;
 }
 
-u8 hodp_rc_good(void)
-{
-	return hodp_aeth_syndrome(HODP_AETH_ACK, HODP_AETH_NO_LIMIT);
-}
-
 /* Acknowledge everything before the expected PSN. */
 void hodp_rc_ack(struct hodp_qp *qp)
 {
@@ -62,7 +57,7 @@ void hodp_rc_ack(struct hodp_qp *qp)
 	if (resp->ack_due &&
 	    hodp_rc_reply(qp, HODP_WIRE_ACK,
 			  hodp_psn_add(resp->message.expected, HODP_PSN_MASK),
-			  hodp_rc_good(), 0))
+			  hodp_rc_good(qp), 0))
 		resp->ack_due = false;
 }
 

@@ -13,9 +13,6 @@
 
 /* May a packet be sent?  If not, the receiver is kicked when it may. */
 bool hodp_rc_has_slot(struct hodp_qp *qp);
-/* The syndrome of an acknowledgment. */
-u8 hodp_rc_good(void);
-
 /**
  * hodp_rc_reply - send a packet without payload to the requester
  * @kind: HODP_WIRE_ACK, HODP_WIRE_ATOMIC_ACK or HODP_WIRE_NOTIFY

@@ -313,7 +313,10 @@ static enum hodp_verdict hodp_rc_admit(struct hodp_qp *qp)
 			return HODP_V_WINDOW;
 	}
 	if (!op->begun) {
+		if (!hodp_rc_may_begin(qp))
+			return HODP_V_WINDOW;
 		op->begun = true;
+		req->ssn = hodp_psn_add(req->ssn, 1);
 		op->psn = req->next;
 		op->end = hodp_psn_add(op->psn, hodp_rc_psns(qp, op));
 	}

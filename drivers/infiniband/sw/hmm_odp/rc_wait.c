@@ -86,7 +86,7 @@ static void hodp_rc_repeat(struct hodp_qp *qp)
 				      place, 0),
 		.psn = hodp_psn_add(resp->psn, HODP_PSN_MASK),
 		.payload = mtu,
-		.syndrome = hodp_rc_good(),
+		.syndrome = hodp_rc_good(qp),
 		.msn = resp->msn,
 	};
 	struct sk_buff *skb;
@@ -111,7 +111,7 @@ static void hodp_rc_sign(struct hodp_qp *qp)
 	else
 		hodp_rc_reply(qp, HODP_WIRE_ACK,
 			      hodp_psn_add(resp->k.psn, HODP_PSN_MASK),
-			      hodp_rc_good(), 0);
+			      hodp_rc_good(qp), 0);
 }
 
 void hodp_rc_wait(struct hodp_qp *qp)

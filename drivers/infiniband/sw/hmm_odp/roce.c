@@ -307,11 +307,13 @@ static bool hodp_roce_receive_requests(struct hodp_qp *qp, int *budget)
 				     hodp_uc_receive(qp, budget);
 }
 
-/* Nothing to do: the RNR NAK has told the peer when to try again.  The next
- * message clears qp->rnr_waiter, and no longer asks for doorbells.
+/* The peer may have no credits.  After an RNR NAK there is nothing to do: it has told
+ * the peer when to try again.  The next message clears qp->rnr_waiter, and no longer
+ * asks for doorbells.
  */
 static void hodp_roce_posted_recv(struct hodp_qp *qp)
 {
+	hodp_runner_kick(&qp->rx);
 }
 
 const struct hodp_transport hodp_roce_transport = {

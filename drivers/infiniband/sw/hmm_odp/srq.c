@@ -79,6 +79,17 @@ int hodp_rq_pop(struct hodp_rq *rq, struct hodp_recv *recv)
 	return ret;
 }
 
+u32 hodp_rq_posted(struct hodp_rq *rq)
+{
+	unsigned long flags;
+	int ret;
+
+	spin_lock_irqsave(&rq->lock, flags);
+	ret = hodp_ring_pending(&rq->q.ring);
+	spin_unlock_irqrestore(&rq->lock, flags);
+	return ret < 0 ? 0 : ret;
+}
+
 int hodp_srq_init(struct hodp_srq *srq, struct ib_srq_attr *attr,
 		  struct ib_ucontext *uctx)
 {

@@ -97,6 +97,11 @@ u32 hodp_srq_limit(struct hodp_srq *srq);
  */
 int hodp_rq_pop(struct hodp_rq *rq, struct hodp_recv *recv);
 
+/* Number of requests that were posted and not taken; 0 if the index is corrupt.
+ * Context: process or softirq; takes @rq->lock.
+ */
+u32 hodp_rq_posted(struct hodp_rq *rq);
+
 /* As hodp_rq_pop(), but also raises the limit event if it is due, and
  * IB_EVENT_SRQ_ERR once if the index is corrupt.
  */

@@ -44,8 +44,8 @@ enum hodp_verdict {
  *           caller owns the receiver.  *@budget is reduced by the packets handled.
  *           Return: true: more packets wait
  * @datagram: the same for an unconnected QP; sends to @av
- * @posted_recv: @qp has a receive request again, after its peer got an RNR; may
- *               be called after detach.  Context: any
+ * @posted_recv: @qp has a receive request again, after its peer got an RNR or has
+ *               heard that there is none; may be called after detach.  Context: any
  * @reachable: would the peer answer now?  Called during a page fault on the
  *             peer's side, to notice that the peer is gone
  */
