@@ -50,5 +50,7 @@ int main(int argc, char **argv)
 	ht_add(wire_address);
 	ht_add(wire_uc);
 	ht_add(wire_mcast);
+	ht_add(wire_held);
+	ht_add(wire_congest);
 	return ht_run();
 }

@@ -17,5 +17,7 @@ extern const struct ht_case wire_shapes_cases[];
 extern const struct ht_case wire_address[];
 extern const struct ht_case wire_uc[];
 extern const struct ht_case wire_mcast[];
+extern const struct ht_case wire_held[];
+extern const struct ht_case wire_congest[];
 
 #endif /* WIRE_H */
