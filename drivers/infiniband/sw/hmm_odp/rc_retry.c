@@ -15,8 +15,9 @@
 /* ---- time ---- */
 
 /* The local ACK timeout in ns; 0: infinite (IBTA 9.7.6.1.3).  Then, if the last
- * packet or its acknowledgment is lost, the operation never completes: the consumer
- * has asked to do without the timer that would notice.
+ * packet or its acknowledgment is lost, and nothing may be sent early (pace.h), the
+ * operation never completes: the consumer has asked to do without the timer that
+ * would notice.
  */
 u64 hodp_rc_timeout(const struct hodp_qp *qp)
 {
