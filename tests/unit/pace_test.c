@@ -189,15 +189,29 @@ static void test_rtt(void)
 {
 	struct hodp_pace p = fresh();
 
-	CHECK(hodp_pace_early(&p) == HODP_PACE_EARLY);
 	hodp_pace_sample(&p, 20 * MS);
-	CHECK(p.rtt == 20 * MS && hodp_pace_early(&p) == 80 * MS);
+	CHECK(p.rtt == 20 * MS && hodp_pace_early(&p, 67 * MS) == 80 * MS);
 	/* One late answer counts an eighth. */
 	hodp_pace_sample(&p, 100 * MS);
 	CHECK(p.rtt == 30 * MS);
 	for (int i = 0; i < 200; i++)
 		hodp_pace_sample(&p, 1 * MS);
-	CHECK(p.rtt < 2 * MS && hodp_pace_early(&p) == HODP_PACE_EARLY);
+	CHECK(p.rtt < 2 * MS && hodp_pace_early(&p, 20 * MS) == HODP_PACE_EARLY_LEAST);
+}
+
+/* Who has asked for a long timeout has a slow peer. */
+static void test_early(void)
+{
+	struct hodp_pace p = fresh();
+
+	CHECK(hodp_pace_early(&p, 4 * MS) == 8 * MS);
+	CHECK(hodp_pace_early(&p, 24 * MS) == 8 * MS);
+	CHECK(hodp_pace_early(&p, 30 * MS) == 10 * MS);
+	CHECK(hodp_pace_early(&p, 3000 * MS) == 1000 * MS);
+	CHECK(hodp_pace_early(&p, 100000 * MS) == 1400 * MS);
+	CHECK(hodp_pace_early(&p, 0) == 1400 * MS);
+	hodp_pace_sample(&p, 100 * MS);
+	CHECK(hodp_pace_early(&p, 30 * MS) == 400 * MS);
 }
 
 static void test_wait(void)
@@ -210,7 +224,7 @@ static void test_wait(void)
 		u32 early = 0;
 
 		hodp_pace_begin(&p, timeout, true);
-		CHECK(p.wait == HODP_PACE_EARLY);
+		CHECK(p.wait == hodp_pace_early(&p, timeout));
 		for (;;) {
 			u64 wait = p.wait;
 
@@ -247,7 +261,7 @@ static void test_wait_not_early(void)
 	hodp_pace_begin(&p, 100 * MS, true);
 	CHECK(!hodp_pace_passed(&p, 100 * MS) && p.waited);
 	hodp_pace_begin(&p, 100 * MS, true);
-	CHECK(!p.waited && p.wait == HODP_PACE_EARLY);
+	CHECK(!p.waited && p.wait == 100 * MS / 3);
 }
 
 /* After a sign of life, nothing is sent early, and all of the timeout is left. */
@@ -262,12 +276,12 @@ static void test_sign(void)
 	CHECK(hodp_pace_passed(&p, 67 * MS));
 	/* An answer makes it early again. */
 	hodp_pace_begin(&p, 67 * MS, true);
-	CHECK(p.wait == HODP_PACE_EARLY);
+	CHECK(p.wait == 67 * MS / 3);
 	/* With an infinite timeout, it still asks now and then, if it may. */
 	hodp_pace_begin(&p, 0, true);
 	hodp_pace_sign(&p, 0);
-	CHECK(p.wait > 100 * HODP_PACE_EARLY);
-	CHECK(!hodp_pace_passed(&p, 0) && p.wait > 100 * HODP_PACE_EARLY);
+	CHECK(p.wait == HODP_PACE_PATIENCE);
+	CHECK(!hodp_pace_passed(&p, 0) && p.wait == HODP_PACE_PATIENCE);
 	hodp_pace_begin(&p, 0, false);
 	hodp_pace_sign(&p, 0);
 	CHECK(!p.wait);
@@ -283,6 +297,7 @@ static const struct unit_case cases[] = {
 	{ "two senders share a link", test_share },
 	{ "each window asks for an acknowledgment", test_ask },
 	{ "round trips are smoothed", test_rtt },
+	{ "the early time is a part of the timeout", test_early },
 	{ "waits double until the timeout is over", test_wait },
 	{ "nothing is sent early that must not be", test_wait_not_early },
 	{ "a peer that gives a sign of life is not asked early", test_sign },

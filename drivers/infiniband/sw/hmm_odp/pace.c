@@ -2,9 +2,6 @@
 /* The pace of a requester: model in pace.h. */
 #include "pace.h"
 
-/* The longest wait, in ns, if the timeout is infinite. */
-#define HODP_PACE_PATIENCE 1000000000ULL
-
 void hodp_pace_init(struct hodp_pace *p)
 {
 	*p = (struct hodp_pace){
@@ -72,7 +69,7 @@ void hodp_pace_sample(struct hodp_pace *p, u64 ns)
 
 void hodp_pace_begin(struct hodp_pace *p, u64 timeout, bool early)
 {
-	u64 wait = hodp_pace_early(p);
+	u64 wait = hodp_pace_early(p, timeout);
 
 	if (!timeout && wait > HODP_PACE_PATIENCE)
 		wait = HODP_PACE_PATIENCE;

@@ -44,8 +44,14 @@
 /* An alpha of 1, and the weight of one round in it. */
 #define HODP_PACE_ALPHA_ONE 1024
 #define HODP_PACE_ALPHA_SHIFT 4
-/* The shortest early time, in ns.  Threads of the peer may have to wait for a CPU. */
-#define HODP_PACE_EARLY 8000000ULL
+/* The early time in ns is at least a third of the timeout, within these limits.  A peer
+ * with a page fault gives its first sign of life before that (rc_wait.c), and threads
+ * of the peer may have to wait for a CPU; the consumer knows for how long.
+ */
+#define HODP_PACE_EARLY_LEAST 8000000ULL
+#define HODP_PACE_EARLY_MOST 1400000000ULL
+/* The longest wait, in ns, if the timeout is infinite. */
+#define HODP_PACE_PATIENCE HODP_PACE_EARLY_MOST
 
 /**
  * struct hodp_pace - the pace of a requester
@@ -97,10 +103,16 @@ static inline u32 hodp_pace_ack_every(const struct hodp_pace *p)
 /* A packet was answered @ns after it was sent, for the first time. */
 void hodp_pace_sample(struct hodp_pace *p, u64 ns);
 
-/* The early time, in ns. */
-static inline u64 hodp_pace_early(const struct hodp_pace *p)
+/* The early time in ns; @timeout: as for hodp_pace_begin(). */
+static inline u64 hodp_pace_early(const struct hodp_pace *p, u64 timeout)
 {
-	return 4 * p->rtt > HODP_PACE_EARLY ? 4 * p->rtt : HODP_PACE_EARLY;
+	u64 least = timeout ? timeout / 3 : HODP_PACE_EARLY_MOST;
+
+	if (least < HODP_PACE_EARLY_LEAST)
+		least = HODP_PACE_EARLY_LEAST;
+	if (least > HODP_PACE_EARLY_MOST)
+		least = HODP_PACE_EARLY_MOST;
+	return 4 * p->rtt > least ? 4 * p->rtt : least;
 }
 
 /**

@@ -130,8 +130,9 @@ static void hodp_rc_hold_response(struct hodp_qp *qp, struct sk_buff **skb,
 static enum hodp_verdict hodp_rc_lost(struct hodp_qp *qp)
 {
 	struct hodp_rc_requester *req = &qp->rc->req;
-	u64 patience = max((hodp_rc_timeout(qp) ?: HODP_RC_PATIENCE) / 4,
-			   hodp_pace_early(&req->pace));
+	u64 timeout = hodp_rc_timeout(qp);
+	u64 patience = max((timeout ?: HODP_RC_PATIENCE) / 4,
+			   hodp_pace_early(&req->pace, timeout));
 	u64 now = ktime_get_ns();
 
 	hodp_count(hodp_qp_dev(qp), HODP_CNT_LOST_RESPONSES, 1);
