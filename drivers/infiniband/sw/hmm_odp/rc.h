@@ -30,11 +30,13 @@ struct hodp_flight;
  * struct hodp_rc_held - packets that wait for a missing one (rc_held.c)
  * @list: in the order of PSNs
  * @psn: the PSN that was missing when @due was set
+ * @alive: the peer has given a sign of life since then
  * @due: when it passes without progress, @list is dropped (immutable)
  */
 struct hodp_rc_held {
 	struct sk_buff_head list;
 	u32 psn;
+	bool alive;
 	enum hodp_due due;
 };
 

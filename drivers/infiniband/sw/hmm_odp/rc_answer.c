@@ -228,6 +228,7 @@ static void hodp_rc_stale(struct hodp_qp *qp, const struct hodp_wire_packet *k)
 	    hodp_psn_add(k->psn, 1) != req->una)
 		return;
 	req->retry_left = READ_ONCE(qp->attr.retry_cnt);
+	req->held.alive = true;
 	/* Its page fault is no part of a round trip. */
 	req->rtt_start = 0;
 	hodp_pace_sign(&req->pace, hodp_rc_timeout(qp));

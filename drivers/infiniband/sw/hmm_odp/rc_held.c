@@ -43,6 +43,7 @@ static void hodp_rc_held_begin(struct hodp_qp *qp, struct hodp_rc_held *held,
 			       u32 missing)
 {
 	held->psn = missing;
+	held->alive = false;
 	hodp_deadline_set(&qp->due, held->due, HODP_RC_HELD_TIME);
 }
 
@@ -115,7 +116,7 @@ void hodp_rc_check_held(struct hodp_qp *qp, struct hodp_rc_held *held,
 {
 	if (!hodp_deadline_passed(&qp->due, held->due))
 		return;
-	if (!here && held->psn == missing)
+	if (!here && !held->alive && held->psn == missing)
 		hodp_rc_unhold(qp, held);
 	else
 		hodp_rc_held_begin(qp, held, missing);
