@@ -345,6 +345,9 @@ enum hodp_verdict hodp_rc_execute(struct hodp_qp *qp)
 	if (hodp_rc_wants_data(op)) {
 		req->reads++;
 		hodp_rc_set_end(req, req->next, after);
+		/* To the peer, each request of a long READ is a message. */
+		if (req->next != op->psn)
+			req->ssn = hodp_psn_add(req->ssn, 1);
 	}
 	hodp_rc_time(req, req->next);
 	if (req->again == req->next)
