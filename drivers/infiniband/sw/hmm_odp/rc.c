@@ -17,7 +17,9 @@
  *   order   the queue is looked at, and the runner taken, under @rx_lock.  So no
  *           packet is before this one: not in the queue, and not in the hands of
  *           an owner.  Those that come later are queued, and make this owner look
- *           again: its hodp_runner_disown() leaves them to a work item.
+ *           again: its hodp_runner_disown() leaves them to a work item.  If
+ *           packets are held for a missing one, this one is left to the work
+ *           item, too, because they come next.
  *   waits   softirq may have interrupted the holder of any lock that it does not
  *           disable softirqs for: chunk locks, hodp_mr.use, in_lock.  It tries
  *           the first two and never takes the third.  It does not fault, mark a
