@@ -196,7 +196,8 @@ static void test_rtt(void)
 	CHECK(p.rtt == 30 * MS);
 	for (int i = 0; i < 200; i++)
 		hodp_pace_sample(&p, 1 * MS);
-	CHECK(p.rtt < 2 * MS && hodp_pace_early(&p, 20 * MS) == HODP_PACE_EARLY_LEAST);
+	CHECK(p.rtt < 2 * MS &&
+	      hodp_pace_early(&p, 20 * MS) == HODP_PACE_EARLY_LEAST);
 }
 
 /* Who has asked for a long timeout has a slow peer. */

@@ -29,9 +29,7 @@ static int raw;
 /* Neither a timeout nor an early packet: only a NAK makes the requester send again. */
 static void setup(void)
 {
-	struct ht_conf conf = {
-		.mtu = IBV_MTU_1024, .timeout = 25, .rnr_retry = 6
-	};
+	struct ht_conf conf = { .mtu = IBV_MTU_1024, .timeout = 25, .rnr_retry = 6 };
 
 	ht_rig_get(&r, &conf, LEN);
 	raw = pkt_socket("ns1");

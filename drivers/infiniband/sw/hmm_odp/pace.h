@@ -44,9 +44,10 @@
 /* An alpha of 1, and the weight of one round in it. */
 #define HODP_PACE_ALPHA_ONE 1024
 #define HODP_PACE_ALPHA_SHIFT 4
-/* The early time in ns is at least a third of the timeout, within these limits.  A peer
- * with a page fault gives its first sign of life before that (rc_wait.c), and threads
- * of the peer may have to wait for a CPU; the consumer knows for how long.
+/* The early time in ns is at least a third of the timeout, within these
+ * limits.  A peer with a page fault gives its first sign of life before that
+ * (rc_wait.c), and threads of the peer may have to wait for a CPU; the consumer
+ * knows for how long.
  */
 #define HODP_PACE_EARLY_LEAST 8000000ULL
 #define HODP_PACE_EARLY_MOST 1400000000ULL
@@ -134,8 +135,8 @@ void hodp_pace_begin(struct hodp_pace *p, u64 timeout, bool early);
  */
 bool hodp_pace_passed(struct hodp_pace *p, u64 timeout);
 
-/* The peer has given a sign of life, and nothing new: wait for all of @timeout, which
- * is as for hodp_pace_begin().  Sets @p->wait.
+/* The peer has given a sign of life, and nothing new: wait for all of @timeout,
+ * which is as for hodp_pace_begin().  Sets @p->wait.
  */
 void hodp_pace_sign(struct hodp_pace *p, u64 timeout);
 

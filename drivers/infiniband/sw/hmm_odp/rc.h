@@ -286,7 +286,7 @@ void hodp_rc_keep(struct sk_buff *skb);
  * @skb: has struct hodp_rc_cb; consumed unless this returns NULL
  *
  * For packets that wait for longer than it takes to run the QP.
- * Context: any.  Return: @skb itself if it is such a copy; NULL: there is no memory.
+ * Context: any.  Return: @skb itself if it is such a copy; NULL: no memory.
  */
 struct sk_buff *hodp_rc_charge(const struct hodp_qp *qp, struct sk_buff *skb);
 
@@ -326,17 +326,19 @@ void hodp_rc_send(struct hodp_qp *qp, struct sk_buff *skb,
 
 /* ---- rc_credit.c: end-to-end flow control ---- */
 
-/* The syndrome of an acknowledgment, with the QP's credits.  Context: the owner of the
- * receiver.
+/* The syndrome of an acknowledgment, with the QP's credits.  Context: the owner
+ * of the receiver.
  */
 u8 hodp_rc_good(struct hodp_qp *qp);
 
-/* Receive requests may have been posted after an acknowledgment without credits: send
- * one that has some.  Context: the owner of the receiver.
+/* Receive requests may have been posted after an acknowledgment without
+ * credits: send one that has some.  Context: the owner of the receiver.
  */
 void hodp_rc_refill(struct hodp_qp *qp);
 
-/* A response from the peer may have credits.  Context: the owner of the requester. */
+/* A response from the peer may have credits.  Context: the owner of the
+ * requester.
+ */
 void hodp_rc_take_credits(struct hodp_qp *qp, const struct hodp_wire_packet *k);
 
 /* Must the current operation, which was not begun, wait for credits?  Context: the

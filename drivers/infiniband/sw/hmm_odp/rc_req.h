@@ -65,7 +65,9 @@ void hodp_rc_time(struct hodp_rc_requester *req, u32 psn);
 void hodp_rc_heard(struct hodp_qp *qp, u32 psn);
 /* Everything before @psn was answered. */
 void hodp_rc_answered(struct hodp_qp *qp, u32 psn);
-/* Are there responses behind a missing one, if everything before @psn was answered? */
+/* Are there responses behind a missing one, if everything before @psn was
+ * answered?
+ */
 bool hodp_rc_has_hole(const struct hodp_rc_requester *req, u32 psn);
 /* Is something being sent again, or will be? */
 bool hodp_rc_is_resending(const struct hodp_rc_requester *req);

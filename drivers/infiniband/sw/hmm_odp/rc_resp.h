@@ -33,7 +33,9 @@ void hodp_rc_ack(struct hodp_qp *qp);
 bool hodp_rc_nak(struct hodp_qp *qp, u32 psn, enum hodp_aeth_nak code);
 /* Send a CNP.  If that fails, the next mark makes one due. */
 void hodp_rc_notify(struct hodp_qp *qp);
-/* Keep what a duplicate of the READ or atomic @resp->k needs; @end: PSN after it. */
+/* Keep what a duplicate of the READ or atomic @resp->k needs; @end: PSN after
+ * it.
+ */
 void hodp_rc_remember(struct hodp_rc_responder *resp, u32 end);
 /* The READ or atomic that a duplicate repeats, or a part of it; or NULL. */
 const struct hodp_rc_done *hodp_rc_recall(const struct hodp_rc_responder *resp,

@@ -147,8 +147,8 @@ static void hodp_rc_set_end(struct hodp_rc_requester *req, u32 psn, u32 after)
 		  req->ends);
 }
 
-/* The PSN after the packet, or the rest of a READ request, that is sent again from @psn
- * on.  The part of a READ that is held is not requested again.
+/* The PSN after the packet, or the rest of a READ request, that is sent again
+ * from @psn on.  The part of a READ that is held is not requested again.
  */
 static u32 hodp_rc_after_again(const struct hodp_qp *qp,
 			       const struct hodp_op *op, u32 psn)
@@ -168,8 +168,8 @@ static u32 hodp_rc_after_again(const struct hodp_qp *qp,
 	return hodp_rc_cb(held)->psn;
 }
 
-/* May packets up to @after be outstanding?  If no outstanding one asks for an answer,
- * since the window was larger when they were sent, one more may ask.
+/* May packets up to @after be outstanding?  If no outstanding one asks for an
+ * answer, since the window was larger when they were sent, one more may ask.
  */
 static bool hodp_rc_fits(const struct hodp_rc_requester *req, u32 after)
 {
@@ -179,8 +179,8 @@ static bool hodp_rc_fits(const struct hodp_rc_requester *req, u32 after)
 	       (num <= HODP_PACE_MAX && !hodp_psn_after(req->asked, req->una));
 }
 
-/* Must the packet from @psn up to @after ask for an answer?  It must if it is the last
- * in the window.
+/* Must the packet from @psn up to @after ask for an answer?  It must if it is
+ * the last in the window.
  */
 static bool hodp_rc_must_ask(const struct hodp_rc_requester *req, u32 psn,
 			     u32 after)
