@@ -40,7 +40,10 @@ enum hodp_due {
 	HODP_DUE_HELD_REQUESTS, /* @rx: wait no longer for a missing one */
 	HODP_DUE_HELD_RESPONSES, /* @req: the same */
 	HODP_DUE_CREDIT, /* @req: wait no longer for credits */
+	HODP_DUE_NUM
 };
+
+static_assert(HODP_DUE_NUM <= HODP_MAX_CAUSES);
 
 /* After running out of memory, try again after this many ns. */
 #define HODP_PAUSE (10 * NSEC_PER_MSEC)
