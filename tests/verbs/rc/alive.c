@@ -56,7 +56,7 @@ static void want_done(uint32_t psn)
 	do {
 		ht_check(peer_poll(&p, &m, HT_PATIENCE_MS), "no acknowledgment");
 		ht_eq(m.op, RC_ACK);
-		ht_eq(m.syndrome, RC_GOOD);
+		ht_true(rc_is_good(&m));
 	} while (m.psn != psn);
 }
 
@@ -138,7 +138,7 @@ static int resends(int retry)
 		if (!peer_poll(&p, &got, answered ? HT_PATIENCE_MS : 1000))
 			continue;
 		ht_eq(got.op, RC_ACK);
-		if (got.syndrome != RC_GOOD)
+		if (!rc_is_good(&got))
 			break;
 		ht_eq(got.psn, m.psn - 1);
 		answered++;
@@ -148,7 +148,7 @@ static int resends(int retry)
 	deliver(0);
 	do
 		ht_check(peer_poll(&p, &got, HT_PATIENCE_MS), "no acknowledgment");
-	while (got.psn != m.psn || got.syndrome != RC_GOOD);
+	while (got.psn != m.psn || !rc_is_good(&got));
 	ht_check_fill(cold + 100, 700, 1, 0, "a WRITE after its page came");
 	return answered;
 }

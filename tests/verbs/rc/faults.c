@@ -61,7 +61,7 @@ static bool waits_for(const struct rc_msg *m, uint32_t psn)
 	if (m->op == RC_ACK && m->syndrome >> 5 == 1)
 		return m->psn == psn;
 	return m->psn == ((psn - 1) & 0xffffff) &&
-	       (m->op == RC_RESPONSE_MIDDLE || (m->op == RC_ACK && m->syndrome == RC_GOOD));
+	       (m->op == RC_RESPONSE_MIDDLE || (m->op == RC_ACK && rc_is_good(m)));
 }
 
 /* For @ms there is nothing but signs of life of a QP that waits for @psn. */
@@ -73,7 +73,7 @@ static void only_signs(uint32_t psn, unsigned int ms, const char *what)
 	do {
 		if (!peer_poll(&p, &m, 1))
 			continue;
-		ht_check(m.op == RC_ACK && m.syndrome == RC_GOOD && m.psn == ((psn - 1) & 0xffffff),
+		ht_check(m.op == RC_ACK && rc_is_good(&m) && m.psn == ((psn - 1) & 0xffffff),
 			 "%s: opcode 0x%02x, PSN 0x%06x, syndrome 0x%02x", what, m.op, m.psn,
 			 m.syndrome);
 	} while (!ht_over(deadline));
@@ -118,8 +118,8 @@ static void want_acked(uint32_t psn, const char *what)
 		ht_check(peer_poll(&p, &m, HT_PATIENCE_MS), "no packet: %s", what);
 		if (m.op == RC_ACK && m.syndrome >> 5 == 1)
 			continue;
-		ht_check(m.op == RC_ACK && m.syndrome == RC_GOOD,
-			 "%s: opcode 0x%02x, syndrome 0x%02x", what, m.op, m.syndrome);
+		ht_check(m.op == RC_ACK && rc_is_good(&m), "%s: opcode 0x%02x, syndrome 0x%02x",
+			 what, m.op, m.syndrome);
 	} while (m.psn != psn);
 }
 

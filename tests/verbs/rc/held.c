@@ -67,8 +67,8 @@ static void want_acked(uint32_t psn)
 
 	do {
 		ht_check(peer_poll(&p, &m, HT_PATIENCE_MS), "PSN 0x%06x is not acknowledged", psn);
-		ht_check(m.op == RC_ACK && m.syndrome == RC_GOOD, "opcode 0x%02x, syndrome 0x%02x",
-			 m.op, m.syndrome);
+		ht_check(m.op == RC_ACK && rc_is_good(&m), "opcode 0x%02x, syndrome 0x%02x", m.op,
+			 m.syndrome);
 	} while (m.psn != psn);
 }
 
@@ -181,7 +181,7 @@ static void no_memory(const void *arg)
 	while (peer_poll(&p, &m, 200))
 		;
 	ht_eq(m.op, RC_ACK);
-	p.psn = m.syndrome == RC_GOOD ? m.psn + 1 : m.psn;
+	p.psn = rc_is_good(&m) ? m.psn + 1 : m.psn;
 	ht_check(p.psn >= first && p.psn < first + NUM, "PSN 0x%06x is next", p.psn);
 	peer_alive(&p, &a.mr, a.p + 8000, 0x77);
 }

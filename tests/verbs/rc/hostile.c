@@ -238,7 +238,7 @@ static void learn(const uint8_t *k, size_t len)
 		rc_parse(k, len, &m);
 		if (m.op < RC_RESPONSE_FIRST || m.op > RC_ATOMIC_ACK)
 			v->asked = m.psn;
-		else if (m.op == RC_ACK && m.syndrome == RC_GOOD)
+		else if (m.op == RC_ACK && rc_is_good(&m))
 			v->p.psn = (m.psn + 1) & 0xffffff;
 		else if (m.op == RC_ACK)
 			v->p.psn = m.psn;

@@ -226,13 +226,21 @@ bool peer_poll(const struct peer *p, struct rc_msg *m, unsigned int ms)
 	return false;
 }
 
+static bool is_syndrome(const struct rc_msg *m, uint8_t syndrome)
+{
+	switch (syndrome) {
+	case RC_GOOD: return rc_is_good(m);
+	case RC_RNR: return m->syndrome >> 5 == 1;
+	default: return m->syndrome == syndrome;
+	}
+}
+
 void peer_want(const struct peer *p, uint32_t psn, uint8_t syndrome, const char *what)
 {
 	struct rc_msg m;
 
 	ht_check(peer_poll(p, &m, HT_PATIENCE_MS), "no answer: %s", what);
-	ht_check(m.op == RC_ACK && m.psn == (psn & 0xffffff) &&
-			 (syndrome == RC_RNR ? m.syndrome >> 5 == 1 : m.syndrome == syndrome),
+	ht_check(m.op == RC_ACK && m.psn == (psn & 0xffffff) && is_syndrome(&m, syndrome),
 		 "%s: opcode 0x%02x, PSN 0x%06x, syndrome 0x%02x, not 0x%02x, 0x%06x, 0x%02x", what,
 		 m.op, m.psn, m.syndrome, RC_ACK, psn & 0xffffff, syndrome);
 }

@@ -38,7 +38,7 @@ enum {
 
 /* Syndromes of an AETH. */
 enum {
-	RC_GOOD = 0x1f,
+	RC_GOOD = 0x1f, /* an acknowledgment that sets no limit */
 	RC_RNR = 0x20, /* + the timer's field */
 	RC_NAK = 0x60, /* + one of these: */
 	RC_NAK_SEQUENCE = RC_NAK,
@@ -112,7 +112,15 @@ void peer_send(const struct peer *p, const struct rc_msg *m);
  * until the next call. Packets of other QPs are dropped.
  */
 bool peer_poll(const struct peer *p, struct rc_msg *m, unsigned int ms);
-/* It must be an acknowledgment with this PSN and syndrome. */
+/* Is it no NAK?  It may have any credits: they are the receive requests of the QP. */
+static inline bool rc_is_good(const struct rc_msg *m)
+{
+	return m->syndrome >> 5 == 0;
+}
+
+/* It must be an acknowledgment with this PSN and syndrome; RC_GOOD: with any credits,
+ * RC_RNR: with any timer.
+ */
 void peer_want(const struct peer *p, uint32_t psn, uint8_t syndrome, const char *what);
 /* It must be a packet with this opcode and PSN. */
 void peer_want_op(const struct peer *p, struct rc_msg *m, uint8_t op, uint32_t psn);

@@ -133,7 +133,7 @@ static void next_packet(struct rc_msg *m)
 {
 	do
 		ht_check(peer_poll(&p, m, HT_PATIENCE_MS), "no packet");
-	while (m->op == RC_ACK && m->syndrome == RC_GOOD);
+	while (m->op == RC_ACK && rc_is_good(m));
 }
 
 static void want_responses(const struct rc_msg *m, int num)
