@@ -24,9 +24,13 @@ void peer_more(struct peer *p, const struct peer *from, const struct ht_conf *co
 	p->conf = conf ? *conf : (struct ht_conf){ 0 };
 	if (!p->conf.mtu)
 		p->conf.mtu = IBV_MTU_1024;
-	/* The peer does what a case says; no case waits for a timeout unasked. */
+	/* The peer does what a case says; no case waits for a timeout unasked, nor is
+	 * anything sent again before it: that needs an rnr_retry of 7.
+	 */
 	if (!p->conf.timeout)
 		p->conf.timeout = 24;
+	if (!p->conf.rnr_retry)
+		p->conf.rnr_retry = 6;
 	p->s = (struct ht_side){ .dev = &rc_dev, .pd = from->s.pd };
 	ht_side_create(&p->s, &p->conf, 0);
 }
