@@ -393,61 +393,71 @@ static void response_length(const void *arg)
 	bad_answer(100, RC_ATOMIC_ACK, 0);
 }
 
-/* The answer to a READ, packet by packet; one of them is lost. */
+/* Packet @i of the answer to a READ of @total bytes. */
+static struct rc_msg response(const uint8_t *data, uint32_t total, uint32_t i)
+{
+	uint32_t last = (total - 1) / MTU;
+
+	return (struct rc_msg){
+		.op = i == 0	? RC_RESPONSE_FIRST :
+		      i == last ? RC_RESPONSE_LAST :
+				  RC_RESPONSE_MIDDLE,
+		.psn = QP_PSN + i,
+		.syndrome = RC_GOOD,
+		.data = data + i * MTU,
+		.len = HT_MIN(total - i * MTU, MTU),
+	};
+}
+
+/* The QP asks for packet @i again, and for no other. */
+static void want_missing(uint32_t i)
+{
+	struct rc_msg m;
+
+	peer_want_op(&p, &m, RC_READ, QP_PSN + i);
+	ht_eq(m.length, MTU);
+	ht_eq(m.va, ht_iova(&remote, a.p) + i * MTU);
+}
+
+/* The answer to a READ, packet by packet; two of them are lost. */
 static void read_lost(const void *arg)
 {
-	enum { TOTAL = 4 * MTU + 77, OFF = 13 };
-	static uint8_t data[TOTAL];
+	enum { TOTAL = 6 * MTU + 77, OFF = 13 };
+	static uint8_t data[TOTAL], other[TOTAL];
 	struct rc_msg m;
-	uint32_t first;
 
 	setup();
 	ht_fill(data, TOTAL, 4, 0);
+	ht_fill(other, TOTAL, 5, 0);
 	post(IBV_WR_RDMA_READ, 1, OFF, TOTAL);
 	peer_want_op(&p, &m, RC_READ, QP_PSN);
-	for (uint32_t i = 0; i < 5; i++) {
-		m = (struct rc_msg){
-			.op = i == 0 ? RC_RESPONSE_FIRST :
-			      i == 4 ? RC_RESPONSE_LAST :
-				       RC_RESPONSE_MIDDLE,
-			.psn = QP_PSN + i,
-			.syndrome = RC_GOOD,
-			.data = data + i * MTU,
-			.len = HT_MIN(TOTAL - i * MTU, MTU),
-		};
-		if (i != 2)
+	for (uint32_t i = 0; i < 7; i++) {
+		m = response(data, TOTAL, i);
+		if (i != 2 && i != 5)
 			peer_send(&p, &m);
 	}
-	/* It asks for the rest at once. */
-	peer_want_op(&p, &m, RC_READ, QP_PSN + 2);
-	ht_eq(m.length, TOTAL - 2 * MTU);
-	ht_eq(m.va, ht_iova(&remote, a.p) + 2 * MTU);
+	/* It asks for what is missing at once, and not for what is behind. */
+	want_missing(2);
 	/* Once: that others behind the lost one come is no news. */
-	m = (struct rc_msg){ .op = RC_RESPONSE_LAST,
-			     .psn = QP_PSN + 4,
-			     .syndrome = RC_GOOD,
-			     .data = data + 4 * MTU,
-			     .len = TOTAL - 4 * MTU };
+	m = response(other, TOTAL, 6);
 	peer_send(&p, &m);
-	peer_quiet(&p, 50, "a second request for the rest");
+	peer_quiet(&p, 50, "a second request for what is missing");
 	ht_no_wc(p.s.scq, 5);
 	area_check(&a, OFF, 2 * MTU, 4, 0, "what is before the loss");
-	first = 2;
-	for (uint32_t i = first; i < 5; i++) {
-		m = (struct rc_msg){
-			.op = i == first ? RC_RESPONSE_FIRST :
-			      i == 4	 ? RC_RESPONSE_LAST :
-					   RC_RESPONSE_MIDDLE,
-			.psn = QP_PSN + i,
-			.syndrome = RC_GOOD,
-			.data = data + i * MTU,
-			.len = HT_MIN(TOTAL - i * MTU, MTU),
-		};
-		peer_send(&p, &m);
-	}
+	m = response(data, TOTAL, 2);
+	m.op = RC_RESPONSE_ONLY;
+	peer_send(&p, &m);
+	/* Now the other one is next. */
+	want_missing(5);
+	peer_quiet(&p, 20, "a request for what has come");
+	ht_no_wc(p.s.scq, 5);
+	area_check(&a, OFF, 5 * MTU, 4, 0, "what is before the second loss");
+	m = response(data, TOTAL, 5);
+	m.op = RC_RESPONSE_ONLY;
+	peer_send(&p, &m);
 	want_status(1, IBV_WC_SUCCESS);
-	area_check(&a, OFF, TOTAL, 4, 0, "all of it");
-	well(QP_PSN + 5);
+	area_check(&a, OFF, TOTAL, 4, 0, "all of it, each packet as it came first");
+	well(QP_PSN + 7);
 }
 
 /* An acknowledgment of the READ does not complete it; an atomic's result is its own. */
@@ -536,7 +546,7 @@ const struct ht_case rc_requester[] = {
 	{ "unasked", "answers to what was not sent change nothing", unasked },
 	{ "response-length", "an answer of a wrong length is an error and not stored",
 	  response_length },
-	{ "read-lost", "a READ is asked again from its first missing packet on", read_lost },
+	{ "read-lost", "only what is missing of a READ is asked for again, once", read_lost },
 	{ "acked-early", "only its data complete a READ", acked_early },
 	{ "wrap-requester", "PSNs wrap around at a requester", wrap },
 	{},
