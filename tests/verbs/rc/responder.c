@@ -436,16 +436,19 @@ static void wrap(const void *arg)
 	/* A gap across 0. */
 	ht_ok(ht_to(&p.s, IBV_QPS_RESET));
 	peer_connect(&p, 0xffffff, QP_PSN);
-	m = peer_write(&p, &a.mr, a.p + 3, 100, 30, 0);
-	later = peer_write(&p, &a.mr, a.p + 3, 0, 31, 0);
-	ht_eq(later.psn, 0);
+	p.psn = 0;
+	later = peer_write(&p, &a.mr, a.p + 3, 60, 31, 0);
 	peer_send(&p, &later);
 	peer_want(&p, 0xffffff, RC_NAK_SEQUENCE, "a gap across PSN 0");
+	area_check(&a, 3, 100, ALL - 1, 0, "before the lost one has come");
 	p.psn = 0xffffff;
 	m = peer_write(&p, &a.mr, a.p + 3, 100, 30, 0);
 	peer_send(&p, &m);
-	peer_want(&p, m.psn, RC_GOOD, "the lost one");
-	area_check(&a, 3, 100, 30, 0, "the lost one");
+	/* Both are executed, in this order. */
+	peer_want(&p, 0, RC_GOOD, "the lost one, and the one behind it");
+	ht_check_fill(a.p + 3, 60, 31, 0, "the one behind the lost one");
+	ht_check_fill(a.p + 63, 40, 30, 60, "the lost one");
+	area_check_guards(&a, "a gap across PSN 0");
 }
 
 const struct ht_case rc_responder[] = {
