@@ -217,6 +217,8 @@ static void test_ecn(void)
 	CHECK(hodp_wire_ect(0x00) == 0x02 && hodp_wire_ect(0xb8) == 0xba);
 	CHECK(hodp_wire_ect(0xb9) == 0xb9 && hodp_wire_ect(0xba) == 0xba);
 	CHECK(hodp_wire_ect(0xbb) == 0xba && hodp_wire_ect(0xff) == 0xfe);
+	for (u8 ecn = 0; ecn < 4; ecn++)
+		CHECK(hodp_wire_not_ect(0xb8 | ecn) == 0xb8);
 }
 
 /* ---- there and back ---- */

@@ -284,6 +284,7 @@ struct ht_conf {
 	int rnr_timer; /* default 1: 10 µs */
 	int rd_atomic; /* default 16 or what the device has */
 	int access; /* default all remote rights; HT_NONE: none */
+	uint8_t tclass; /* traffic class of a connection */
 	bool sig_all;
 	bool channel; /* CQs with completion channels */
 	bool extended; /* ibv_create_qp_ex with the usual ibv_wr_ ops */

@@ -263,6 +263,7 @@ int ht_to_rtr(const struct ht_side *s, const struct ht_conf *conf, const struct 
 		a.dest_qp_num = peer->qpn;
 		a.rq_psn = peer->psn;
 		ht_ah_attr(&a.ah_attr, s, &peer->gid);
+		a.ah_attr.grh.traffic_class = c.tclass;
 		mask |= IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN;
 	}
 	if (c.type == IBV_QPT_RC) {

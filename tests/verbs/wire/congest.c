@@ -5,6 +5,7 @@
  *
  * Nothing here looks at times: counters say what crossed the network.
  */
+#include "packet.h"
 #include "wire.h"
 
 #define LEN (64 * HT_KIB)
@@ -171,6 +172,55 @@ static void wire_ecn_read(const void *arg)
 	marked(IBV_WR_RDMA_READ, 1);
 }
 
+/* Three WRITEs of a packet; the packets of both sides have the traffic class @want. */
+static void want_class(uint8_t want)
+{
+	int cap = pkt_capture("ns2", "hodp-ns2"), num = 0;
+	uint8_t k[PKT_MAX];
+	bool out;
+
+	for (int i = 0; i < 3; i++)
+		ht_rig_do(&r, IBV_WR_RDMA_WRITE, i * 64, 64, i * 64);
+	/* RC: the acknowledgments, too. */
+	while (num < (r.pair.conf.type == IBV_QPT_RC ? 6 : 3)) {
+		ht_check(pkt_next(cap, k, &out, HT_PATIENCE_MS), "%d packets only", num);
+		ht_check(k[1] == want, "traffic class 0x%02x, not 0x%02x", k[1], want);
+		num++;
+	}
+	close(cap);
+}
+
+/* What a user asks for, 0xb8 and the ECN field, and what it is in RC and in UC. */
+static void ecn_class(const void *arg)
+{
+	static const struct {
+		uint8_t rc, uc;
+	} classes[] = { { 0xba, 0xb8 }, { 0xb9, 0xb8 }, { 0xba, 0xb8 }, { 0xba, 0xb8 } };
+	struct ht_conf conf = { .type = *(const enum ibv_qp_type *)arg };
+
+	for (int ecn = 0; ecn < 4; ecn++) {
+		uint8_t want = conf.type == IBV_QPT_RC ? classes[ecn].rc : classes[ecn].uc;
+
+		conf.tclass = 0xb8 | ecn;
+		setup(&conf, 1);
+		want_class(want);
+		/* In SQD, with another DSCP. */
+		for (int i = 0; i < 2; i++) {
+			struct ibv_qp_attr attr = { .qp_state = IBV_QPS_SQD };
+
+			ht_ah_attr(&attr.ah_attr, &r.pair.s[i], &r.pair.dev[!i].gid);
+			attr.ah_attr.grh.traffic_class = 0x48 | ecn;
+			ht_ok(ht_to(&r.pair.s[i], IBV_QPS_SQD));
+			ht_ok(ibv_modify_qp(r.pair.s[i].qp, &attr, IBV_QP_STATE | IBV_QP_AV));
+			ht_ok(ht_to(&r.pair.s[i], IBV_QPS_RTS));
+		}
+		want_class(0x48 | (want & 3));
+		ht_rig_put(&r);
+	}
+}
+
+static const enum ibv_qp_type rc = IBV_QPT_RC, uc = IBV_QPT_UC;
+
 /* What the first netdev's queue has dropped since it was made. */
 static long dropped(void)
 {
@@ -313,6 +363,10 @@ const struct ht_case wire_congest[] = {
 	{ "wire-ecn-read", "the same for READ responses", wire_ecn_read },
 	{ "wire-ecn-share", "two QPs share a link that marks, and it drops nothing",
 	  wire_ecn_share },
+	{ "wire-ecn-class", "packets of RC are ECN-capable, at first and after SQD", ecn_class,
+	  &rc },
+	{ "wire-uc-ecn-class", "those of UC are not, since nothing slows them down", ecn_class,
+	  &uc },
 	{ "wire-credits", "SENDs wait for receive requests", wire_credits },
 	{},
 };

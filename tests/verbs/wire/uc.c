@@ -276,7 +276,11 @@ static void wire_uc_stranger(const void *arg)
 	k[PKT_HEAD] &= 0x1f; /* RC */
 	pkt_set_icrc(k, n);
 	pkt_send(raw, k, n);
-	wait_counter("rx_stranger", strangers + 2);
+	n = build(k, &(struct part){ SEND_ONLY, 5, 16 });
+	k[PKT_HEAD] = 0x81; /* a CNP */
+	pkt_set_icrc(k, n);
+	pkt_send(raw, k, n);
+	wait_counter("rx_stranger", strangers + 3);
 	ht_no_wc(r.b->rcq, 5);
 	packet((struct part){ SEND_ONLY, 17, 1000 });
 	arrived(1, 17, 1000, 99);

@@ -17,6 +17,10 @@
  * most.  A page fault holds its packet and those behind it.  Nobody tells the sender,
  * also not one on this host: what does not fit into the queue is lost.
  *
+ * Congestion: no answer slows the requester down, so its packets are not ECN-capable,
+ * whatever the traffic class says (RFC 3168, 5).  A CNP is a stranger.  A mark on a
+ * packet from elsewhere is not looked at.
+ *
  * Lifetime: struct hodp_uc lives from RTR until the QP's reset or destroy.  The
  * receiver owns its half; softirq uses it under the QP's @rx_lock, and as the owner
  * of the receiver.
@@ -458,15 +462,25 @@ static u16 hodp_uc_sport(const struct hodp_qp *qp, const struct hodp_av *av,
 	return rdma_get_udp_sport(av->flow_label, qp->ibqp.qp_num, dest_qp);
 }
 
+/* The addresses of a connection.  Return: as hodp_av_init(). */
+static int hodp_uc_av_init(struct hodp_qp *qp, const struct ib_qp_attr *attr,
+			   struct hodp_av *av)
+{
+	int ret = hodp_av_init(hodp_qp_dev(qp), &attr->ah_attr, av);
+
+	if (!ret)
+		av->traffic_class = hodp_wire_not_ect(av->traffic_class);
+	return ret;
+}
+
 static int hodp_uc_init(struct hodp_qp *qp, struct hodp_uc *uc,
 			const struct ib_qp_attr *attr)
 {
-	struct hodp_device *dev = hodp_qp_dev(qp);
-	int ret = hodp_av_init(dev, &attr->ah_attr, &uc->av);
+	int ret = hodp_uc_av_init(qp, attr, &uc->av);
 
 	if (ret)
 		return ret;
-	if (attr->path_mtu > hodp_active_mtu(dev->ndev))
+	if (attr->path_mtu > hodp_active_mtu(hodp_qp_dev(qp)->ndev))
 		return -EINVAL;
 	uc->mtu = ib_mtu_enum_to_int(attr->path_mtu);
 	uc->sport = hodp_uc_sport(qp, &uc->av, attr->dest_qp_num);
@@ -503,7 +517,7 @@ int hodp_uc_readdress(struct hodp_qp *qp, const struct ib_qp_attr *attr)
 {
 	struct hodp_uc *uc = qp->uc;
 	struct hodp_av av;
-	int ret = hodp_av_init(hodp_qp_dev(qp), &attr->ah_attr, &av);
+	int ret = hodp_uc_av_init(qp, attr, &av);
 
 	if (ret)
 		return ret;

@@ -333,6 +333,12 @@ static inline u8 hodp_wire_ect(u8 traffic_class)
 	return (traffic_class & ~HODP_WIRE_ECN_MASK) | HODP_WIRE_ECT0;
 }
 
+/* @traffic_class for a sender that does not: what would be marked is lost instead. */
+static inline u8 hodp_wire_not_ect(u8 traffic_class)
+{
+	return traffic_class & ~HODP_WIRE_ECN_MASK;
+}
+
 /* Copy an IP header, with ones for the fields that routers may change. */
 static inline void hodp_wire_mask_ip(u8 *h, const u8 *ip, u32 ip_len)
 {
