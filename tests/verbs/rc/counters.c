@@ -252,6 +252,24 @@ static void gap(void)
 	peer_want(&p, lost, RC_NAK_SEQUENCE, "a gap");
 }
 
+/* A congestion notification: 16 bytes behind the BTH, as long as a RETH. */
+static void cnp(void)
+{
+	size_t len = good(0);
+
+	k[PKT_HEAD] = RC_CNP;
+	send_k(len);
+}
+
+/* A WRITE that has met congestion. */
+static void marked(void)
+{
+	size_t len = good(100);
+
+	k[1] |= 3;
+	send_k(len);
+}
+
 static void not_ready(void)
 {
 	struct rc_msg m = { .op = RC_SEND_ONLY, .psn = p.psn, .ask = true };
@@ -476,6 +494,10 @@ static const struct row rows[] = {
 	  { RX(1), TX(1), { "duplicate_request", 1 } } },
 	{ "count-gap", "two WRITEs behind a lost one", NULL, gap, {},
 	  { RX(2), TX(1), { "out_of_sequence", 2 }, { "seq_naks_sent", 1 } } },
+	{ "count-cnp", "a congestion notification", NULL, cnp, {},
+	  { RX(1), { "rp_cnp_handled", 1 } } },
+	{ "count-marked", "a WRITE with a mark: an ACK and a CNP", NULL, marked, {},
+	  { RX(1), TX(2), PAGES, { "np_ecn_marked_roce_packets", 1 }, { "np_cnp_sent", 1 } } },
 	{ "count-not-ready", "a SEND without a receive request", NULL, not_ready, {},
 	  { RX(1), TX(1), { "rnr_naks_sent", 1 } } },
 	{ "count-refuse-order", "packets in a wrong order", NULL, refuse_order, {},
