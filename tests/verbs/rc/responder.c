@@ -314,6 +314,33 @@ static void gap(const void *arg)
 	well("after gaps");
 }
 
+/*
+ * The packet that was missing wants no acknowledgment, the one behind it does, and
+ * comes only once.
+ */
+static void gap_filled(const void *arg)
+{
+	struct rc_msg missing, behind;
+
+	setup();
+	/* Softirq takes a packet if neither the connection nor the page is new. */
+	peer_alive(&p, &a.mr, a.p + 3, 0x77);
+	missing = peer_write(&p, &a.mr, a.p + 3, 400, 1, 0);
+	missing.ask = false;
+	/* peer_write() has one buffer for all. */
+	behind = peer_write(&p, &a.mr, a.p + 503, 400, 1, 0);
+	peer_send(&p, &behind);
+	peer_want(&p, missing.psn, RC_NAK_SEQUENCE, "a gap");
+	/* The receiver goes to sleep. */
+	ht_sleep_ms(20);
+	peer_send(&p, &missing);
+	peer_want(&p, behind.psn, RC_GOOD, "what is behind a gap that is filled");
+	ht_check_fill(a.p + 3, 400, 1, 0, "the packet that was missing");
+	ht_check_fill(a.p + 503, 400, 1, 0, "the packet behind it");
+	area_check_guards(&a, "a gap that is filled");
+	well("after a gap that is filled");
+}
+
 /* A packet of a WRITE whose RETH says @length, with a payload of @len. */
 static struct rc_msg part(uint8_t op, uint32_t length, uint32_t len)
 {
@@ -460,6 +487,7 @@ const struct ht_case rc_responder[] = {
 	{ "other-host", "a packet from another address than the peer's is dropped", stranger },
 	{ "other-address", "a packet to another address than the QP's is dropped", other_address },
 	{ "gap", "a gap has one NAK, at once", gap },
+	{ "gap-filled", "what was kept behind a gap is executed when it is filled", gap_filled },
 	{ "reth", "a WRITE is as long as its RETH says", reth },
 	{ "reth-later", "a WRITE of several packets is as long as its RETH says", reth_later },
 	{ "order", "a message is not interrupted", order },
