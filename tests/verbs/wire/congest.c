@@ -14,8 +14,22 @@
 
 static struct ht_rig r;
 
+/*
+ * Ask no neighbour again: a network that loses all packets, or all but those that it
+ * can mark, would make it unreachable.
+ */
+static void keep_neighbours(void)
+{
+	for (int n = 1; n <= 2; n++)
+		for (int v = 4; v <= 6; v += 2)
+			wire_run(n,
+				 "sysctl -qw net.ipv%d.neigh.hodp-ns%d.delay_first_probe_time=1000",
+				 v, n);
+}
+
 static void setup(const struct ht_conf *conf, int buffers)
 {
+	keep_neighbours();
 	ht_rig_get(&r, conf, buffers * LEN);
 	ht_fill(r.p[0], r.len, 1, 0);
 	ht_fill(r.p[1], r.len, 2, 0);
