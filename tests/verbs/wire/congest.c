@@ -303,16 +303,21 @@ static void wire_ecn_share(const void *arg)
 	struct ht_side other[2];
 	struct ht_side *s[2];
 	uint64_t handled;
-	int done[2];
+	int done[2], rate;
 	long drops;
 
 	setup(NULL, DEPTH);
 	ht_second_pair(other, &r.pair, NULL);
 	s[0] = r.a;
 	s[1] = &other[0];
-	wire_run(1, "tc qdisc add dev hodp-ns1 root handle 1: tbf rate 40mbit burst 20k limit 4m");
-	wire_run(1, "tc qdisc add dev hodp-ns1 parent 1:1 handle 10: red limit 200000 min 30000 "
-		    "max 90000 avpkt 4200 burst 14 bandwidth 40mbit probability 0.3 ecn");
+	/* A slow kernel must fill the link, too. */
+	rate = ht_opt.patience > 1 ? 40000 / ht_opt.patience : 40000;
+	wire_run(1, "tc qdisc add dev hodp-ns1 root handle 1: tbf rate %dkbit burst 20k limit 4m",
+		 rate);
+	wire_run(1,
+		 "tc qdisc add dev hodp-ns1 parent 1:1 handle 10: red limit 200000 min 30000 "
+		 "max 90000 avpkt 4200 burst 14 bandwidth %dkbit probability 0.3 ecn",
+		 rate);
 	handled = counter(0, "rp_cnp_handled");
 	drops = compete(s, 48, 96, done);
 	tc_end(1);
